@@ -92,8 +92,8 @@ public interface Storage extends AutoCloseable {
     byte @Nullable [] get(Table table, byte[] key);
 
     /**
-     * Returns the rows of {@code table} with {@code from <= key}, and {@code key < to} unless {@code
-     * to} is null, in key order. Close it; it must not outlive the snapshot.
+     * Returns the rows of {@code table} with {@code from <= key}, and {@code key < to} unless
+     * {@code to} is null, in key order. Close it; it must not outlive the snapshot.
      */
     Cursor scan(Table table, byte[] from, byte @Nullable [] to);
 
