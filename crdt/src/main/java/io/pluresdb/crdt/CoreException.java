@@ -1,0 +1,69 @@
+package io.pluresdb.crdt;
+
+/**
+ * A request this database cannot carry out as it was put; nothing was changed.
+ *
+ * <p>The message names what was wrong and what is allowed; {@link #code()} is stable and public.
+ */
+public final class CoreException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  /** What the caller can do about it. */
+  public enum Kind {
+    /** Correct the request. */
+    INVALID_INPUT("CORE_INVALID_INPUT"),
+    /** Correct the encoding of the document. */
+    SERIALIZATION("CORE_SERIALIZATION_ERROR"),
+    /** The document does not exist. */
+    NOT_FOUND("CORE_NODE_NOT_FOUND"),
+    /** The document, batch or id is over a named limit. */
+    TOO_LARGE("CORE_LIMIT_EXCEEDED"),
+    /** The replica has been closed; open it again. */
+    CLOSED("CORE_CLOSED"),
+    /** More requests wait than the named limit; try again. */
+    OVERLOADED("CORE_OVERLOADED");
+
+    private final String code;
+
+    Kind(String code) {
+      this.code = code;
+    }
+
+    /** The public error code. */
+    public String code() {
+      return code;
+    }
+  }
+
+  private final Kind kind;
+
+  public CoreException(Kind kind, String message) {
+    super(message);
+    this.kind = kind;
+  }
+
+  public CoreException(Kind kind, String message, Throwable cause) {
+    super(message, cause);
+    this.kind = kind;
+  }
+
+  public Kind kind() {
+    return kind;
+  }
+
+  public String code() {
+    return kind.code();
+  }
+
+  public static CoreException invalid(String message) {
+    return new CoreException(Kind.INVALID_INPUT, message);
+  }
+
+  public static CoreException notFound(String id) {
+    return new CoreException(Kind.NOT_FOUND, "document \"" + id + "\" does not exist");
+  }
+
+  public static CoreException tooLarge(String message) {
+    return new CoreException(Kind.TOO_LARGE, message);
+  }
+}

@@ -1,0 +1,65 @@
+package io.pluresdb.crdt.codec;
+
+import java.util.Arrays;
+import org.bouncycastle.math.ec.rfc8032.Ed25519;
+
+/**
+ * An Ed25519 key pair (RFC 8032) that signs on behalf of a device.
+ *
+ * <p>Verification is pinned to this one implementation with full validation of the public key,
+ * because verifiers disagree on malicious signatures and disagreement would be divergence.
+ */
+public final class Signer {
+  public static final int KEY_BYTES = Ed25519.PUBLIC_KEY_SIZE;
+  public static final int SIGNATURE_BYTES = Ed25519.SIGNATURE_SIZE;
+
+  private final byte[] secret;
+  private final byte[] publicKey = new byte[KEY_BYTES];
+
+  /**
+   * Takes the 32-byte secret seed of RFC 8032.
+   *
+   * @throws IllegalArgumentException when it is not 32 bytes
+   */
+  public Signer(byte[] secret) {
+    if (secret.length != Ed25519.SECRET_KEY_SIZE) {
+      throw new IllegalArgumentException("secret must be 32 bytes, but is " + secret.length);
+    }
+    this.secret = secret.clone();
+    Ed25519.generatePublicKey(this.secret, 0, publicKey, 0);
+  }
+
+  /** 32 bytes; a copy. */
+  public byte[] publicKey() {
+    return publicKey.clone();
+  }
+
+  /** The 64-byte signature of {@code message}. */
+  public byte[] sign(byte[] message) {
+    byte[] signature = new byte[SIGNATURE_BYTES];
+    Ed25519.sign(secret, 0, publicKey, 0, null, message, 0, message.length, signature, 0);
+    return signature;
+  }
+
+  /** Whether {@code signature} is {@code publicKey}'s over {@code message}; false on any defect. */
+  public static boolean verify(byte[] publicKey, byte[] message, byte[] signature) {
+    return publicKey.length == KEY_BYTES
+        && signature.length == SIGNATURE_BYTES
+        && validKey(publicKey)
+        && Ed25519.verify(signature, 0, publicKey, 0, message, 0, message.length);
+  }
+
+  // Full validation multiplies a point: worth remembering for the key just seen.
+  private static volatile byte[] lastValidKey = {};
+
+  private static boolean validKey(byte[] key) {
+    if (Arrays.equals(key, lastValidKey)) {
+      return true;
+    }
+    boolean valid = Ed25519.validatePublicKeyFull(key, 0);
+    if (valid) {
+      lastValidKey = key.clone();
+    }
+    return valid;
+  }
+}

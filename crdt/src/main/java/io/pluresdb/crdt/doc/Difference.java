@@ -1,0 +1,150 @@
+package io.pluresdb.crdt.doc;
+
+import io.pluresdb.crdt.doc.DocumentState.RegisterState;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.CrdtOperation.Assign;
+import io.pluresdb.crdt.op.CrdtOperation.Remove;
+import io.pluresdb.crdt.op.Register;
+import io.pluresdb.crdt.value.JsonPatch;
+import io.pluresdb.crdt.value.Leaf;
+import io.pluresdb.crdt.value.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns what a caller wants of a document into the fewest operations, against the view the caller
+ * has: unchanged leaves are not touched, so concurrent edits of different fields both survive.
+ */
+public final class Difference {
+  private static final byte[] NOTHING = {};
+
+  private Difference() {}
+
+  /**
+   * The document becomes {@code wanted}, and exists.
+   *
+   * @param state the local state; changes nothing in it
+   * @param wanted leaves ascending by path
+   * @param embedding raw little-endian floats, or null: then a stored one stays only while the
+   *     document does not change
+   */
+  public static List<CrdtOperation> put(
+      DocumentState state, List<Leaf> wanted, byte @Nullable [] embedding) {
+    var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
+    operations.add(assign(state, Register.exists(), NOTHING));
+    if (state.isEmpty()) {
+      if (embedding != null) {
+        operations.add(new Assign(Register.embedding(), List.of(), embedding));
+      }
+      for (Leaf leaf : wanted) {
+        operations.add(new Assign(Register.field(leaf.path()), List.of(), leaf.value()));
+      }
+      return operations;
+    }
+    List<Leaf> shown = state.exists() ? DocumentView.of(state).leaves() : List.of();
+    var fields = new ArrayList<CrdtOperation>();
+    replaceFields(state, shown, wanted, fields);
+    RegisterState stored = state.register(Register.embedding());
+    if (embedding != null) {
+      operations.add(assign(state, Register.embedding(), embedding));
+    } else if (stored != null && (!fields.isEmpty() || !state.exists())) {
+      operations.add(new Remove(stored.key(), stored.dots()));
+    }
+    operations.addAll(fields);
+    return operations;
+  }
+
+  /** Walks the registers and the wanted leaves, both ascending, side by side. */
+  private static void replaceFields(
+      DocumentState state, List<Leaf> shown, List<Leaf> wanted, List<CrdtOperation> operations) {
+    var view = new DocumentView(shown, List.of());
+    int next = 0;
+    for (RegisterState register : state.registers()) {
+      if (!register.isField()) {
+        continue;
+      }
+      byte[] path = register.path();
+      int order = -1;
+      while (next < wanted.size()
+          && (order = Arrays.compareUnsigned(wanted.get(next).path(), path)) < 0) {
+        Leaf fresh = wanted.get(next++);
+        operations.add(new Assign(Register.field(fresh.path()), List.of(), fresh.value()));
+      }
+      if (next < wanted.size() && order == 0) {
+        Leaf leaf = wanted.get(next++);
+        if (!view.shows(leaf)) {
+          operations.add(new Assign(register.key(), register.dots(), leaf.value()));
+        }
+      } else {
+        operations.add(new Remove(register.key(), register.dots()));
+      }
+    }
+    while (next < wanted.size()) {
+      Leaf fresh = wanted.get(next++);
+      operations.add(new Assign(Register.field(fresh.path()), List.of(), fresh.value()));
+    }
+  }
+
+  /**
+   * Applies a merge patch (RFC 7396) to a document that exists; it goes on existing, also against a
+   * concurrent delete. Only paths that change are touched, and what lost a conflict at, above or
+   * below one of them goes with it, so that it cannot come back.
+   */
+  public static List<CrdtOperation> patch(DocumentState state, JsonPatch patch) {
+    DocumentView view = DocumentView.of(state);
+    List<Leaf> wanted = patch.apply(view.leaves());
+    var after = new DocumentView(wanted, List.of());
+    var operations = new ArrayList<CrdtOperation>();
+    operations.add(assign(state, Register.exists(), NOTHING));
+    var touched = new ArrayList<byte[]>();
+    for (Leaf leaf : wanted) {
+      if (!view.shows(leaf)) {
+        touched.add(leaf.path());
+        operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+      }
+    }
+    for (Leaf leaf : view.leaves()) {
+      if (!after.showsAt(leaf.path())) {
+        touched.add(leaf.path());
+      }
+    }
+    for (RegisterState register : state.registers()) {
+      if (register.isField() && !after.showsAt(register.path())) {
+        byte[] path = register.path();
+        boolean related =
+            touched.stream().anyMatch(t -> Path.isWithin(path, t) || Path.isWithin(t, path));
+        if (related && !isObjectMarkerAbove(register, wanted)) {
+          operations.add(new Remove(register.key(), register.dots()));
+        }
+      }
+    }
+    return operations;
+  }
+
+  /** Whether a register only says "an object is here" and fields below it are wanted. */
+  private static boolean isObjectMarkerAbove(RegisterState register, List<Leaf> wanted) {
+    return register.siblings().stream()
+            .allMatch(s -> s.value().length == 2 && s.value()[0] == '{' && s.value()[1] == '}')
+        && wanted.stream().anyMatch(leaf -> Path.isWithin(leaf.path(), register.path()));
+  }
+
+  /** The document stops existing; its fields stay hidden and return with a concurrent edit. */
+  public static List<CrdtOperation> delete(DocumentState state) {
+    RegisterState exists = state.register(Register.exists());
+    return exists == null ? List.of() : List.of(new Remove(exists.key(), exists.dots()));
+  }
+
+  /** Adds to the counter at {@code path} of a document that exists. */
+  public static List<CrdtOperation> increment(DocumentState state, byte[] path, long amount) {
+    return List.of(
+        assign(state, Register.exists(), NOTHING),
+        new CrdtOperation.Increment(Register.field(path), amount));
+  }
+
+  private static Assign assign(DocumentState state, byte[] register, byte[] value) {
+    RegisterState stored = state.register(register);
+    return new Assign(register, stored == null ? List.of() : stored.dots(), value);
+  }
+}

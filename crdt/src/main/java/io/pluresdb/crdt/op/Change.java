@@ -1,0 +1,83 @@
+package io.pluresdb.crdt.op;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Hash;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One local transaction: the unit of replication, of atomicity and of the hash chain.
+ *
+ * <p>Its hash covers {@code version, database, actor, seq, previous hash, deps, timestamp, body
+ * hash, body length}. What a receiver knows or can compute is not sent: the actor and seq stand
+ * once per {@link ChangeRun}, the previous hash is the receiver's own head.
+ *
+ * <pre>
+ * change := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | bodyLength varint | body
+ * </pre>
+ *
+ * @param deps what the author had seen of other actors and had not yet named in an earlier change,
+ *     ascending
+ * @param timestamp hybrid time, greater than that of every change in the causal past
+ * @param body as {@link ChangeBody} encodes it
+ */
+public record Change(List<Dependency> deps, long timestamp, byte[] body) {
+  /** Most dependencies one change may name. */
+  public static final int MAX_DEPS = 65_536;
+
+  private static final byte VERSION = 1;
+
+  /** All changes of {@code actor} up to {@code seq}. */
+  public record Dependency(ActorId actor, long seq) {}
+
+  /** The hash that the next change links to and that a signature signs. */
+  public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
+    var header = new ByteWriter(192);
+    header.u8(VERSION).bytes(database.bytes());
+    actor.write(header);
+    header.i64(seq).bytes(previous.bytes());
+    writeDeps(header);
+    header.i64(timestamp);
+    header.bytes(Hash.of("pluresdb-body-v1", body).bytes()).i64(body.length);
+    return Hash.of("pluresdb-change-v1", header.toByteArray());
+  }
+
+  public void write(ByteWriter out) {
+    writeDeps(out);
+    out.i64(timestamp).block(body);
+  }
+
+  private void writeDeps(ByteWriter out) {
+    out.varint(deps.size());
+    for (Dependency dependency : deps) {
+      dependency.actor().write(out);
+      out.varint(dependency.seq());
+    }
+  }
+
+  public static Change read(ByteReader in) {
+    int count = in.count("dependencies of a change", MAX_DEPS);
+    var deps = new ArrayList<Dependency>(Math.min(count, 64));
+    for (int i = 0; i < count; i++) {
+      var dependency = new Dependency(ActorId.read(in), in.varint());
+      if (dependency.seq() == 0
+          || (i > 0 && deps.getLast().actor().compareTo(dependency.actor()) >= 0)) {
+        throw new CodecException("dependencies must ascend and be 1 or more");
+      }
+      deps.add(dependency);
+    }
+    long timestamp = in.i64();
+    if (timestamp < 0) {
+      throw new CodecException("timestamp must be 0 or more");
+    }
+    return new Change(deps, timestamp, in.block("body bytes", ChangeBody.MAX_BYTES));
+  }
+
+  /** Bytes {@link #write} takes, within a few. */
+  public int encodedBytes() {
+    return body.length + 24 * deps.size() + 16;
+  }
+}
