@@ -11,6 +11,8 @@ import io.pluresdb.crdt.value.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.NavigableSet;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -98,7 +100,7 @@ public final class Difference {
     var after = new DocumentView(wanted, List.of());
     var operations = new ArrayList<CrdtOperation>();
     operations.add(assign(state, Register.exists(), NOTHING));
-    var touched = new ArrayList<byte[]>();
+    var touched = new TreeSet<byte[]>(Arrays::compareUnsigned);
     for (Leaf leaf : wanted) {
       if (!view.shows(leaf)) {
         touched.add(leaf.path());
@@ -111,23 +113,27 @@ public final class Difference {
       }
     }
     for (RegisterState register : state.registers()) {
-      if (register.isField() && !after.showsAt(register.path())) {
-        byte[] path = register.path();
-        boolean related =
-            touched.stream().anyMatch(t -> Path.isWithin(path, t) || Path.isWithin(t, path));
-        if (related && !isObjectMarkerAbove(register, wanted)) {
-          operations.add(new Remove(register.key(), register.dots()));
-        }
+      if (register.isField()
+          && !after.showsAt(register.path())
+          && isRelated(register.path(), touched)
+          && !isObjectMarkerAbove(register, after)) {
+        operations.add(new Remove(register.key(), register.dots()));
       }
     }
     return operations;
   }
 
-  /** Whether a register only says "an object is here" and fields below it are wanted. */
-  private static boolean isObjectMarkerAbove(RegisterState register, List<Leaf> wanted) {
-    return register.siblings().stream()
-            .allMatch(s -> s.value().length == 2 && s.value()[0] == '{' && s.value()[1] == '}')
-        && wanted.stream().anyMatch(leaf -> Path.isWithin(leaf.path(), register.path()));
+  /** Whether {@code path} lies at, above or below one of {@code touched}. */
+  private static boolean isRelated(byte[] path, NavigableSet<byte[]> touched) {
+    byte[] end = Path.subtreeEnd(path);
+    var below = end == null ? touched : touched.subSet(path, true, end, false);
+    return !below.isEmpty() || Path.ancestors(path).stream().anyMatch(touched::contains);
+  }
+
+  /** Whether a register only says "an object is here" and fields below it are shown. */
+  private static boolean isObjectMarkerAbove(RegisterState register, DocumentView after) {
+    return register.siblings().stream().allMatch(DocumentView::isObject)
+        && after.showsBelow(register.path());
   }
 
   /** The document stops existing; its fields stay hidden and return with a concurrent edit. */

@@ -11,6 +11,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -52,13 +54,13 @@ public final class DocumentState {
     }
   }
 
-  private final ArrayList<RegisterState> registers;
+  private final List<RegisterState> registers;
 
   public DocumentState() {
     registers = new ArrayList<>();
   }
 
-  private DocumentState(ArrayList<RegisterState> registers) {
+  private DocumentState(List<RegisterState> registers) {
     this.registers = registers;
   }
 
@@ -202,7 +204,7 @@ public final class DocumentState {
     }
   }
 
-  private void writeRegisters(ByteWriter out, @Nullable TreeMap<Context, Slot> contexts) {
+  private void writeRegisters(ByteWriter out, @Nullable Map<Context, Slot> contexts) {
     out.varint(registers.size());
     for (RegisterState register : registers) {
       out.block(register.key).varint(register.siblings.size());
@@ -277,7 +279,7 @@ public final class DocumentState {
   }
 
   /** The join of the dots of all surviving operations: each actor with its greatest seq. */
-  public TreeMap<ActorId, Long> clock() {
+  public NavigableMap<ActorId, Long> clock() {
     var clock = new TreeMap<ActorId, Long>();
     for (RegisterState register : registers) {
       for (Sibling sibling : register.siblings) {

@@ -175,7 +175,7 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
     return a == null || Sibling.BY_TIME.compare(b, a) > 0 ? b : a;
   }
 
-  private static boolean isObject(Sibling sibling) {
+  static boolean isObject(Sibling sibling) {
     return Arrays.equals(sibling.value(), EMPTY_OBJECT);
   }
 
@@ -233,6 +233,13 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
   /** Whether something is shown at {@code path} itself. */
   public boolean showsAt(byte[] path) {
     return Collections.binarySearch(leaves, new Leaf(path, EMPTY_OBJECT)) >= 0;
+  }
+
+  /** Whether something is shown at {@code path} or below it. */
+  boolean showsBelow(byte[] path) {
+    int at = Collections.binarySearch(leaves, new Leaf(path, EMPTY_OBJECT));
+    int next = at < 0 ? -at - 1 : at;
+    return next < leaves.size() && Path.isWithin(leaves.get(next).path(), path);
   }
 
   /** The object keys of a conflict's path, joined by dots, for people. */

@@ -1,10 +1,10 @@
 package io.pluresdb.crdt.value;
 
 import io.pluresdb.crdt.CoreException;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 
 /**
  * A JSON merge patch (RFC 7396) as the leaves of the patch document.
@@ -33,7 +33,10 @@ public final class JsonPatch {
 
   /** The leaves of {@code document} after the patch, ascending; {@code document} ascends too. */
   public List<Leaf> apply(List<Leaf> document) {
-    List<Leaf> result = new ArrayList<>(document);
+    var result = new TreeMap<byte[], Leaf>(Arrays::compareUnsigned);
+    for (Leaf leaf : document) {
+      result.put(leaf.path(), leaf);
+    }
     for (Leaf leaf : leaves) {
       byte[] path = leaf.path();
       if (path.length == 0 && !isObject(leaf)) {
@@ -43,38 +46,35 @@ public final class JsonPatch {
       if (isObject(leaf)) {
         ensureObject(result, path);
       } else {
-        result.removeIf(l -> Path.isWithin(l.path(), path));
+        subtree(result, path).clear();
         if (isNull(leaf)) {
           ensureObject(result, parent(path));
         } else {
           makeRoom(result, path);
-          insert(result, leaf);
+          result.put(path, leaf);
         }
       }
     }
-    return result;
+    return List.copyOf(result.values());
+  }
+
+  private static NavigableMap<byte[], Leaf> subtree(TreeMap<byte[], Leaf> document, byte[] path) {
+    byte[] end = Path.subtreeEnd(path);
+    return end == null ? document : document.subMap(path, true, end, false);
   }
 
   /** Turns whatever is at {@code path} into an object, keeping one that is there. */
-  private static void ensureObject(List<Leaf> document, byte[] path) {
-    boolean isObject =
-        document.stream()
-            .anyMatch(l -> l.path().length > path.length && Path.isWithin(l.path(), path));
-    if (!isObject) {
-      document.removeIf(l -> Arrays.equals(l.path(), path));
+  private static void ensureObject(TreeMap<byte[], Leaf> document, byte[] path) {
+    var subtree = subtree(document, path);
+    if (subtree.isEmpty() || Arrays.equals(subtree.lastKey(), path)) {
       makeRoom(document, path);
-      insert(document, new Leaf(path, CanonicalJson.EMPTY_OBJECT));
+      document.put(path, new Leaf(path, CanonicalJson.EMPTY_OBJECT));
     }
   }
 
   /** Values above {@code path} give way: their places become objects. */
-  private static void makeRoom(List<Leaf> document, byte[] path) {
-    document.removeIf(l -> l.path().length < path.length && Path.isWithin(path, l.path()));
-  }
-
-  private static void insert(List<Leaf> document, Leaf leaf) {
-    int at = Collections.binarySearch(document, leaf);
-    document.add(at < 0 ? -at - 1 : at, leaf);
+  private static void makeRoom(TreeMap<byte[], Leaf> document, byte[] path) {
+    Path.ancestors(path).forEach(document::remove);
   }
 
   private static byte[] parent(byte[] path) {

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The way from a document's root to a value: object keys, as bytes that sort with their subtree.
@@ -107,6 +108,28 @@ public final class Path {
   public static boolean isWithin(byte[] path, byte[] ancestor) {
     return path.length >= ancestor.length
         && Arrays.mismatch(ancestor, 0, ancestor.length, path, 0, ancestor.length) < 0;
+  }
+
+  /**
+   * The first path after the subtree of {@code path}, in the order of unsigned bytes: with {@code
+   * path} inclusive it bounds exactly the paths at and below. Null for the root, which has no end.
+   */
+  public static byte @Nullable [] subtreeEnd(byte[] path) {
+    if (path.length == 0) {
+      return null;
+    }
+    byte[] end = path.clone();
+    end[end.length - 1] = END + 1;
+    return end;
+  }
+
+  /** The paths of the objects around {@code path}, from the root, without {@code path} itself. */
+  public static List<byte[]> ancestors(byte[] path) {
+    var ancestors = new ArrayList<byte[]>();
+    for (int end = 0; end < path.length; end = keyEnd(path, end)) {
+      ancestors.add(Arrays.copyOf(path, end));
+    }
+    return ancestors;
   }
 
   /**
