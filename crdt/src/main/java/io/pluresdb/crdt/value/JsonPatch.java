@@ -58,13 +58,14 @@ public final class JsonPatch {
     return List.copyOf(result.values());
   }
 
-  private static NavigableMap<byte[], Leaf> subtree(TreeMap<byte[], Leaf> document, byte[] path) {
+  private static NavigableMap<byte[], Leaf> subtree(
+      NavigableMap<byte[], Leaf> document, byte[] path) {
     byte[] end = Path.subtreeEnd(path);
     return end == null ? document : document.subMap(path, true, end, false);
   }
 
   /** Turns whatever is at {@code path} into an object, keeping one that is there. */
-  private static void ensureObject(TreeMap<byte[], Leaf> document, byte[] path) {
+  private static void ensureObject(NavigableMap<byte[], Leaf> document, byte[] path) {
     var subtree = subtree(document, path);
     if (subtree.isEmpty() || Arrays.equals(subtree.lastKey(), path)) {
       makeRoom(document, path);
@@ -73,7 +74,7 @@ public final class JsonPatch {
   }
 
   /** Values above {@code path} give way: their places become objects. */
-  private static void makeRoom(TreeMap<byte[], Leaf> document, byte[] path) {
+  private static void makeRoom(NavigableMap<byte[], Leaf> document, byte[] path) {
     Path.ancestors(path).forEach(document::remove);
   }
 
