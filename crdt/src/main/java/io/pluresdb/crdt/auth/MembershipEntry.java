@@ -38,7 +38,6 @@ public record MembershipEntry(
   public static final int INVITE_BYTES = 16;
 
   private static final int VERSION = 1;
-  private static final Role[] ROLES = Role.values();
 
   /** Makes and signs an entry. */
   public static MembershipEntry sign(
@@ -81,7 +80,7 @@ public record MembershipEntry(
   }
 
   private void writeUnsigned(ByteWriter out) {
-    out.u8(VERSION).bytes(database.bytes()).bytes(device).u8(role.ordinal());
+    out.u8(VERSION).bytes(database.bytes()).bytes(device).u8(role.code());
     out.block(name.getBytes(StandardCharsets.UTF_8)).i64(atMillis).bytes(invite).bytes(signer);
   }
 
@@ -97,17 +96,14 @@ public record MembershipEntry(
     }
     var database = new Hash(in.bytes(Hash.BYTES));
     byte[] device = in.bytes(Signer.KEY_BYTES);
-    int role = in.u8();
-    if (role >= ROLES.length) {
-      throw new CodecException("role must be 0 to " + (ROLES.length - 1) + ", but is " + role);
-    }
+    Role role = Role.ofCode(in.u8());
     byte[] name = in.block("name bytes", MAX_NAME_BYTES);
     long atMillis = in.i64();
     byte[] invite = in.bytes(INVITE_BYTES);
     return new MembershipEntry(
         database,
         device,
-        ROLES[role],
+        role,
         new String(name, StandardCharsets.UTF_8),
         atMillis,
         invite,

@@ -1,0 +1,126 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.store.CrdtStore;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * What a running node offers to its interfaces (HTTP, Unix socket, command line). Safe from any
+ * thread; calls that wait for peers return futures, the others do not wait for the network.
+ *
+ * <p>Wherever a database is named and none of that name exists, {@link NodeException} with {@code
+ * NODE_UNKNOWN_DATABASE} is thrown.
+ */
+public interface Node {
+  /** The database that is meant when none is named. */
+  String DEFAULT_DATABASE = "default";
+
+  /** How long an invite is valid unless said otherwise. */
+  Duration DEFAULT_INVITE_VALIDITY = Duration.ofHours(24);
+
+  /** This device's id, in the form people read: base32 with check digits. */
+  String deviceId();
+
+  /** The moment this node became ready. */
+  Instant startedAt();
+
+  /** Names of the databases, ascending. */
+  List<String> databases();
+
+  /** The store of a database. */
+  CrdtStore store(String database);
+
+  DatabaseStatus status(String database);
+
+  /**
+   * A database as {@code /api/status} shows it.
+   *
+   * @param id the database id, 64 hex digits for a private one; not a secret, but who knows it can
+   *     look for its peers
+   * @param topic hex of the topic
+   * @param store document count, frontier, state hash, pending and bytes on disk
+   * @param peers number of sessions that are up
+   */
+  record DatabaseStatus(String name, String id, String topic, CrdtStore.Status store, int peers) {}
+
+  /** The sessions and wanted addresses of a database. */
+  List<PeerStatus> peers(String database);
+
+  /**
+   * A peer, connected or wanted.
+   *
+   * @param deviceId empty while no session was up yet
+   * @param name what people call the device, empty while unknown
+   * @param address where it is or was tried
+   * @param path {@code direct}, {@code relay} or {@code none}
+   * @param direction {@code outbound}, {@code inbound} or {@code none}
+   * @param state {@code connected}, {@code connecting} or {@code rejected}
+   * @param lag changes in our arrival log that the peer has not acknowledged
+   * @param bytesSent on the wire
+   * @param bytesReceived on the wire
+   * @param lastError why the last attempt or session ended, empty when it did not
+   */
+  record PeerStatus(
+      String deviceId,
+      String name,
+      String address,
+      String path,
+      String direction,
+      String state,
+      long lag,
+      long bytesSent,
+      long bytesReceived,
+      String lastError) {}
+
+  /** The members of a database. */
+  List<Device> devices(String database);
+
+  /**
+   * A member.
+   *
+   * @param connected whether a session with it is up
+   * @param self whether it is this device
+   */
+  record Device(
+      String deviceId, String name, Role role, Instant since, boolean connected, boolean self) {}
+
+  /**
+   * Makes an invite for one device.
+   *
+   * @param validity 1 minute to 30 days
+   * @return the URL, {@code pluresdb://join/…}, and when it ends
+   * @throws NodeException {@code NODE_NOT_ALLOWED} when this device is no admin of the database
+   */
+  Invite invite(String database, Role role, Duration validity);
+
+  record Invite(String url, Instant expires) {}
+
+  /**
+   * Joins the database of an invite under the local name {@code database}. Documents that exist
+   * there already are carried into the joined database. Completes when the inviting device has
+   * admitted this one; fails with {@link NodeException} {@code NODE_INVITE_INVALID}, {@code
+   * NODE_INVITE_EXPIRED}, {@code NODE_INVITE_USED}, {@code NODE_ALREADY_JOINED} or {@code
+   * NODE_PEER_UNREACHABLE}, and then nothing has changed.
+   */
+  CompletableFuture<Joined> join(String database, String url);
+
+  /**
+   * A finished join.
+   *
+   * @param carriedOver number of local documents taken along
+   */
+  record Joined(String database, String id, Role role, long carriedOver) {}
+
+  /** Keeps the address connected, also after restarts, until {@link #disconnect}. */
+  void connect(String database, InetSocketAddress address);
+
+  /** Forgets an address and closes its session; false when it was not known. */
+  boolean disconnect(String database, InetSocketAddress address);
+
+  /** Tries every wanted address at once and compares frontiers with every peer. */
+  void sync(String database);
+}
