@@ -35,6 +35,9 @@ public final class SyncSession {
   /** Bytes of changes a peer may send before we acknowledge. */
   public static final int WINDOW_BYTES = 8 << 20;
 
+  /** A peer that sends more than this without waiting for an acknowledgement must go. */
+  public static final long MAX_UNACKNOWLEDGED_BYTES = 3L * WINDOW_BYTES;
+
   /** A message of changes ends before it exceeds this, unless a single stretch does. */
   public static final int TARGET_BYTES = 512 << 10;
 
@@ -65,7 +68,7 @@ public final class SyncSession {
       @Nullable Frontier heads,
       List<ChangeRun> apply,
       List<SyncMessage> send) {
-    static Step send(SyncMessage... messages) {
+    static Step sending(SyncMessage... messages) {
       return new Step(null, List.of(), null, List.of(), List.of(messages));
     }
 
@@ -82,7 +85,9 @@ public final class SyncSession {
   private boolean ready;
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
+  private long sentCursor;
   private long ackedCursor;
+  private long window;
   private long credit;
   private long received;
   private long receivedCursor;
@@ -113,7 +118,8 @@ public final class SyncSession {
 
   /** Changes in our arrival log that the peer has not acknowledged as durable. */
   public long lag(View view) {
-    return Math.max(0, view.arrivals() - ackedCursor);
+    long reached = ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
+    return Math.max(0, view.arrivals() - reached);
   }
 
   public Step onMessage(SyncMessage message, View view, ChangeLog log) {
@@ -134,14 +140,14 @@ public final class SyncSession {
         if (!frontierHash.equals(view.frontier().hash())) {
           send.add(new Heads(true, view.frontier()));
         }
-        yield Step.send(send.toArray(SyncMessage[]::new));
+        yield Step.sending(send.toArray(SyncMessage[]::new));
       }
     };
   }
 
   private Step onHello(Hello peer, View view) {
     if (greeted) {
-      return Step.send();
+      return Step.sending();
     }
     if (peer.version() != SyncMessage.VERSION) {
       return Step.violation(Violation.WRONG_VERSION);
@@ -150,7 +156,8 @@ public final class SyncSession {
       return Step.violation(Violation.WRONG_DATABASE);
     }
     greeted = true;
-    credit = peer.windowBytes();
+    window = peer.windowBytes();
+    credit = window;
     var send = new ArrayList<SyncMessage>();
     if (!peer.membersHash().equals(hello.membersHash())) {
       send.add(new Members(view.membership().entries()));
@@ -160,12 +167,11 @@ public final class SyncSession {
     if (peer.frontierHash().equals(hello.frontierHash())) {
       knows(helloFrontier);
       cursor = helloArrivals;
-      ackedCursor = helloArrivals;
       ready = true;
     } else {
       send.add(new Heads(false, view.frontier()));
     }
-    return Step.send(send.toArray(SyncMessage[]::new));
+    return Step.sending(send.toArray(SyncMessage[]::new));
   }
 
   private static Step onMembers(List<MembershipEntry> entries, View view) {
@@ -190,7 +196,9 @@ public final class SyncSession {
       }
     }
     cursor = first - 1;
-    ackedCursor = Math.min(cursor, view.arrivals());
+    // Whatever was under way is either in the peer's frontier or will be sent again.
+    credit = window;
+    ackedCursor = sentCursor;
     ready = true;
     return new Step(
         null,
@@ -207,7 +215,7 @@ public final class SyncSession {
 
   private Step onChanges(Changes changes) {
     received += changes.bytes();
-    if (received > WINDOW_BYTES + (long) SyncMessage.MAX_BYTES) {
+    if (received > MAX_UNACKNOWLEDGED_BYTES) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
     receivedCursor = Math.max(receivedCursor, changes.cursor());
@@ -218,12 +226,12 @@ public final class SyncSession {
   }
 
   private Step onAck(long bytes, long upTo) {
-    if (upTo > cursor || bytes > Integer.MAX_VALUE) {
+    if (upTo > sentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
-    credit += bytes;
+    credit = Math.min(window, credit + Math.min(bytes, window));
     ackedCursor = Math.max(ackedCursor, upTo);
-    return Step.send();
+    return Step.sending();
   }
 
   /** The next changes for the peer, or null when there are none or the peer gave no credit. */
@@ -238,6 +246,7 @@ public final class SyncSession {
               cursor, view.arrivals(), actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
+        sentCursor = Math.max(sentCursor, cursor);
         credit -= batch.bytes();
         for (ChangeRun run : batch.runs()) {
           peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -248,9 +257,6 @@ public final class SyncSession {
         return null;
       }
       before = cursor;
-    }
-    if (ackedCursor == before || credit == hello.windowBytes()) {
-      ackedCursor = cursor;
     }
     return null;
   }
@@ -269,9 +275,9 @@ public final class SyncSession {
   public Step onTick(long nowMillis, View view) {
     boolean quiet = ready && cursor >= view.arrivals() && received == 0;
     if (!quiet || nowMillis - lastProbeMillis < PROBE_MILLIS) {
-      return Step.send();
+      return Step.sending();
     }
     lastProbeMillis = nowMillis;
-    return Step.send(new Probe(view.frontier().hash(), view.membership().hash()));
+    return Step.sending(new Probe(view.frontier().hash(), view.membership().hash()));
   }
 }
