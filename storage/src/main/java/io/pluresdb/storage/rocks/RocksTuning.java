@@ -29,8 +29,16 @@ final class RocksTuning implements AutoCloseable {
   /** Tables of a few rows, rewritten often: a buffer holds thousands of rewrites. */
   private static final long SMALL_BUFFER_BYTES = MIB;
 
-  /** The log is replayed at start: about 0.1 s for each 16 MiB. */
-  private static final long WAL_BUFFERS = 8;
+  /** The write-ahead log in write buffers: it is replayed at start, and small tables hold it. */
+  private static final long WAL_BUFFERS = 4;
+
+  /** Twice RocksDB's: half the merging while documents pour in, a few more files to search. */
+  private static final int FILES_BEFORE_COMPACTION = 8;
+
+  /** So far behind, writes are slowed; a burst below it is only buffered. */
+  private static final int FILES_BEFORE_SLOWDOWN = 4 * FILES_BEFORE_COMPACTION;
+
+  private static final int FILES_BEFORE_STOP = 6 * FILES_BEFORE_COMPACTION;
 
   /** Written back while it is produced: no burst that the next sync of the log would wait for. */
   private static final long BYTES_PER_SYNC = MIB;
@@ -103,6 +111,9 @@ final class RocksTuning implements AutoCloseable {
         .setMaxWriteBufferNumber(WRITE_BUFFERS)
         .setTargetFileSizeBase(2 * buffer)
         .setMaxBytesForLevelBase(8 * buffer)
+        .setLevelZeroFileNumCompactionTrigger(FILES_BEFORE_COMPACTION)
+        .setLevelZeroSlowdownWritesTrigger(FILES_BEFORE_SLOWDOWN)
+        .setLevelZeroStopWritesTrigger(FILES_BEFORE_STOP)
         .setCompressionType(CompressionType.LZ4_COMPRESSION)
         .setBottommostCompressionType(CompressionType.ZSTD_COMPRESSION);
   }
