@@ -14,10 +14,13 @@ import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
@@ -207,13 +210,13 @@ class RocksDurabilityTest {
         run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", mount.toString()) == 0,
         "fullDisk_refusesWritesAndResumesWhenFreed needs root to mount a small tmpfs");
     try {
-      fillAndFree(mount);
+      fillAndFree(mount, temporary);
     } finally {
       assertThat(run("umount", mount.toString())).isZero();
     }
   }
 
-  private static void fillAndFree(Path mount) throws IOException {
+  private static void fillAndFree(Path mount, Path elsewhere) throws IOException {
     Path database = mount.resolve("db");
     Path ballast = mount.resolve("ballast");
     Files.write(ballast, new byte[12 << 20]);
@@ -239,6 +242,7 @@ class RocksDurabilityTest {
       }
       assertThat(acknowledged).isNotEmpty();
       assertThat(count(storage, Table.LOG)).isEqualTo(acknowledged.size());
+      requireExactly(crashCopy(database, elsewhere.resolve("while-full")), acknowledged);
       Files.delete(ballast);
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
       boolean resumed = false;
@@ -258,7 +262,12 @@ class RocksDurabilityTest {
         acknowledged.add(next++);
       }
       assertThat(count(storage, Table.LOG)).isEqualTo(acknowledged.size());
+      requireExactly(crashCopy(database, elsewhere.resolve("after-resuming")), acknowledged);
     }
+    requireExactly(database, acknowledged);
+  }
+
+  private static void requireExactly(Path database, List<Long> acknowledged) {
     try (RocksStorage storage = open(database)) {
       for (long seq : acknowledged) {
         assertThat(storage.get(Table.LOG, CommittingChild.key(seq)))
@@ -315,19 +324,43 @@ class RocksDurabilityTest {
   /** Returns a database as power loss would leave it whose rows are all in the log. */
   private Path logOnly(String name) throws IOException {
     Path source = temporary.resolve(name + "-source");
-    Path copy = Files.createDirectory(temporary.resolve(name));
     try (RocksStorage storage = open(source)) {
       for (long seq = 0; seq < ROWS; seq++) {
         putLog(storage, seq);
       }
       storage.sync();
-      try (Stream<Path> files = Files.list(source)) {
-        for (Path file : files.toList()) {
-          Files.copy(file, copy.resolve(file.getFileName()));
+      return crashCopy(source, temporary.resolve(name));
+    }
+  }
+
+  /** Copies an open database as the end of its process would leave it: between two file changes. */
+  private static Path crashCopy(Path source, Path target) throws IOException {
+    for (int attempt = 0; attempt < 100; attempt++) {
+      Path copy =
+          Files.createDirectory(target.resolveSibling(target.getFileName() + "-" + attempt));
+      try {
+        Map<String, Long> before = sizes(source);
+        for (String name : before.keySet()) {
+          Files.copy(source.resolve(name), copy.resolve(name));
         }
+        if (sizes(source).equals(before) && sizes(copy).equals(before)) {
+          return copy;
+        }
+      } catch (NoSuchFileException compactedMeanwhile) {
+        assertThat(compactedMeanwhile).hasMessageContaining(source.toString());
       }
     }
-    return copy;
+    throw new AssertionError("the files of " + source + " never held still");
+  }
+
+  private static Map<String, Long> sizes(Path directory) throws IOException {
+    Map<String, Long> sizes = new TreeMap<>();
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.toList()) {
+        sizes.put(String.valueOf(file.getFileName()), Files.size(file));
+      }
+    }
+    return sizes;
   }
 
   private static Path log(Path database) throws IOException {
