@@ -27,13 +27,18 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.rocksdb.ColumnFamilyDescriptor;
+import org.rocksdb.ColumnFamilyHandle;
 import org.rocksdb.Options;
 import org.rocksdb.RocksDB;
+import org.rocksdb.RocksIterator;
 
 /** The storage on real files: killed, damaged, locked, full and from the future. */
 class RocksDurabilityTest {
   private static final int ROUNDS = 4;
   private static final int ROWS = 2000;
+
+  /** The unit of RocksDB's log: a record's length is believed as far as the last one. */
+  private static final int LOG_BLOCK_BYTES = 32 << 10;
 
   @TempDir Path temporary;
 
@@ -82,6 +87,68 @@ class RocksDurabilityTest {
   }
 
   @Test
+  void open_withAFlippedBitAnywhereInTheLog_isSilentOnlyInTheLastBlock() throws Exception {
+    Path whole = logOnly("whole");
+    byte[] bytes = Files.readAllBytes(log(whole));
+    int lastBlock = bytes.length / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+    int refused = 0;
+    for (int i = 0; i < 100; i++) {
+      // Headers and payloads of records alike: the step is prime.
+      int offset = (int) (i * 15_485_863L % bytes.length);
+      bytes[offset] ^= 0x10;
+      Files.write(log(whole), bytes);
+      bytes[offset] ^= 0x10;
+      Path copy = crashCopy(whole, temporary.resolve("flipped-" + i));
+      try (RocksStorage storage = open(copy)) {
+        long rows = count(storage, Table.LOG);
+        assertThat(rows == ROWS || offset >= lastBlock)
+            .as("bit flipped at %d of %d: %d rows of %d", offset, bytes.length, rows, ROWS)
+            .isTrue();
+      } catch (StorageException.OpenFailed refusal) {
+        assertThat(refusal.code()).as("at %d", offset).isEqualTo("STORAGE_WAL_CORRUPT_ENTRY");
+        refused++;
+      }
+    }
+    assertThat(refused).isGreaterThan(90);
+  }
+
+  @Test
+  void open_withADamagedManifest_saysTheDatabaseDoesNotOpen() throws Exception {
+    Path damaged = logOnly("damaged");
+    Path manifest;
+    try (Stream<Path> files = Files.list(damaged)) {
+      manifest =
+          files.filter(file -> file.toString().contains("MANIFEST")).findFirst().orElseThrow();
+    }
+    flipBit(manifest, 20);
+    assertThat(openFailure(damaged, Directories.options()).code()).isEqualTo("STORAGE_OPEN_FAILED");
+  }
+
+  @Test
+  void commit_afterAFailedWrite_isRefusedForGood() throws Exception {
+    Path database = temporary.resolve("db");
+    Path away = temporary.resolve("away");
+    try (RocksStorage storage =
+        RocksStorage.open(database, Directories.options().withWriteBuffer(1))) {
+      put(storage, 0);
+      Files.move(database, away); // the next log file cannot be created
+      assertThatThrownBy(
+              () -> {
+                for (long seq = 1; seq < 100_000; seq++) {
+                  put(storage, seq);
+                }
+              })
+          .isInstanceOf(StorageException.Failed.class);
+      Files.move(away, database);
+      for (int i = 0; i < 3; i++) {
+        assertThatThrownBy(() -> put(storage, 1)).isInstanceOf(StorageException.Failed.class);
+        assertThatThrownBy(storage::sync).isInstanceOf(StorageException.Failed.class);
+      }
+      assertThat(storage.get(Table.LOG, CommittingChild.key(0))).as("reads go on").isNotNull();
+    }
+  }
+
+  @Test
   void open_withTheLogCutShort_keepsAPrefix() throws Exception {
     for (long cut : new long[] {1, 500, 40_000, 1_000_000}) {
       Path torn = logOnly("torn-" + cut);
@@ -118,6 +185,18 @@ class RocksDurabilityTest {
       storage.verifyChecksums();
     }
     flipBit(table, Files.size(table) / 2);
+    withRaw(
+        database,
+        List.of("LOG"),
+        (raw, families) -> {
+          try (RocksIterator rows = raw.newIterator(families.getFirst())) {
+            long seen = 0;
+            for (rows.seekToFirst(); rows.isValid(); rows.next()) {
+              seen++;
+            }
+            assertThat(seen).as("control: without the status it just ends").isLessThan(ROWS);
+          }
+        });
     try (RocksStorage storage = open(database)) {
       assertThatThrownBy(() -> count(storage, Table.LOG))
           .isInstanceOf(StorageException.Failed.class);
@@ -180,7 +259,8 @@ class RocksDurabilityTest {
     open(database).close();
     withRaw(
         database,
-        raw ->
+        List.of(),
+        (raw, families) ->
             raw.createColumnFamily(
                     new ColumnFamilyDescriptor("VECTORS".getBytes(StandardCharsets.US_ASCII)))
                 .close());
@@ -395,27 +475,35 @@ class RocksDurabilityTest {
   }
 
   private interface Raw {
-    void use(RocksDB database) throws Exception;
+    void use(RocksDB database, List<ColumnFamilyHandle> families) throws Exception;
   }
 
   private static void rewriteFormat(Path database, int format) throws Exception {
     withRaw(
         database,
-        raw ->
+        List.of(),
+        (raw, families) ->
             raw.put(
                 "format".getBytes(StandardCharsets.US_ASCII),
                 ByteBuffer.allocate(Integer.BYTES).putInt(format).array()));
   }
 
-  private static void withRaw(Path database, Raw use) throws Exception {
+  /** Opens the database as any program could; {@code use} gets the named families first. */
+  private static void withRaw(Path database, List<String> first, Raw use) throws Exception {
     List<ColumnFamilyDescriptor> families = new ArrayList<>();
+    for (String name : first) {
+      families.add(new ColumnFamilyDescriptor(name.getBytes(StandardCharsets.US_ASCII)));
+    }
     try (Options plain = new Options()) {
       for (byte[] name : RocksDB.listColumnFamilies(plain, database.toString())) {
-        families.add(new ColumnFamilyDescriptor(name));
+        if (!first.contains(new String(name, StandardCharsets.US_ASCII))) {
+          families.add(new ColumnFamilyDescriptor(name));
+        }
       }
     }
-    try (RocksDB raw = RocksDB.open(database.toString(), families, new ArrayList<>())) {
-      use.use(raw);
+    List<ColumnFamilyHandle> handles = new ArrayList<>();
+    try (RocksDB raw = RocksDB.open(database.toString(), families, handles)) {
+      use.use(raw, handles);
     }
   }
 
