@@ -113,6 +113,27 @@ class RocksDurabilityTest {
   }
 
   @Test
+  void open_withPagesNeverWrittenAtTheLogsEnd_refusesUntilSalvaged() throws Exception {
+    // Power loss may leave a hole in what was not synced, with the file already at full length.
+    Path torn = logOnly("torn");
+    long length = Files.size(log(torn));
+    try (var file = new RandomAccessFile(log(torn).toFile(), "rw")) {
+      file.seek(length - 8192);
+      file.write(new byte[4096]);
+    }
+    assertThat(openFailure(torn, Directories.options()).code())
+        .isEqualTo("STORAGE_WAL_CORRUPT_ENTRY");
+    try (RocksStorage storage =
+        RocksStorage.open(torn, Directories.options().with(WalRecovery.KEEP_PREFIX))) {
+      assertThat(count(storage, Table.LOG)).isBetween(ROWS - 10L, ROWS - 7L);
+      put(storage, ROWS);
+    }
+    try (RocksStorage storage = open(torn)) {
+      assertThat(storage.get(Table.LOG, CommittingChild.key(ROWS))).isNotNull();
+    }
+  }
+
+  @Test
   void open_withADamagedManifest_saysTheDatabaseDoesNotOpen() throws Exception {
     Path damaged = logOnly("damaged");
     Path manifest;
