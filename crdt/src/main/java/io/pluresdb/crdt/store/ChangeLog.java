@@ -44,11 +44,11 @@ public final class ChangeLog {
    * @param targetBytes the batch ends before it exceeds this, unless a single signed stretch does
    */
   public Batch read(long cursor, long end, ToLongFunction<ActorId> known, int targetBytes) {
-    var builder = new BatchBuilder(known, targetBytes);
     if (cursor >= end) {
       return new Batch(List.of(), cursor, 0);
     }
     try (var snapshot = storage.snapshot()) {
+      var builder = new BatchBuilder(snapshot, known, targetBytes);
       long first = rowAt(snapshot, cursor + 1);
       try (var rows =
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
@@ -56,11 +56,11 @@ public final class ChangeLog {
           long arrival = Rows.arrival(rows.key());
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
-          builder.row(snapshot, row, skip, arrival);
+          builder.row(row, skip, arrival);
         }
       }
+      return builder.batch(cursor);
     }
-    return builder.batch(cursor);
   }
 
   /** The first arrival of the row that holds {@code arrival}. */
@@ -116,6 +116,7 @@ public final class ChangeLog {
 
   /** Gathers rows into runs and cuts at the last signed change that fits. */
   private static final class BatchBuilder {
+    private final Storage.Snapshot snapshot;
     private final ToLongFunction<ActorId> known;
     private final int targetBytes;
     private final List<ChangeRun> runs = new ArrayList<>();
@@ -132,15 +133,14 @@ public final class ChangeLog {
     private int signedBytes;
     private long signedArrival;
     private byte @Nullable [] signature;
-    private Storage.@Nullable Snapshot snapshot;
 
-    BatchBuilder(ToLongFunction<ActorId> known, int targetBytes) {
+    BatchBuilder(Storage.Snapshot snapshot, ToLongFunction<ActorId> known, int targetBytes) {
+      this.snapshot = snapshot;
       this.known = known;
       this.targetBytes = targetBytes;
     }
 
-    void row(Storage.Snapshot from, ArrivalRow row, long skip, long arrival) {
-      snapshot = from;
+    void row(ArrivalRow row, long skip, long arrival) {
       long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
       long last = row.fromSeq() + row.count() - 1;
       if (first > last) {
@@ -158,11 +158,11 @@ public final class ChangeLog {
         fromSeq = first;
       }
       if (first == last) {
-        add(logRow(from, row.actor(), first));
+        add(logRow(snapshot, row.actor(), first));
         return;
       }
       try (var log =
-          from.scan(
+          snapshot.scan(
               Table.LOG, Rows.logKey(row.actor(), first), Rows.logKey(row.actor(), last + 1))) {
         for (long seq = first; seq <= last && !full; seq++) {
           if (!log.next()) {
@@ -196,7 +196,7 @@ public final class ChangeLog {
       byte[] covering = signature;
       if (author != null && covering != null && signedCount > 0) {
         ChangeRun.Genesis genesis = null;
-        if (fromSeq == 1 && snapshot != null) {
+        if (fromSeq == 1) {
           byte[] row = snapshot.get(Table.FRONTIER, Rows.actorKey(author));
           if (row == null) {
             throw missing(author, 1);
