@@ -32,7 +32,8 @@ import org.rocksdb.WriteOptions;
  *
  * <p>One column family, RocksDB's default sizes (64 MiB write buffer) and LZ4, two background jobs:
  * the settings that favour it. Keys are 20 bytes, values random and so incompressible. Every method
- * wants an empty directory, may be called once for it, and measures wall time.
+ * wants a directory without a database, may be called once for it, and measures wall time. The
+ * native library goes to {@code native} beside that directory unless it is loaded already.
  */
 public final class RawRocks {
   /** Values are cut from one random block of this size plus the value's own. */
@@ -52,8 +53,8 @@ public final class RawRocks {
    * @param sync whether each batch is synced
    */
   public static double batchedPuts(
-      Path directory, Path nativeDirectory, int docs, int valueBytes, int batch, boolean sync) {
-    NativeLibrary.load(nativeDirectory);
+      Path directory, int docs, int valueBytes, int batch, boolean sync) {
+    loadLibrary(directory);
     byte[] noise = noise(valueBytes);
     byte[] value = new byte[valueBytes];
     try (Options options = options();
@@ -79,9 +80,8 @@ public final class RawRocks {
    * Lets {@code clients} virtual threads put one row at a time, each waiting until its row is
    * synced, while one writer drains their queue into one synced batch; returns puts per second.
    */
-  public static double groupCommittedPuts(
-      Path directory, Path nativeDirectory, int clients, int puts, int valueBytes) {
-    NativeLibrary.load(nativeDirectory);
+  public static double groupCommittedPuts(Path directory, int clients, int puts, int valueBytes) {
+    loadLibrary(directory);
     byte[] noise = noise(valueBytes);
     try (Options options = options();
         RocksDB database = open(options, directory);
@@ -196,6 +196,10 @@ public final class RawRocks {
     } catch (InterruptedException cause) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private static void loadLibrary(Path directory) {
+    NativeLibrary.load(directory.toAbsolutePath().resolveSibling("native"));
   }
 
   private static Options options() {

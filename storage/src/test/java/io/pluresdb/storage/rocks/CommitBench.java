@@ -39,14 +39,10 @@ final class CommitBench {
     }
     switch (arguments[1]) {
       case "raw-batched" ->
-          print(
-              "raw rows/s",
-              RawRocks.batchedPuts(database, library, number, VALUE_BYTES, 1000, true));
+          print("raw rows/s", RawRocks.batchedPuts(database, number, VALUE_BYTES, 1000, true));
       case "raw-group" -> {
         int clients = Integer.parseInt(arguments[3]);
-        print(
-            "raw puts/s",
-            RawRocks.groupCommittedPuts(database, library, clients, number, VALUE_BYTES));
+        print("raw puts/s", RawRocks.groupCommittedPuts(database, clients, number, VALUE_BYTES));
       }
       case "batched" -> batched(database, options, number, false);
       case "apply" -> batched(database, options, number, true);

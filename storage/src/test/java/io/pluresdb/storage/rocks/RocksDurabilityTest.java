@@ -113,6 +113,28 @@ class RocksDurabilityTest {
   }
 
   @Test
+  void open_withADamagedLengthInTheLastBlock_dropsWhatFollowsSoTheAnchorIsNeeded()
+      throws Exception {
+    Path damaged = logOnly("damaged");
+    byte[] bytes = Files.readAllBytes(log(damaged));
+    int record = firstRecordOfLastBlock(bytes);
+    bytes[record + 5] = (byte) 0xff; // the length's high byte: now it points beyond the file
+    Files.write(log(damaged), bytes);
+    try (RocksStorage storage = open(damaged)) {
+      assertThat(count(storage, Table.LOG)).isBetween(ROWS - 33L, ROWS - 1L);
+    }
+  }
+
+  @Test
+  void open_withTheLastLogFileGone_opensWithoutItSoTheAnchorIsNeeded() throws Exception {
+    Path damaged = logOnly("damaged");
+    Files.delete(log(damaged));
+    try (RocksStorage storage = open(damaged)) {
+      assertThat(count(storage, Table.LOG)).isZero();
+    }
+  }
+
+  @Test
   void open_withPagesNeverWrittenAtTheLogsEnd_refusesUntilSalvaged() throws Exception {
     // Power loss may leave a hole in what was not synced, with the file already at full length.
     Path torn = logOnly("torn");
@@ -462,6 +484,11 @@ class RocksDurabilityTest {
       }
     }
     return sizes;
+  }
+
+  /** Offset of the first record header in the last block: crc (4), length (2), type (1). */
+  private static int firstRecordOfLastBlock(byte[] log) {
+    return log.length / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
   }
 
   private static Path log(Path database) throws IOException {
