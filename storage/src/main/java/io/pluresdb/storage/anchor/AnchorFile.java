@@ -1,5 +1,8 @@
 package io.pluresdb.storage.anchor;
 
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.StorageException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -13,7 +16,7 @@ import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A small file outside the database directory that holds the newest {@link Anchor}.
+ * A small file outside the database directory that holds the newest {@link Anchor.Mark}.
  *
  * <p>Two slots in separate blocks are written in turn, each with a generation and a checksum: a
  * write that is torn leaves the slot before it whole. The file has its full length from the start,
@@ -22,35 +25,18 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  * file := slot at 0, slot at 4096; 8192 bytes
  * slot := magic "PLANCHOR" (8) version=1 (4) generation (8) instance (16) actor (16)
- *         seq (8) headHash (32) counter (8) crc32c of all before (4)      big-endian
+ *         seq (8) headHash (32) crc32c of all before (4)      big-endian
  * </pre>
  *
  * Used by one thread at a time; one open file at a time, across processes.
  */
-public final class AnchorFile implements AutoCloseable {
-
-  /** What the file says. */
-  public sealed interface Reading {}
-
-  /** No anchor was ever written: the file is absent or as created. */
-  public record Missing() implements Reading {}
-
-  /** The newest anchor whose checksum holds. */
-  public record Valid(Anchor anchor) implements Reading {}
-
-  /**
-   * No slot can be trusted: the replica cannot know how far it had come and must continue under a
-   * new actor.
-   *
-   * @param reason for the operator
-   */
-  public record Damaged(String reason) implements Reading {}
+public final class AnchorFile implements Anchor, AutoCloseable {
 
   static final int SLOT_STRIDE_BYTES = 4096;
   static final int FILE_BYTES = 2 * SLOT_STRIDE_BYTES;
   static final int VERSION = 1;
   private static final long MAGIC = 0x504c414e43484f52L; // PLANCHOR
-  private static final int CRC_OFFSET = 8 + 4 + 8 + 2 * Anchor.ID_BYTES + 8 + Anchor.HASH_BYTES + 8;
+  private static final int CRC_OFFSET = 8 + 4 + 8 + INSTANCE_BYTES + ActorId.BYTES + 8 + Hash.BYTES;
   static final int SLOT_BYTES = CRC_OFFSET + 4;
 
   private final Path path;
@@ -108,17 +94,19 @@ public final class AnchorFile implements AutoCloseable {
   }
 
   /** What the file says: as found when opened, or the newest anchor written since. */
+  @Override
   public Reading read() {
     return reading;
   }
 
   /**
-   * Makes {@code anchor} the newest, on disk when this returns.
+   * {@inheritDoc}
    *
-   * @throws StorageException.Failed when it may not be on disk; the anchor before it still is, and
-   *     this file takes no more writes
+   * @throws StorageException.Failed when it may not be on disk; the mark before it still is, and
+   *     this file takes no more marks
    */
-  public void write(Anchor anchor) {
+  @Override
+  public void record(Mark mark) {
     if (failed) {
       throw new StorageException.Failed(
           path + " takes no more writes: an earlier one failed", new IOException("earlier"));
@@ -126,8 +114,8 @@ public final class AnchorFile implements AutoCloseable {
     long next = generation + 1;
     slot.clear();
     slot.putLong(MAGIC).putInt(VERSION).putLong(next);
-    slot.put(anchor.instance()).put(anchor.actor()).putLong(anchor.seq());
-    slot.put(anchor.headHash()).putLong(anchor.counter());
+    slot.put(mark.instance()).putLong(mark.actor().high()).putLong(mark.actor().low());
+    slot.putLong(mark.seq()).put(mark.headHash().bytes());
     slot.putInt(crc(slot));
     slot.flip();
     try {
@@ -141,7 +129,7 @@ public final class AnchorFile implements AutoCloseable {
       throw new StorageException.Failed(path + " could not be written", cause);
     }
     generation = next;
-    reading = new Valid(anchor);
+    reading = new Reading.Valid(mark);
   }
 
   @Override
@@ -155,21 +143,21 @@ public final class AnchorFile implements AutoCloseable {
 
   private record Slots(Reading reading, long generation) {}
 
-  /** One slot's content; anchor is null for a slot that is blank or cannot be trusted. */
-  private record Slot(long generation, @Nullable Anchor anchor, boolean blank) {}
+  /** One slot's content; mark is null for a slot that is blank or cannot be trusted. */
+  private record Slot(long generation, @Nullable Mark mark, boolean blank) {}
 
   private static Slots slots(Path path, FileChannel channel) throws IOException {
     Slot even = slot(path, channel, 0);
     Slot odd = slot(path, channel, 1);
     Slot newest = Long.compareUnsigned(even.generation, odd.generation) > 0 ? even : odd;
-    Anchor anchor = newest.anchor;
-    if (anchor != null) {
-      return new Slots(new Valid(anchor), newest.generation);
+    Mark mark = newest.mark;
+    if (mark != null) {
+      return new Slots(new Reading.Valid(mark), newest.generation);
     }
     if (even.blank && odd.blank) {
-      return new Slots(new Missing(), 0);
+      return new Slots(new Reading.Missing(), 0);
     }
-    return new Slots(new Damaged("both slots of " + path + " fail their checksum"), 0);
+    return new Slots(new Reading.Damaged("both slots of " + path + " fail their checksum"), 0);
   }
 
   private static Slot slot(Path path, FileChannel channel, int index) throws IOException {
@@ -197,13 +185,13 @@ public final class AnchorFile implements AutoCloseable {
           new IOException("anchor format " + version));
     }
     long generation = bytes.getLong();
-    byte[] instance = new byte[Anchor.ID_BYTES];
-    byte[] actor = new byte[Anchor.ID_BYTES];
-    byte[] headHash = new byte[Anchor.HASH_BYTES];
-    bytes.get(instance).get(actor);
+    byte[] instance = new byte[INSTANCE_BYTES];
+    bytes.get(instance);
+    var actor = new ActorId(bytes.getLong(), bytes.getLong());
     long seq = bytes.getLong();
+    byte[] headHash = new byte[Hash.BYTES];
     bytes.get(headHash);
-    return new Slot(generation, new Anchor(instance, actor, seq, headHash, bytes.getLong()), false);
+    return new Slot(generation, new Mark(instance, actor, seq, new Hash(headHash)), false);
   }
 
   private static long offset(long generation) {

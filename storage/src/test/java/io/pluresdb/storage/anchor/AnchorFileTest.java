@@ -1,14 +1,16 @@
 package io.pluresdb.storage.anchor;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.store.Anchor.Mark;
+import io.pluresdb.crdt.store.Anchor.Reading;
+import io.pluresdb.crdt.store.Anchor.Reading.Damaged;
+import io.pluresdb.crdt.store.Anchor.Reading.Missing;
+import io.pluresdb.crdt.store.Anchor.Reading.Valid;
 import io.pluresdb.crdt.store.StorageException;
-import io.pluresdb.storage.anchor.AnchorFile.Damaged;
-import io.pluresdb.storage.anchor.AnchorFile.Missing;
-import io.pluresdb.storage.anchor.AnchorFile.Reading;
-import io.pluresdb.storage.anchor.AnchorFile.Valid;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -43,13 +45,13 @@ class AnchorFileTest {
   void write_tenThousandTimes_alternatesAndTheNewestWins() throws IOException {
     try (AnchorFile file = AnchorFile.open(path)) {
       for (long seq = 1; seq <= 10_000; seq++) {
-        file.write(anchor(seq));
-        assertThat(file.read()).isEqualTo(new Valid(anchor(seq)));
+        file.record(mark(seq));
+        assertThat(file.read()).isEqualTo(new Valid(mark(seq)));
       }
     }
-    assertThat(reopened()).isEqualTo(new Valid(anchor(10_000)));
+    assertThat(reopened()).isEqualTo(new Valid(mark(10_000)));
     flipBit(slotOf(10_000), 30);
-    assertThat(reopened()).as("the slot before it").isEqualTo(new Valid(anchor(9_999)));
+    assertThat(reopened()).as("the slot before it").isEqualTo(new Valid(mark(9_999)));
     assertThat(Files.size(path)).isEqualTo(AnchorFile.FILE_BYTES);
   }
 
@@ -57,9 +59,9 @@ class AnchorFileTest {
   void write_afterReopening_goesOnAlternating() {
     for (long seq = 1; seq <= 5; seq++) {
       try (AnchorFile file = AnchorFile.open(path)) {
-        file.write(anchor(seq));
+        file.record(mark(seq));
       }
-      assertThat(reopened()).isEqualTo(new Valid(anchor(seq)));
+      assertThat(reopened()).isEqualTo(new Valid(mark(seq)));
     }
   }
 
@@ -68,11 +70,11 @@ class AnchorFileTest {
     write(2);
     flipBit(slotOf(2), 40);
     try (AnchorFile file = AnchorFile.open(path)) {
-      assertThat(file.read()).isEqualTo(new Valid(anchor(1)));
-      file.write(anchor(7));
+      assertThat(file.read()).isEqualTo(new Valid(mark(1)));
+      file.record(mark(7));
     }
     flipBit(slotOf(2), 40);
-    assertThat(reopened()).as("the new one lies in the lost slot").isEqualTo(new Valid(anchor(1)));
+    assertThat(reopened()).as("the new one lies in the lost slot").isEqualTo(new Valid(mark(1)));
   }
 
   @Test
@@ -80,10 +82,10 @@ class AnchorFileTest {
     write(2);
     for (int bit = 0; bit < 8 * AnchorFile.SLOT_BYTES; bit++) {
       flipBit(slotOf(2), bit);
-      assertThat(reopened()).as("bit %d", bit).isEqualTo(new Valid(anchor(1)));
+      assertThat(reopened()).as("bit %d", bit).isEqualTo(new Valid(mark(1)));
       flipBit(slotOf(2), bit);
     }
-    assertThat(reopened()).isEqualTo(new Valid(anchor(2)));
+    assertThat(reopened()).isEqualTo(new Valid(mark(2)));
   }
 
   @Test
@@ -97,7 +99,7 @@ class AnchorFileTest {
       byte[] bytes = newer.clone();
       System.arraycopy(older, at + torn, bytes, at + torn, AnchorFile.SLOT_BYTES - torn);
       Files.write(path, bytes);
-      assertThat(reopened()).as("torn after %d bytes", torn).isEqualTo(new Valid(anchor(3)));
+      assertThat(reopened()).as("torn after %d bytes", torn).isEqualTo(new Valid(mark(3)));
     }
   }
 
@@ -108,9 +110,9 @@ class AnchorFileTest {
     flipBit(slotOf(2), 200);
     assertThat(reopened()).isInstanceOf(Damaged.class);
     try (AnchorFile file = AnchorFile.open(path)) {
-      file.write(anchor(9));
+      file.record(mark(9));
     }
-    assertThat(reopened()).as("usable again").isEqualTo(new Valid(anchor(9)));
+    assertThat(reopened()).as("usable again").isEqualTo(new Valid(mark(9)));
   }
 
   @Test
@@ -126,7 +128,7 @@ class AnchorFileTest {
     try (var file = new RandomAccessFile(path.toFile(), "rw")) {
       file.setLength(AnchorFile.SLOT_STRIDE_BYTES + 10L);
     }
-    assertThat(reopened()).isEqualTo(new Valid(anchor(2)));
+    assertThat(reopened()).isEqualTo(new Valid(mark(2)));
   }
 
   @Test
@@ -155,11 +157,11 @@ class AnchorFileTest {
   @Test
   void slot_ofAKnownAnchor_hasTheGoldenBytes() throws IOException {
     byte[] instance = HexFormat.of().parseHex("000102030405060708090a0b0c0d0e0f");
-    byte[] actor = HexFormat.of().parseHex("101112131415161718191a1b1c1d1e1f");
+    var actor = new ActorId(0x1011121314151617L, 0x18191a1b1c1d1e1fL);
     byte[] head = new byte[32];
     head[0] = (byte) 0xff;
     try (AnchorFile file = AnchorFile.open(path)) {
-      file.write(new Anchor(instance, actor, 258, head, 5));
+      file.record(new Mark(instance, actor, 258, new Hash(head)));
     }
     byte[] bytes = Files.readAllBytes(path);
     assertThat(HexFormat.of().formatHex(bytes, 4096, 4096 + AnchorFile.SLOT_BYTES))
@@ -171,22 +173,14 @@ class AnchorFileTest {
                 + "101112131415161718191a1b1c1d1e1f" // actor
                 + "0000000000000102" // seq
                 + "ff00000000000000000000000000000000000000000000000000000000000000" // head
-                + "0000000000000005" // counter
-                + "04ece272"); // CRC-32C
-  }
-
-  @Test
-  void anchor_withAWrongLength_isRefused() {
-    assertThatThrownBy(() -> new Anchor(new byte[16], new byte[15], 1, new byte[32], 0))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("actor must be 16 bytes, but is 15");
+                + "a9c6819c"); // CRC-32C
   }
 
   private void write(long newest) {
     try (AnchorFile file = AnchorFile.open(path)) {
-      long first = file.read() instanceof Valid(Anchor anchor) ? anchor.seq() + 1 : 1;
+      long first = file.read() instanceof Valid(Mark mark) ? mark.seq() + 1 : 1;
       for (long seq = first; seq <= newest; seq++) {
-        file.write(anchor(seq));
+        file.record(mark(seq));
       }
     }
   }
@@ -212,18 +206,17 @@ class AnchorFileTest {
       file.seek(at);
       int old = file.read();
       file.seek(at);
-      file.write(old ^ (1 << (bit % 8)));
+      file.record(old ^ (1 << (bit % 8)));
     }
   }
 
-  private static Anchor anchor(long seq) {
+  private static Mark mark(long seq) {
     SplittableRandom random = new SplittableRandom(seq);
     byte[] instance = new byte[16];
-    byte[] actor = new byte[16];
     byte[] head = new byte[32];
     random.nextBytes(instance);
-    random.nextBytes(actor);
     random.nextBytes(head);
-    return new Anchor(instance, actor, seq, head, ~seq);
+    return new Mark(
+        instance, new ActorId(random.nextLong(), random.nextLong()), seq, new Hash(head));
   }
 }
