@@ -206,7 +206,7 @@ class AnchorFileTest {
       file.seek(at);
       int old = file.read();
       file.seek(at);
-      file.record(old ^ (1 << (bit % 8)));
+      file.write(old ^ (1 << (bit % 8)));
     }
   }
 
