@@ -458,6 +458,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     if (open != null && wasEstablished) {
       host.closed(open);
       open.call(listener -> listener.closed(open, reason));
+      // A listener may close a session while it hears of it; its dialler still has to learn whom it
+      // reached.
+      established.complete(open);
       open.closure.complete(reason);
     }
     established.completeExceptionally(new SessionFailedException(reason));

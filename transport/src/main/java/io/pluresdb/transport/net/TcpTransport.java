@@ -287,9 +287,8 @@ public final class TcpTransport implements AutoCloseable {
   }
 
   private CompletionStage<Session> failed(CompletableFuture<Session> result, CloseReason reason) {
-    if (result.completeExceptionally(new SessionFailedException(reason))) {
-      host.counters.countClosed(reason);
-    }
+    host.counters.countClosed(reason);
+    result.completeExceptionally(new SessionFailedException(reason));
     return result.minimalCompletionStage();
   }
 

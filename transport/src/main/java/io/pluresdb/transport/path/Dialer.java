@@ -21,9 +21,10 @@ import org.slf4j.LoggerFactory;
  * Keeps wanted addresses connected.
  *
  * <p>Each target, an address and a database, has at most one attempt or session at a time. A failed
- * attempt waits by its {@link Backoff}; an established session resets it, so a peer that drops is
- * dialled again within the first wait. A target whose session ended as a duplicate of another rests
- * while that peer is connected. A target that turns out to be this device is dropped. Thread-safe.
+ * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
+ * drops is dialled again within the first wait. A target whose session ended as a duplicate of
+ * another rests while that peer is connected. A target that turns out to be this device is dropped.
+ * Thread-safe.
  */
 public final class Dialer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Dialer.class);
@@ -33,6 +34,9 @@ public final class Dialer implements AutoCloseable {
 
   /** How often a resting target looks whether its peer is still connected. */
   private static final Duration REST = Duration.ofMillis(500);
+
+  /** A session that lasted this long was a success; one that ends at once is no reason to hurry. */
+  private static final Duration SETTLED = Duration.ofSeconds(1);
 
   /** How a dialer reaches peers. */
   public interface Connector {
@@ -72,6 +76,7 @@ public final class Dialer implements AutoCloseable {
     private State state = State.WAITING;
     private @Nullable CloseReason lastFailure;
     private @Nullable DeviceId peer;
+    private @Nullable Session session;
     private Timers.@Nullable Timer timer;
 
     Entry(Key key, DatabaseKeys database, Backoff backoff) {
@@ -176,16 +181,25 @@ public final class Dialer implements AutoCloseable {
       if (isCurrent(entry)) {
         entry.state = State.CONNECTED;
         entry.peer = session.peer();
-        entry.backoff.reset();
+        entry.timer = timers.schedule(SETTLED, () -> settled(entry, session));
+        entry.session = session;
       }
     }
     session.closure().thenAccept(reason -> failed(entry, reason));
+  }
+
+  private synchronized void settled(Entry entry, Session session) {
+    if (session.equals(entry.session)) {
+      entry.backoff.reset();
+    }
   }
 
   private synchronized void failed(Entry entry, CloseReason reason) {
     if (!isCurrent(entry)) {
       return;
     }
+    cancel(entry);
+    entry.session = null;
     entry.lastFailure = reason;
     if (reason instanceof CloseReason.SelfConnection) {
       log.info("address is this device itself, no longer dialled address={}", entry.key.address());
