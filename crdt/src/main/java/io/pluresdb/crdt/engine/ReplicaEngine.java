@@ -357,6 +357,15 @@ public final class ReplicaEngine {
     return environment.wallClock().millis();
   }
 
+  /** Asks every peer that is ready to compare frontiers now. */
+  public void probe() {
+    for (Peer peer : peers.values()) {
+      if (peer.session.isReady()) {
+        peer.link.send(peer.session.probe(replica.view()));
+      }
+    }
+  }
+
   /** Changes that wait for others. */
   public int pending() {
     return waiting.changes();

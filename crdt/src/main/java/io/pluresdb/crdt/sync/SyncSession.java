@@ -271,6 +271,11 @@ public final class SyncSession {
     return ack;
   }
 
+  /** Asks the peer to compare frontiers now. */
+  public Probe probe(View view) {
+    return new Probe(view.frontier().hash(), view.membership().hash());
+  }
+
   /** Compares frontiers from time to time; call it about once a second. */
   public Step onTick(long nowMillis, View view) {
     boolean quiet = ready && cursor >= view.arrivals() && received == 0;
@@ -278,6 +283,6 @@ public final class SyncSession {
       return Step.sending();
     }
     lastProbeMillis = nowMillis;
-    return Step.sending(new Probe(view.frontier().hash(), view.membership().hash()));
+    return Step.sending(probe(view));
   }
 }
