@@ -178,7 +178,9 @@ final class Admission implements SessionPolicy {
     LocalDatabase database = node.byHint(keys.hint());
     if (database == null) {
       Entry entry = entry(keys);
-      return entry != null && Arrays.equals(entry.invite.inviter(), peerKey)
+      return entry != null
+              && !entry.entered.isDone()
+              && Arrays.equals(entry.invite.inviter(), peerKey)
           ? new Decision.Accept()
           : new Decision.Reject("NOT_READY", "this device is joining and waits for its inviter");
     }
