@@ -1,0 +1,95 @@
+package io.pluresdb.harness.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code pluresdb bench SCENARIO}. */
+@Command(
+    name = "pluresdb bench",
+    mixinStandardHelpOptions = true,
+    description = "Measures this machine with PluresDB on it.")
+public final class Bench implements Callable<Integer> {
+  @Option(names = "--json", scope = CommandLine.ScopeType.INHERIT, description = "Print JSON.")
+  private boolean json;
+
+  @Option(
+      names = "--directory",
+      scope = CommandLine.ScopeType.INHERIT,
+      description = "Where to write; a fresh folder in the temporary directory by default.")
+  private @Nullable Path directory;
+
+  public static void main(String[] args) {
+    System.exit(new CommandLine(new Bench()).execute(args));
+  }
+
+  @Override
+  public Integer call() {
+    CommandLine.usage(this, System.err);
+    return 2;
+  }
+
+  @Command(description = "A device catches up and follows another; two processes on loopback.")
+  int sync(
+      @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
+          int documents)
+      throws Exception {
+    return print(folder -> SyncBench.run(folder, documents));
+  }
+
+  @Command(description = "From a put on one device to its being visible on another.")
+  int latency(
+      @Option(names = "--writes", defaultValue = "2000", description = "Writes of each kind.")
+          int writes)
+      throws Exception {
+    return print(folder -> LatencyBench.run(folder, writes));
+  }
+
+  @Command(description = "Durable puts per second at 1, 16 and 256 clients.")
+  int put() throws Exception {
+    return print(PutBench::run);
+  }
+
+  @Command(description = "Memory and start time of an idle daemon, empty and filled.")
+  int footprint(
+      @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
+          int documents)
+      throws Exception {
+    return print(folder -> FootprintBench.run(folder, documents));
+  }
+
+  private interface Scenario {
+    Report run(Path directory) throws Exception;
+  }
+
+  private int print(Scenario scenario) throws Exception {
+    Path folder = directory;
+    if (folder == null) {
+      folder = Files.createTempDirectory("pluresdb-bench");
+    } else {
+      Files.createDirectories(folder);
+    }
+    try {
+      scenario.run(folder).print(json);
+    } finally {
+      if (directory == null) {
+        delete(folder);
+      }
+    }
+    return 0;
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (var paths = Files.walk(folder)) {
+      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+}

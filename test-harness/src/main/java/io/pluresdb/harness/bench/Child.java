@@ -1,0 +1,107 @@
+package io.pluresdb.harness.bench;
+
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A JVM like this one with another main class. */
+final class Child implements AutoCloseable {
+  private static final int STOP_SECONDS = 20;
+
+  private final Process process;
+  private final BufferedReader in;
+  private final BufferedWriter out;
+
+  private Child(Process process) {
+    this.process = process;
+    this.in = process.inputReader();
+    this.out = process.outputWriter();
+  }
+
+  /** The command that starts a JVM with the flags of a daemon and this class path. */
+  static List<String> java(String mainClass, List<String> flags) {
+    var command = new ArrayList<String>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-XX:+UseSerialGC",
+            "-Xms24m",
+            "-Xmx384m",
+            "-XX:MaxMetaspaceSize=128m",
+            "-XX:ReservedCodeCacheSize=64m",
+            "--enable-native-access=ALL-UNNAMED"));
+    command.addAll(flags);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), mainClass));
+    return command;
+  }
+
+  static Child peer(Path directory) {
+    var command = java(BenchPeer.class.getName(), List.of("-Dlogback.statusListenerClass="));
+    command.add(directory.toString());
+    command.add(Integer.toString(freePort()));
+    try {
+      return new Child(
+          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static int freePort() {
+    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Sends a line and waits for the answer's words. */
+  String[] ask(String line) {
+    tell(line);
+    return answer();
+  }
+
+  void tell(String line) {
+    try {
+      out.write(line);
+      out.newLine();
+      out.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException("the process ended before \"" + line + "\"", e);
+    }
+  }
+
+  String[] answer() {
+    try {
+      String answer = in.readLine();
+      if (answer == null) {
+        throw new IllegalStateException("the process ended; its error output is above");
+      }
+      return answer.split(" ");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      out.close();
+      if (!process.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    } catch (IOException e) {
+      process.destroyForcibly();
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}

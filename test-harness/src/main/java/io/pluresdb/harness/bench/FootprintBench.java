@@ -1,0 +1,106 @@
+package io.pluresdb.harness.bench;
+
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.daemon.node.DeviceNode;
+import io.pluresdb.daemon.node.Node;
+import io.pluresdb.daemon.node.NodeOptions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/** What a daemon costs that has nothing to do. */
+final class FootprintBench {
+  private static final int STARTS = 3;
+  private static final long SETTLE_NANOS = TimeUnit.SECONDS.toNanos(3);
+
+  private FootprintBench() {}
+
+  private record Start(double readyMillis, double residentMebibytes) {}
+
+  /** Starts {@code serve} in a process on an empty directory and on one with documents. */
+  static Report run(Path directory, int documents) throws IOException, InterruptedException {
+    Path empty = directory.resolve("empty");
+    Path filled = directory.resolve("filled");
+    DeviceNode.init(empty, false);
+    fill(filled, documents);
+    serve(empty);
+    Start bare = best(empty);
+    Start full = best(filled);
+    return new Report("footprint")
+        .add("documents", documents)
+        .add("readyMillisEmpty", bare.readyMillis)
+        .add("readyMillis", full.readyMillis, "<=", 1_500)
+        .add("reopeningCostsMillis", full.readyMillis - bare.readyMillis)
+        .add("residentMebibytesEmpty", bare.residentMebibytes)
+        .add("residentMebibytes", full.residentMebibytes, "<=", 200);
+  }
+
+  private static void fill(Path directory, int documents) {
+    try (DeviceNode node = DeviceNode.open(directory, NodeOptions.offline("bench"))) {
+      CrdtStore store = node.store(Node.DEFAULT_DATABASE);
+      var source = new Documents(1);
+      var edits = new ArrayList<Edit>();
+      for (int i = 0; i < documents; i++) {
+        edits.add(Edit.put(Documents.id("doc", i), source.next(i)));
+        if (edits.size() == 1_000 || i + 1 == documents) {
+          CrdtStore.await(store.submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
+          edits.clear();
+        }
+      }
+    }
+  }
+
+  private static Start best(Path directory) throws IOException, InterruptedException {
+    Start best = serve(directory);
+    for (int i = 1; i < STARTS; i++) {
+      Start start = serve(directory);
+      best =
+          new Start(
+              Math.min(best.readyMillis, start.readyMillis),
+              Math.max(best.residentMebibytes, start.residentMebibytes));
+    }
+    return best;
+  }
+
+  /** From exec to the ready line, then the resident memory once it has nothing to do. */
+  private static Start serve(Path directory) throws IOException, InterruptedException {
+    List<String> command = Child.java("io.pluresdb.daemon.cli.Main", List.of());
+    command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
+    command.addAll(List.of("--listen", "127.0.0.1:0"));
+    long begun = System.nanoTime();
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    try (var out = process.inputReader()) {
+      String line = out.readLine();
+      if (line == null || !line.contains("ready")) {
+        throw new IllegalStateException("the daemon did not become ready: " + line);
+      }
+      double readyMillis = (System.nanoTime() - begun) / 1e6;
+      long end = System.nanoTime() + SETTLE_NANOS;
+      while (System.nanoTime() < end) {
+        LockSupport.parkNanos(end - System.nanoTime());
+      }
+      return new Start(readyMillis, residentMebibytes(process.pid()));
+    } finally {
+      process.destroy();
+      if (!process.waitFor(20, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+    }
+  }
+
+  private static double residentMebibytes(long pid) throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
+      if (line.startsWith("VmRSS:")) {
+        return Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024;
+      }
+    }
+    throw new IllegalStateException("no VmRSS");
+  }
+}
