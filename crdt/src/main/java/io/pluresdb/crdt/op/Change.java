@@ -11,9 +11,9 @@ import java.util.List;
 /**
  * One local transaction: the unit of replication, of atomicity and of the hash chain.
  *
- * <p>Its hash covers {@code version, database, actor, seq, previous hash, deps, timestamp, body
- * hash, body length}. What a receiver knows or can compute is not sent: the actor and seq stand
- * once per {@link ChangeRun}, the previous hash is the receiver's own head.
+ * <p>Its hash covers {@code version, database, actor, seq, previous hash, deps, timestamp, SHA-256
+ * of the body, body length}. What a receiver knows or can compute is not sent: the actor and seq
+ * stand once per {@link ChangeRun}, the previous hash is the receiver's own head.
  *
  * <pre>
  * change := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | bodyLength varint | body
@@ -41,7 +41,7 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     header.i64(seq).bytes(previous.bytes());
     writeDeps(header);
     header.i64(timestamp);
-    header.bytes(Hash.of("pluresdb-body-v1", body).bytes()).i64(body.length);
+    header.bytes(Hash.bulk(body, body.length).bytes()).i64(body.length);
     return Hash.of("pluresdb-change-v1", header.toByteArray());
   }
 

@@ -3,24 +3,24 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
-import org.bouncycastle.crypto.digests.Blake2bDigest;
+import java.security.DigestException;
+import java.security.MessageDigest;
 
 /**
- * The fingerprint of all document rows: the sum modulo 2^256 of a keyed BLAKE2b-256 of each {@code
- * (idLength, id, row)}. Adding and taking away one document does not touch the others; a sum,
+ * The fingerprint of all document rows: the sum modulo 2^256 of a SHA-256 of each {@code (key 32,
+ * idLength u16, id, row)}. Adding and taking away one document does not touch the others; a sum,
  * unlike XOR, does not cancel a row that is counted twice. A diagnostic, not an authentication.
  */
 final class StateSum {
   static final int BYTES = 32;
 
-  private final Blake2bDigest digest;
-  private final byte[] out = new byte[32];
+  private final MessageDigest digest = Hash.newBulkDigest();
+  private final byte[] key;
+  private final byte[] out = new byte[BYTES];
   private final long[] limbs = new long[4];
 
   StateSum(Hash database) {
-    digest =
-        new Blake2bDigest(
-            Hash.of("pluresdb-fingerprint-v1", database.bytes()).bytes(), 32, null, null);
+    key = Hash.of("pluresdb-fingerprint-v1", database.bytes()).bytes();
   }
 
   void set(ByteReader in) {
@@ -72,10 +72,15 @@ final class StateSum {
   }
 
   private void fingerprint(byte[] id, byte[] row) {
+    digest.update(key);
     digest.update((byte) (id.length >>> 8));
     digest.update((byte) id.length);
     digest.update(id, 0, id.length);
     digest.update(row, 0, row.length);
-    digest.doFinal(out, 0);
+    try {
+      digest.digest(out, 0, BYTES);
+    } catch (DigestException e) {
+      throw new IllegalStateException("32 bytes hold a SHA-256", e);
+    }
   }
 }

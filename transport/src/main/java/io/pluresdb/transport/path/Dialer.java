@@ -155,9 +155,7 @@ public final class Dialer implements AutoCloseable {
         return;
       }
       DeviceId peer = entry.peer;
-      if (entry.state == State.RESTING
-          && peer != null
-          && connector.isConnected(entry.key.databaseId(), peer)) {
+      if (peer != null && connector.isConnected(entry.key.databaseId(), peer)) {
         rest(entry);
         return;
       }
