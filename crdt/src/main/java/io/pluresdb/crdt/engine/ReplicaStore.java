@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
 public final class ReplicaStore implements CrdtStore {
   private static final int EVENTS_PER_TURN = 2_048;
   private static final long TICK_MILLIS = 1_000;
+  private static final long WINDOW_NANOS = 2_000_000;
 
   private final Replica replica;
   private final ReplicaEngine engine;
@@ -93,7 +94,6 @@ public final class ReplicaStore implements CrdtStore {
           events.add(first);
         }
       }
-      queue.drainTo(events, EVENTS_PER_TURN);
       boolean tick = System.nanoTime() - nextTick >= 0;
       if (tick) {
         nextTick = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
@@ -110,13 +110,23 @@ public final class ReplicaStore implements CrdtStore {
     }
   }
 
+  /**
+   * Takes in what has queued, and what queues meanwhile, for at most {@link #WINDOW_NANOS}: the
+   * more writers wait, the more of them share one sync and one signature, and a lone one never
+   * waits.
+   */
   private boolean turn(List<Runnable> events, boolean tick) {
-    for (Runnable event : events) {
-      event.run();
-      if (engine.wantsTurn()) {
-        engine.turn(false);
+    long end = System.nanoTime() + WINDOW_NANOS;
+    do {
+      queue.drainTo(events, EVENTS_PER_TURN);
+      for (Runnable event : events) {
+        event.run();
+        if (engine.wantsTurn()) {
+          engine.turn(false);
+        }
       }
-    }
+      events.clear();
+    } while (!queue.isEmpty() && System.nanoTime() < end);
     if (tick) {
       engine.tick();
     }
