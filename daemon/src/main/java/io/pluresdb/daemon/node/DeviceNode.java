@@ -363,7 +363,8 @@ public final class DeviceNode implements Node, AutoCloseable {
         id,
         Topic.deriveTopic(id).hex(),
         database.store().status(),
-        database.replicator().connections().size());
+        database.replicator().connections().size(),
+        database.replicator().trafficBytes());
   }
 
   @Override

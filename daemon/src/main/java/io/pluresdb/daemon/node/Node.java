@@ -44,8 +44,10 @@ public interface Node {
    * @param topic hex of the topic
    * @param store document count, frontier, state hash, pending and bytes on disk
    * @param peers number of sessions that are up
+   * @param trafficBytes bytes on the wire of all sessions since the start, both directions
    */
-  record DatabaseStatus(String name, String id, String topic, CrdtStore.Status store, int peers) {}
+  record DatabaseStatus(
+      String name, String id, String topic, CrdtStore.Status store, int peers, long trafficBytes) {}
 
   /** The sessions and wanted addresses of a database. */
   List<PeerStatus> peers(String database);

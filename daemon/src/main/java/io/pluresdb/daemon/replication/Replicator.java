@@ -33,6 +33,7 @@ public final class Replicator implements SessionListener {
   private final DeviceId self;
   private final Consumer<Session> onEstablished;
   private final Map<Session, Link> links = new HashMap<>(); // Guarded by itself.
+  private long endedBytes; // Guarded by links.
 
   /**
    * @param onEstablished hears of each session that is kept, on its event loop; must not block
@@ -153,6 +154,7 @@ public final class Replicator implements SessionListener {
     Link link;
     synchronized (links) {
       link = links.remove(session);
+      endedBytes += session.bytesSent() + session.bytesReceived();
     }
     if (link == null) {
       return;
@@ -178,6 +180,17 @@ public final class Replicator implements SessionListener {
       connections.add(new Connection(link.session, link.lag));
     }
     return connections;
+  }
+
+  /** Bytes on the wire of all sessions so far, in both directions. */
+  public long trafficBytes() {
+    synchronized (links) {
+      long bytes = endedBytes;
+      for (Session session : links.keySet()) {
+        bytes += session.bytesSent() + session.bytesReceived();
+      }
+      return bytes;
+    }
   }
 
   /** Whether a session with {@code peer} is up. */

@@ -144,11 +144,7 @@ public final class BenchPeer {
   }
 
   private String traffic() {
-    long bytes = 0;
-    for (Node.PeerStatus peer : node().peers(DB)) {
-      bytes += peer.bytesSent() + peer.bytesReceived();
-    }
-    return "bytes " + bytes;
+    return "bytes " + node().status(DB).trafficBytes();
   }
 
   /** Notes when each of {@code count} documents of {@code set} becomes visible here. */

@@ -35,10 +35,11 @@ final class SyncBench {
       a.ask("acknowledged");
       b.ask("close");
       a.ask("load catch-up " + documents);
+      long before = Long.parseLong(a.ask("traffic")[1]);
       long begun = Long.parseLong(b.ask("open")[1]);
       b.ask("documents " + (2 * WARM_UP + documents));
       long done = Long.parseLong(a.ask("acknowledged")[1]);
-      wire = Double.parseDouble(a.ask("traffic")[1]) / documents;
+      wire = (Long.parseLong(a.ask("traffic")[1]) - before) / (double) documents;
       catchUp = documents / seconds(begun, done);
       String[] loaded = a.ask("load live " + documents);
       done = Long.parseLong(a.ask("acknowledged")[1]);
