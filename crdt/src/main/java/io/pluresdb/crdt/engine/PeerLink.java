@@ -13,6 +13,9 @@ public interface PeerLink {
   /** Sends what was queued. */
   void flush();
 
+  /** Told after a turn how far in our arrival log the peer has everything on its disk. */
+  default void reached(long arrival) {}
+
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);
 }

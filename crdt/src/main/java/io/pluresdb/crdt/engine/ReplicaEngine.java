@@ -159,11 +159,6 @@ public final class ReplicaEngine {
     peers.remove(peer.link);
   }
 
-  /** The number of changes a peer has not acknowledged. */
-  public long lag(Peer peer) {
-    return peer.session.lag(replica.view());
-  }
-
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
       return;
@@ -247,7 +242,10 @@ public final class ReplicaEngine {
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
-    peers.values().forEach(peer -> peer.link.flush());
+    for (Peer peer : peers.values()) {
+      peer.link.flush();
+      peer.link.reached(peer.session.reached());
+    }
     return more;
   }
 

@@ -116,10 +116,9 @@ public final class SyncSession {
     return ready;
   }
 
-  /** Changes in our arrival log that the peer has not acknowledged as durable. */
-  public long lag(View view) {
-    long reached = ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
-    return Math.max(0, view.arrivals() - reached);
+  /** The place in our arrival log up to which the peer has everything on its disk. */
+  public long reached() {
+    return ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
   }
 
   public Step onMessage(SyncMessage message, View view, ChangeLog log) {

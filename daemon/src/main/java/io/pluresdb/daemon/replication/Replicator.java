@@ -44,13 +44,17 @@ public final class Replicator implements SessionListener {
     this.onEstablished = onEstablished;
   }
 
-  /** A session as seen from outside; {@code lag} in changes not acknowledged by the peer. */
+  /**
+   * A session as seen from outside.
+   *
+   * @param lag changes in our arrival log that the peer has not acknowledged as durable
+   */
   public record Connection(Session session, long lag) {}
 
   private static final class Link implements PeerLink {
     final Session session;
     ReplicaEngine.@Nullable Peer peer; // The replica loop's.
-    volatile long lag;
+    volatile long reached;
 
     Link(Session session) {
       this.session = session;
@@ -69,6 +73,11 @@ public final class Replicator implements SessionListener {
     @Override
     public void flush() {
       session.flush();
+    }
+
+    @Override
+    public void reached(long arrival) {
+      reached = arrival;
     }
 
     @Override
@@ -136,7 +145,6 @@ public final class Replicator implements SessionListener {
           ReplicaEngine.Peer peer = link.peer;
           if (peer != null) {
             engine.receive(peer, decoded);
-            link.lag = engine.lag(peer);
           }
         });
   }
@@ -175,9 +183,10 @@ public final class Replicator implements SessionListener {
     synchronized (links) {
       snapshot = List.copyOf(links.values());
     }
+    long arrivals = store.view().arrivals();
     var connections = new ArrayList<Connection>(snapshot.size());
     for (Link link : snapshot) {
-      connections.add(new Connection(link.session, link.lag));
+      connections.add(new Connection(link.session, Math.max(0, arrivals - link.reached)));
     }
     return connections;
   }

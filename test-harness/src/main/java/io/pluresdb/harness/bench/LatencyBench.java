@@ -14,7 +14,7 @@ final class LatencyBench {
   /** Two processes on loopback; {@code writes} one after another, durable and then relaxed. */
   static Report run(Path directory, int writes) {
     var report = new Report("latency").add("writes", writes);
-    RawRocks.Percentiles sync = RawRocks.fdatasyncMicros(directory.resolve("sync"), SYNCS);
+    RawRocks.Percentiles sync = RawRocks.fdatasyncMicros(directory, SYNCS);
     double syncMillis = sync.p50Micros() / 1_000;
     report
         .add("fdatasyncP50Millis", syncMillis)
