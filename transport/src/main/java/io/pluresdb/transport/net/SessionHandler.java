@@ -448,13 +448,6 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       handshakeOver.run();
     }
     log.debug("session closed reason={} established={}", reason, wasEstablished);
-    Goodbye goodbye = open == null ? null : reason.farewell();
-    ChannelHandlerContext ctx = present(context);
-    if (open != null && goodbye != null && ctx.channel().isActive()) {
-      sayGoodbye(open, goodbye);
-    } else {
-      unawaited(ctx.close());
-    }
     if (open != null && wasEstablished) {
       host.closed(open);
       open.call(listener -> listener.closed(open, reason));
@@ -464,6 +457,13 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       open.closure.complete(reason);
     }
     established.completeExceptionally(new SessionFailedException(reason));
+    Goodbye goodbye = open == null ? null : reason.farewell();
+    ChannelHandlerContext ctx = present(context);
+    if (open != null && goodbye != null && ctx.channel().isActive()) {
+      sayGoodbye(open, goodbye);
+    } else {
+      unawaited(ctx.close());
+    }
   }
 
   // Closing with unread bytes makes the kernel send a reset, which may overtake the goodbye: half
