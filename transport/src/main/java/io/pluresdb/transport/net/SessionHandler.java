@@ -364,22 +364,34 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       return;
     }
     ChannelHandlerContext ctx = present(context);
+    Channel channel = ctx.channel();
     draining = true;
-    int frames = 0;
-    while (phase == Phase.ESTABLISHED && open.writer.hasMore() && ctx.channel().isWritable()) {
-      if (++frames > FRAMES_PER_TURN) {
-        open.flush();
-        break;
+    try {
+      int frames = 0;
+      while (phase == Phase.ESTABLISHED && open.writer.hasMore() && flushedWritable(ctx)) {
+        if (++frames > FRAMES_PER_TURN) {
+          break;
+        }
+        int end = open.writer.fill(open.out, 1, FrameCipher.MAX_PLAIN_BYTES);
+        open.out[0] = FrameKind.DATA.code();
+        writeSealed(open, end)
+            .addListener((ChannelFutureListener) ignored -> open.written(end - 1));
       }
-      int end = open.writer.fill(open.out, 1, FrameCipher.MAX_PLAIN_BYTES);
-      open.out[0] = FrameKind.DATA.code();
-      writeSealed(open, end).addListener((ChannelFutureListener) ignored -> open.written(end - 1));
-      if (!ctx.channel().isWritable()) {
-        ctx.flush();
-      }
+      ctx.flush();
+    } finally {
+      draining = false;
     }
-    ctx.flush();
-    draining = false;
+    // Writability events of our own flushes were ignored: whatever they said is judged here.
+    if (phase == Phase.ESTABLISHED && open.writer.hasMore() && channel.isWritable()) {
+      open.flush();
+    }
+  }
+
+  private static boolean flushedWritable(ChannelHandlerContext ctx) {
+    if (!ctx.channel().isWritable()) {
+      ctx.flush();
+    }
+    return ctx.channel().isWritable();
   }
 
   private void writeControl(Link open, FrameKind kind, int length) {
