@@ -364,22 +364,34 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       return;
     }
     ChannelHandlerContext ctx = present(context);
+    Channel channel = ctx.channel();
     draining = true;
-    int frames = 0;
-    while (phase == Phase.ESTABLISHED && open.writer.hasMore() && ctx.channel().isWritable()) {
-      if (++frames > FRAMES_PER_TURN) {
-        open.flush();
-        break;
+    try {
+      int frames = 0;
+      while (phase == Phase.ESTABLISHED && open.writer.hasMore() && flushedWritable(ctx)) {
+        if (++frames > FRAMES_PER_TURN) {
+          break;
+        }
+        int end = open.writer.fill(open.out, 1, FrameCipher.MAX_PLAIN_BYTES);
+        open.out[0] = FrameKind.DATA.code();
+        writeSealed(open, end)
+            .addListener((ChannelFutureListener) ignored -> open.written(end - 1));
       }
-      int end = open.writer.fill(open.out, 1, FrameCipher.MAX_PLAIN_BYTES);
-      open.out[0] = FrameKind.DATA.code();
-      writeSealed(open, end).addListener((ChannelFutureListener) ignored -> open.written(end - 1));
-      if (!ctx.channel().isWritable()) {
-        ctx.flush();
-      }
+      ctx.flush();
+    } finally {
+      draining = false;
     }
-    ctx.flush();
-    draining = false;
+    // Writability events of our own flushes were ignored: whatever they said is judged here.
+    if (phase == Phase.ESTABLISHED && open.writer.hasMore() && channel.isWritable()) {
+      open.flush();
+    }
+  }
+
+  private static boolean flushedWritable(ChannelHandlerContext ctx) {
+    if (!ctx.channel().isWritable()) {
+      ctx.flush();
+    }
+    return ctx.channel().isWritable();
   }
 
   private void writeControl(Link open, FrameKind kind, int length) {
@@ -448,13 +460,6 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       handshakeOver.run();
     }
     log.debug("session closed reason={} established={}", reason, wasEstablished);
-    Goodbye goodbye = open == null ? null : reason.farewell();
-    ChannelHandlerContext ctx = present(context);
-    if (open != null && goodbye != null && ctx.channel().isActive()) {
-      sayGoodbye(open, goodbye);
-    } else {
-      unawaited(ctx.close());
-    }
     if (open != null && wasEstablished) {
       host.closed(open);
       open.call(listener -> listener.closed(open, reason));
@@ -464,6 +469,13 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       open.closure.complete(reason);
     }
     established.completeExceptionally(new SessionFailedException(reason));
+    Goodbye goodbye = open == null ? null : reason.farewell();
+    ChannelHandlerContext ctx = present(context);
+    if (open != null && goodbye != null && ctx.channel().isActive()) {
+      sayGoodbye(open, goodbye);
+    } else {
+      unawaited(ctx.close());
+    }
   }
 
   // Closing with unread bytes makes the kernel send a reset, which may overtake the goodbye: half

@@ -180,6 +180,7 @@ class DialerTest {
       Session fromLeft = left.dial(right.listen());
       Session atRight = right.session();
       Session fromRight = right.dial(left.listen());
+      Waiting.until("both sessions on the left", () -> left.established.size() == 2);
       Session atLeft =
           left.established.stream().filter(s -> !s.initiator()).findFirst().orElseThrow();
       DeviceId leftId = left.identity.id();

@@ -194,6 +194,25 @@ class SessionTest {
   }
 
   @Test
+  void send_waitingForWritability_neverWaitsForever() {
+    int count = 10_000;
+    try (Node server = new Node();
+        Node client = new Node()) {
+      server.keepMessages = false;
+      Session session = client.dial(server.listen());
+      byte[] message = new byte[64 * KIB];
+      for (int i = 0; i < count; i++) {
+        if (!session.isWritable()) {
+          Waiting.until("writable again", session::isWritable);
+        }
+        session.send(message);
+        session.flush();
+      }
+      Waiting.until("all messages", () -> server.messageCount.get() == count);
+    }
+  }
+
+  @Test
   void send_regardlessOfWritability_endsTheSessionAtTheQueueLimit() {
     SessionLimits limits =
         SessionLimits.defaults()

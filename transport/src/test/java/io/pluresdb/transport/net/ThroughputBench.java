@@ -7,7 +7,9 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
@@ -26,6 +28,8 @@ public final class ThroughputBench {
   private static final int LARGE = 64 * 1024;
   private static final int SMALL = 200;
   private static final long TOTAL = 2_000_000_000L;
+  private static final int LOW_WATER = SessionLimits.defaults().lowWaterBytes();
+  private static final int HIGH_WATER = SessionLimits.defaults().highWaterBytes();
   private static final int ROUNDS = 3;
   private static final double MEGA = 1e6;
 
@@ -93,6 +97,11 @@ public final class ThroughputBench {
           new Bootstrap()
               .group(loops)
               .channel(NioSocketChannel.class)
+              .option(ChannelOption.TCP_NODELAY, true)
+              // The marks sessions have, so that both writers wait alike.
+              .option(
+                  ChannelOption.WRITE_BUFFER_WATER_MARK,
+                  new WriteBufferWaterMark(LOW_WATER, HIGH_WATER))
               .handler(new ChannelInboundHandlerAdapter())
               .connect(server.localAddress())
               .syncUninterruptibly();
