@@ -36,6 +36,9 @@ public final class ReplicaEngine {
   /** Staged foreign bytes after which {@link #wantsTurn} asks for a commit. */
   public static final int BATCH_BYTES = 1 << 20;
 
+  /** What the windows of all peers should add up to: it may all wait in memory at once. */
+  private static final int ALL_WINDOWS_BYTES = 32 << 20;
+
   private static final int MESSAGES_PER_TURN = 4;
 
   /** What is told about a write: exactly one of the two is not null. */
@@ -147,7 +150,12 @@ public final class ReplicaEngine {
   public Peer connect(PeerLink link) {
     commit();
     Hash database = replica.identity().database();
-    var peer = new Peer(link, new SyncSession(database, replica.view(), now()));
+    int window =
+        Math.clamp(
+            ALL_WINDOWS_BYTES / (peers.size() + 1),
+            SyncSession.MIN_WINDOW_BYTES,
+            SyncSession.WINDOW_BYTES);
+    var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
     peers.put(link, peer);
     link.send(peer.session.hello());
     return peer;

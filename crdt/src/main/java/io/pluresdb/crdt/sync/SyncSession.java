@@ -32,11 +32,14 @@ import org.jspecify.annotations.Nullable;
  * repairs it.
  */
 public final class SyncSession {
-  /** Bytes of changes a peer may send before we acknowledge. */
+  /** Most bytes of changes one peer may send before we acknowledge. */
   public static final int WINDOW_BYTES = 8 << 20;
 
-  /** A peer that sends more than this without waiting for an acknowledgement must go. */
-  public static final long MAX_UNACKNOWLEDGED_BYTES = 3L * WINDOW_BYTES;
+  /** Least of it, however many peers there are: one message must fit. */
+  public static final int MIN_WINDOW_BYTES = 1 << 20;
+
+  /** A peer that sends this many windows without waiting for an acknowledgement must go. */
+  public static final int MAX_UNACKNOWLEDGED_WINDOWS = 3;
 
   /** A message of changes ends before it exceeds this, unless a single stretch does. */
   public static final int TARGET_BYTES = 512 << 10;
@@ -93,8 +96,22 @@ public final class SyncSession {
   private long receivedCursor;
   private long lastProbeMillis;
 
-  /** Starts a session; send {@link #hello} first. */
+  /** Starts a session with the largest window; send {@link #hello} first. */
   public SyncSession(Hash database, View view, long nowMillis) {
+    this(database, view, nowMillis, WINDOW_BYTES);
+  }
+
+  /**
+   * Starts a session; send {@link #hello} first.
+   *
+   * @param windowBytes what the peer may send before we acknowledge, {@link #MIN_WINDOW_BYTES} to
+   *     {@link #WINDOW_BYTES}
+   */
+  public SyncSession(Hash database, View view, long nowMillis, int windowBytes) {
+    if (windowBytes < MIN_WINDOW_BYTES || windowBytes > WINDOW_BYTES) {
+      throw new IllegalArgumentException(
+          "window must be " + MIN_WINDOW_BYTES + " to " + WINDOW_BYTES + ", but is " + windowBytes);
+    }
     helloFrontier = view.frontier();
     helloArrivals = view.arrivals();
     hello =
@@ -103,7 +120,7 @@ public final class SyncSession {
             database,
             view.frontier().hash(),
             view.membership().hash(),
-            WINDOW_BYTES);
+            windowBytes);
     lastProbeMillis = nowMillis;
   }
 
@@ -214,7 +231,8 @@ public final class SyncSession {
 
   private Step onChanges(Changes changes) {
     received += changes.bytes();
-    if (received > MAX_UNACKNOWLEDGED_BYTES) {
+    if (received
+        > (long) MAX_UNACKNOWLEDGED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
     receivedCursor = Math.max(receivedCursor, changes.cursor());
