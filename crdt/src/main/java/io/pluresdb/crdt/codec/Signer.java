@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.codec;
 
 import java.util.Arrays;
+import java.util.function.UnaryOperator;
 import org.bouncycastle.math.ec.rfc8032.Ed25519;
 
 /**
@@ -13,8 +14,22 @@ public final class Signer {
   public static final int KEY_BYTES = Ed25519.PUBLIC_KEY_SIZE;
   public static final int SIGNATURE_BYTES = Ed25519.SIGNATURE_SIZE;
 
-  private final byte[] secret;
-  private final byte[] publicKey = new byte[KEY_BYTES];
+  private final byte[] publicKey;
+  private final UnaryOperator<byte[]> signing;
+
+  /**
+   * A signer whose secret is kept elsewhere.
+   *
+   * @param publicKey 32 bytes
+   * @param signing returns the 64-byte Ed25519 signature of a message
+   */
+  public Signer(byte[] publicKey, UnaryOperator<byte[]> signing) {
+    if (publicKey.length != KEY_BYTES) {
+      throw new IllegalArgumentException("public key must be 32 bytes, but is " + publicKey.length);
+    }
+    this.publicKey = publicKey.clone();
+    this.signing = signing;
+  }
 
   /**
    * Takes the 32-byte secret seed of RFC 8032.
@@ -25,8 +40,16 @@ public final class Signer {
     if (secret.length != Ed25519.SECRET_KEY_SIZE) {
       throw new IllegalArgumentException("secret must be 32 bytes, but is " + secret.length);
     }
-    this.secret = secret.clone();
-    Ed25519.generatePublicKey(this.secret, 0, publicKey, 0);
+    byte[] seed = secret.clone();
+    byte[] key = new byte[KEY_BYTES];
+    Ed25519.generatePublicKey(seed, 0, key, 0);
+    publicKey = key;
+    signing =
+        message -> {
+          byte[] signature = new byte[SIGNATURE_BYTES];
+          Ed25519.sign(seed, 0, key, 0, null, message, 0, message.length, signature, 0);
+          return signature;
+        };
   }
 
   /** 32 bytes; a copy. */
@@ -36,9 +59,7 @@ public final class Signer {
 
   /** The 64-byte signature of {@code message}. */
   public byte[] sign(byte[] message) {
-    byte[] signature = new byte[SIGNATURE_BYTES];
-    Ed25519.sign(secret, 0, publicKey, 0, null, message, 0, message.length, signature, 0);
-    return signature;
+    return signing.apply(message);
   }
 
   /** Whether {@code signature} is {@code publicKey}'s over {@code message}; false on any defect. */

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.doc.DocumentView;
+import io.pluresdb.crdt.doc.Sibling;
 import io.pluresdb.crdt.op.Register;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -43,7 +44,7 @@ public record NodeRecord(
   public record Conflict(String path, String value, Dot dot, long timestamp) {}
 
   /** The view of a stored document, or null when it does not exist. */
-  static @Nullable NodeRecord of(byte[] id, DocumentState state) {
+  public static @Nullable NodeRecord of(byte[] id, DocumentState state) {
     if (!state.exists()) {
       return null;
     }
@@ -72,11 +73,7 @@ public record NodeRecord(
     if (register == null) {
       return null;
     }
-    byte[] raw =
-        register.siblings().stream()
-            .max(io.pluresdb.crdt.doc.Sibling.BY_TIME)
-            .orElseThrow()
-            .value();
+    byte[] raw = register.siblings().stream().max(Sibling.BY_TIME).orElseThrow().value();
     float[] embedding = new float[raw.length / 4];
     ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(embedding);
     return embedding;

@@ -1,0 +1,18 @@
+package io.pluresdb.crdt.engine;
+
+import io.pluresdb.crdt.sync.SyncMessage;
+
+/** The way to one peer: an ordered channel of messages. Called by the engine's thread only. */
+public interface PeerLink {
+  /** Queues a message. */
+  void send(SyncMessage message);
+
+  /** Whether more changes may be queued now; {@link ReplicaEngine#turn} asks before each. */
+  boolean isWritable();
+
+  /** Sends what was queued. */
+  void flush();
+
+  /** Ends the session: the peer broke a rule, or this replica cannot go on. */
+  void close(String reason);
+}

@@ -1,0 +1,382 @@
+package io.pluresdb.crdt.engine;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.RunOutcome;
+import io.pluresdb.crdt.store.RunOutcome.Reason;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.crdt.sync.SyncSession;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A replica with its sessions, without threads, sockets or timers: the daemon's replica loop and
+ * the simulator drive the same class.
+ *
+ * <p>The caller hands in what happened (a write, a message, a new session), as much as has queued,
+ * and then calls {@link #turn}: everything is committed in one batch, the writes are acknowledged,
+ * and every session follows the arrival log as far as its peer lets it. One thread only.
+ */
+public final class ReplicaEngine {
+  /** Foreign bytes that may be unsynced before a sync is forced. */
+  public static final int SYNC_BYTES = 2 << 20;
+
+  /** Staged foreign bytes after which {@link #wantsTurn} asks for a commit. */
+  public static final int BATCH_BYTES = 1 << 20;
+
+  private static final int MESSAGES_PER_TURN = 4;
+
+  /** What is told about a write: exactly one of the two is not null. */
+  public interface WriteCallback {
+    void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
+  }
+
+  /** Counts since the start; all from zero. */
+  public record Counters(
+      long localChanges, long foreignChanges, long knownRuns, Map<Reason, Long> rejected) {}
+
+  /** One peer's session. */
+  public static final class Peer {
+    private final PeerLink link;
+    private final SyncSession session;
+    private boolean staged;
+    private boolean closed;
+
+    private Peer(PeerLink link, SyncSession session) {
+      this.link = link;
+      this.session = session;
+    }
+  }
+
+  private record Waiter(Receipt receipt, WriteCallback callback) {}
+
+  private final Replica replica;
+  private final Environment environment;
+  private final Consumer<String> events;
+  private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
+  private final WaitingRuns waiting = new WaitingRuns();
+  private final List<Waiter> waiters = new ArrayList<>();
+  private final List<Runnable> listeners = new ArrayList<>();
+  private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
+  private int stagedBytes;
+  private int unsyncedBytes;
+  private long localChanges;
+  private long foreignChanges;
+  private long knownRuns;
+  private @Nullable RuntimeException broken;
+
+  /**
+   * Takes over a replica.
+   *
+   * @param events told in a sentence what a peer did wrong, for the debug log
+   */
+  public ReplicaEngine(Replica replica, Environment environment, Consumer<String> events) {
+    this.replica = replica;
+    this.environment = environment;
+    this.events = events;
+    for (Reason reason : Reason.values()) {
+      rejected.put(reason, 0L);
+    }
+  }
+
+  public Replica replica() {
+    return replica;
+  }
+
+  /** Calls {@code listener} after every commit that changed something. */
+  public void subscribe(Runnable listener) {
+    listeners.add(listener);
+  }
+
+  public void unsubscribe(Runnable listener) {
+    listeners.remove(listener);
+  }
+
+  /** Stages a local write; {@code callback} is told once it is committed, or refused at once. */
+  public void submit(Transaction transaction, WriteCallback callback) {
+    if (broken != null) {
+      callback.done(null, broken);
+      return;
+    }
+    if (replica.isGroupFull()) {
+      commit();
+    }
+    try {
+      Receipt receipt = replica.stage(transaction);
+      localChanges++;
+      waiters.add(new Waiter(receipt, callback));
+    } catch (CoreException | StorageException e) {
+      callback.done(null, e);
+    }
+  }
+
+  /** Stages changes that came by another way than a session. */
+  public RunOutcome apply(ChangeRun run) {
+    return stage(run);
+  }
+
+  /** Admits a device: commits, and tells every peer. */
+  public void admit(MembershipEntry entry) {
+    commit();
+    if (replica.stageMembers(List.of(entry))) {
+      commit();
+      tellMembers();
+    }
+  }
+
+  private void tellMembers() {
+    var members = new SyncMessage.Members(replica.view().membership().entries());
+    for (Peer peer : peers.values()) {
+      peer.link.send(members);
+    }
+  }
+
+  /** Opens a session over a link that has just come up. */
+  public Peer connect(PeerLink link) {
+    commit();
+    Hash database = replica.identity().database();
+    var peer = new Peer(link, new SyncSession(database, replica.view(), now()));
+    peers.put(link, peer);
+    link.send(peer.session.hello());
+    return peer;
+  }
+
+  /** Forgets a session whose link is gone. */
+  public void disconnect(Peer peer) {
+    peer.closed = true;
+    peers.remove(peer.link);
+  }
+
+  /** The number of changes a peer has not acknowledged. */
+  public long lag(Peer peer) {
+    return peer.session.lag(replica.view());
+  }
+
+  public void receive(Peer peer, SyncMessage message) {
+    if (peer.closed || broken != null) {
+      return;
+    }
+    SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
+    if (step.violation() != null) {
+      close(peer, "protocol violation " + step.violation());
+      return;
+    }
+    if (!step.members().isEmpty()) {
+      commit();
+      if (replica.stageMembers(step.members())) {
+        commit();
+        tellMembers();
+      }
+    }
+    if (step.heads() != null) {
+      commit();
+      if (replica.compareOwn(step.heads())) {
+        events.accept("a peer knows more of our actor than we do: going on under a new one");
+      }
+    }
+    for (ChangeRun run : step.apply()) {
+      peer.staged = true;
+      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
+          && reason == Reason.MALFORMED) {
+        close(peer, "malformed changes: " + detail);
+        break;
+      }
+    }
+    step.send().forEach(peer.link::send);
+  }
+
+  private RunOutcome stage(ChangeRun run) {
+    RunOutcome outcome = replica.stage(run);
+    switch (outcome) {
+      case RunOutcome.Applied(int changes) -> {
+        foreignChanges += changes;
+        stagedBytes += run.encodedBytes();
+        foreignChanges += waiting.retry(replica);
+      }
+      case RunOutcome.Known known -> knownRuns++;
+      case RunOutcome.Waiting(var actor, var seq) -> hold(run);
+      case RunOutcome.Ahead(var timestamp) -> hold(run);
+      case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
+    }
+    return outcome;
+  }
+
+  private void hold(ChangeRun run) {
+    if (!waiting.add(run)) {
+      reject(Reason.BUFFER_FULL, "run of actor " + run.actor() + " dropped");
+    }
+  }
+
+  private void reject(Reason reason, String detail) {
+    rejected.merge(reason, 1L, Long::sum);
+    events.accept("rejected " + reason + ": " + detail);
+  }
+
+  private void close(Peer peer, String reason) {
+    events.accept("session closed: " + reason);
+    disconnect(peer);
+    peer.link.close(reason);
+  }
+
+  /** Whether so much is staged that {@link #turn} should be called before more is handed in. */
+  public boolean wantsTurn() {
+    return stagedBytes >= BATCH_BYTES || replica.isGroupFull();
+  }
+
+  /**
+   * Commits, acknowledges and lets the sessions go on.
+   *
+   * @param idle whether nothing else waits: then what peers sent is synced and acknowledged too
+   * @return whether a session could go on at once; call again then
+   */
+  public boolean turn(boolean idle) {
+    commit();
+    boolean more = pump();
+    if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
+      syncAndAcknowledge();
+    }
+    peers.values().forEach(peer -> peer.link.flush());
+    return more;
+  }
+
+  private boolean pump() {
+    boolean more = false;
+    for (Peer peer : List.copyOf(peers.values())) {
+      int sent = 0;
+      SyncMessage message;
+      while (sent < MESSAGES_PER_TURN
+          && peer.link.isWritable()
+          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+        peer.link.send(message);
+        sent++;
+      }
+      if (sent > 0) {
+        peer.link.flush();
+      }
+      more |= sent == MESSAGES_PER_TURN;
+    }
+    return more;
+  }
+
+  private void syncAndAcknowledge() {
+    try {
+      replica.sync();
+    } catch (StorageException e) {
+      fail(e);
+      return;
+    }
+    unsyncedBytes = 0;
+    for (Peer peer : peers.values()) {
+      SyncMessage ack = peer.session.onDurable();
+      if (ack != null) {
+        peer.link.send(ack);
+      }
+    }
+  }
+
+  private void commit() {
+    if (broken != null || !replica.hasStaged()) {
+      acknowledgeRepeats();
+      return;
+    }
+    var done = List.copyOf(waiters);
+    waiters.clear();
+    try {
+      replica.commit();
+    } catch (StorageException e) {
+      done.forEach(waiter -> waiter.callback.done(null, e));
+      if (e instanceof StorageException.Full) {
+        dropContributors();
+      } else {
+        fail(e);
+      }
+      return;
+    }
+    unsyncedBytes += stagedBytes;
+    stagedBytes = 0;
+    peers.values().forEach(peer -> peer.staged = false);
+    done.forEach(waiter -> waiter.callback.done(waiter.receipt, null));
+    List.copyOf(listeners).forEach(Runnable::run);
+  }
+
+  /** Messages without anything new use up the peer's credit too. */
+  private void acknowledgeRepeats() {
+    for (Peer peer : peers.values()) {
+      if (peer.staged) {
+        peer.staged = false;
+        unsyncedBytes = Math.max(unsyncedBytes, 1);
+      }
+    }
+  }
+
+  /** What these peers sent is lost and they do not know: a new session finds out. */
+  private void dropContributors() {
+    stagedBytes = 0;
+    for (Peer peer : List.copyOf(peers.values())) {
+      if (peer.staged) {
+        close(peer, "the disk is full");
+      }
+    }
+  }
+
+  /** Stops for good: every write is refused with {@code cause}, every session is closed. */
+  public void fail(RuntimeException cause) {
+    broken = cause;
+    waiters.forEach(waiter -> waiter.callback.done(null, cause));
+    waiters.clear();
+    for (Peer peer : List.copyOf(peers.values())) {
+      close(peer, "the database stopped: " + cause.getMessage());
+    }
+  }
+
+  /** Lets time pass; call it about once a second. */
+  public void tick() {
+    if (broken != null) {
+      return;
+    }
+    foreignChanges += waiting.retry(replica);
+    for (Peer peer : List.copyOf(peers.values())) {
+      SyncSession.Step step = peer.session.onTick(now(), replica.view());
+      step.send().forEach(peer.link::send);
+    }
+  }
+
+  private long now() {
+    return environment.wallClock().millis();
+  }
+
+  /** Asks every peer that is ready to compare frontiers now. */
+  public void probe() {
+    for (Peer peer : peers.values()) {
+      if (peer.session.isReady()) {
+        peer.link.send(peer.session.probe(replica.view()));
+      }
+    }
+  }
+
+  /** Changes that wait for others. */
+  public int pending() {
+    return waiting.changes();
+  }
+
+  public Counters counters() {
+    return new Counters(localChanges, foreignChanges, knownRuns, Map.copyOf(rejected));
+  }
+
+  /** What stopped this engine for good, or null. */
+  public @Nullable RuntimeException broken() {
+    return broken;
+  }
+}

@@ -1,0 +1,411 @@
+package io.pluresdb.crdt.engine;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.store.ChangeLog;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.RunOutcome;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.Transaction;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Optional;
+import java.util.PriorityQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A {@link CrdtStore}: one thread, the replica loop, owns the engine; it takes whatever has queued
+ * and commits it together. Reads go to the storage directly.
+ */
+public final class ReplicaStore implements CrdtStore {
+  private static final int EVENTS_PER_TURN = 2_048;
+  private static final long TICK_MILLIS = 1_000;
+
+  private final Replica replica;
+  private final ReplicaEngine engine;
+  private final Storage storage;
+  private final LinkedBlockingQueue<Runnable> queue = new LinkedBlockingQueue<>();
+  private final AtomicInteger queuedWrites = new AtomicInteger();
+  private final Thread loop;
+  private volatile int pending;
+  private final Consumer<RuntimeException> failures;
+  private final Object gate = new Object();
+  private volatile boolean closing; // Written under gate.
+  private boolean stopped;
+  private boolean storageOpen = true;
+
+  private ReplicaStore(
+      Replica replica,
+      Environment environment,
+      Consumer<String> events,
+      Consumer<RuntimeException> failures) {
+    this.failures = failures;
+    this.replica = replica;
+    this.storage = replica.storage();
+    this.engine = new ReplicaEngine(replica, environment, events);
+    this.loop = Thread.ofPlatform().name("replica-loop").unstarted(this::run);
+  }
+
+  /**
+   * Starts the replica loop over an open replica; closing the store closes the replica and its
+   * storage.
+   *
+   * @param events told in a sentence what a peer did wrong, for the debug log
+   * @param failures told what stopped the database for good, for the error log
+   */
+  public static ReplicaStore start(
+      Replica replica,
+      Environment environment,
+      Consumer<String> events,
+      Consumer<RuntimeException> failures) {
+    var store = new ReplicaStore(replica, environment, events, failures);
+    store.loop.start();
+    return store;
+  }
+
+  private void run() {
+    var events = new ArrayList<Runnable>();
+    long nextTick = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
+    boolean more = false;
+    while (!stopped) {
+      if (!more && queue.isEmpty()) {
+        Runnable first = poll(nextTick - System.nanoTime());
+        if (first != null) {
+          events.add(first);
+        }
+      }
+      queue.drainTo(events, EVENTS_PER_TURN);
+      boolean tick = System.nanoTime() - nextTick >= 0;
+      if (tick) {
+        nextTick = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(TICK_MILLIS);
+      }
+      try {
+        more = turn(events, tick);
+      } catch (RuntimeException e) {
+        // A read error of the storage, or a defect: nothing more may be written on top of it.
+        engine.fail(e);
+        failures.accept(e);
+        more = false;
+      }
+      events.clear();
+    }
+  }
+
+  private boolean turn(List<Runnable> events, boolean tick) {
+    for (Runnable event : events) {
+      event.run();
+      if (engine.wantsTurn()) {
+        engine.turn(false);
+      }
+    }
+    if (tick) {
+      engine.tick();
+    }
+    boolean more = engine.turn(queue.isEmpty());
+    pending = engine.pending();
+    return more;
+  }
+
+  private @Nullable Runnable poll(long nanos) {
+    try {
+      return queue.poll(Math.max(0, nanos), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      // Nobody may interrupt this thread; go on, so that nothing acknowledged is lost.
+      return null;
+    }
+  }
+
+  /** Runs {@code action} on the replica loop. */
+  public void execute(Consumer<ReplicaEngine> action) {
+    enqueue(() -> action.accept(engine));
+  }
+
+  /** Queues an event; false when the store is closed and it will never run. */
+  private boolean enqueue(Runnable event) {
+    synchronized (gate) {
+      return !closing && queue.add(event);
+    }
+  }
+
+  /** Runs {@code function} on the replica loop and hands back what it returns. */
+  public <T extends @Nullable Object> CompletableFuture<T> call(
+      Function<ReplicaEngine, T> function) {
+    var future = new CompletableFuture<T>();
+    boolean queued =
+        enqueue(
+            () -> {
+              try {
+                future.complete(function.apply(engine));
+              } catch (RuntimeException e) {
+                future.completeExceptionally(e);
+              }
+            });
+    if (!queued) {
+      future.completeExceptionally(closed());
+    }
+    return future;
+  }
+
+  private static CoreException closed() {
+    return new CoreException(CoreException.Kind.CLOSED, "the database has been closed");
+  }
+
+  @Override
+  public CompletableFuture<Receipt> submit(Transaction transaction) {
+    var future = new CompletableFuture<Receipt>();
+    if (queuedWrites.incrementAndGet() > MAX_QUEUED) {
+      queuedWrites.decrementAndGet();
+      future.completeExceptionally(
+          new CoreException(
+              CoreException.Kind.OVERLOADED,
+              "more than " + MAX_QUEUED + " writes wait: try again when some are acknowledged"));
+      return future;
+    }
+    ReplicaEngine.WriteCallback callback =
+        (receipt, failure) -> {
+          queuedWrites.decrementAndGet();
+          if (failure != null) {
+            future.completeExceptionally(failure);
+          } else if (receipt != null) {
+            future.complete(receipt);
+          }
+        };
+    if (!enqueue(() -> engine.submit(transaction, callback))) {
+      callback.done(null, closed());
+    }
+    return future;
+  }
+
+  @Override
+  public CompletableFuture<RunOutcome> apply(ChangeRun run) {
+    return call(
+        e -> {
+          RunOutcome outcome = e.apply(run);
+          e.turn(false);
+          return outcome;
+        });
+  }
+
+  @Override
+  public Optional<NodeRecord> get(String id) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    byte[] row = storage.get(Table.STATE, key);
+    return row == null
+        ? Optional.empty()
+        : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+  }
+
+  private void requireOpen() {
+    if (closing) {
+      throw closed();
+    }
+  }
+
+  @Override
+  public Documents list(String prefix, @Nullable String after) {
+    requireOpen();
+    byte[] from = prefix.getBytes(StandardCharsets.UTF_8);
+    byte[] to = successor(from);
+    if (after != null) {
+      byte[] next = after.getBytes(StandardCharsets.UTF_8);
+      next = Arrays.copyOf(next, next.length + 1);
+      if (Arrays.compareUnsigned(next, from) > 0) {
+        from = next;
+      }
+    }
+    return new Listing(storage.snapshot(), from, to);
+  }
+
+  /** The least key greater than every key that starts with {@code prefix}; null for no end. */
+  private static byte @Nullable [] successor(byte[] prefix) {
+    int end = prefix.length;
+    while (end > 0 && prefix[end - 1] == (byte) 0xff) {
+      end--;
+    }
+    if (end == 0) {
+      return null;
+    }
+    byte[] successor = Arrays.copyOf(prefix, end);
+    successor[end - 1]++;
+    return successor;
+  }
+
+  private static final class Listing implements Documents {
+    private final Storage.Snapshot snapshot;
+    private final Storage.Cursor cursor;
+    private @Nullable NodeRecord next;
+    private boolean ended;
+
+    Listing(Storage.Snapshot snapshot, byte[] from, byte @Nullable [] to) {
+      this.snapshot = snapshot;
+      this.cursor = snapshot.scan(Table.STATE, from, to);
+    }
+
+    @Override
+    public boolean hasNext() {
+      while (next == null && !ended) {
+        ended = !cursor.next();
+        if (!ended) {
+          next = NodeRecord.of(cursor.key(), DocumentState.read(cursor.value()));
+        }
+      }
+      return next != null;
+    }
+
+    @Override
+    public NodeRecord next() {
+      if (!hasNext() || next == null) {
+        throw new NoSuchElementException();
+      }
+      NodeRecord record = next;
+      next = null;
+      return record;
+    }
+
+    @Override
+    public void close() {
+      cursor.close();
+      snapshot.close();
+    }
+  }
+
+  @Override
+  public Events events(String prefix, long since, int limit) {
+    requireOpen();
+    byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
+    var events = new ArrayList<Event>();
+    long next = since;
+    for (ChangeLog.Arrived arrived : replica.log().arrived(since, limit)) {
+      next = arrived.arrival();
+      var ids = new LinkedHashSet<String>();
+      for (DocumentEdit edit : ChangeBody.decode(arrived.actor(), arrived.change().body())) {
+        byte[] id = edit.id();
+        if (id.length >= start.length
+            && Arrays.equals(start, 0, start.length, id, 0, start.length)) {
+          ids.add(new String(id, StandardCharsets.UTF_8));
+        }
+      }
+      for (String id : ids) {
+        events.add(new Event(arrived.arrival(), id, get(id).orElse(null)));
+      }
+    }
+    return new Events(events, next);
+  }
+
+  @Override
+  public Subscription subscribe(Runnable listener) {
+    execute(e -> e.subscribe(listener));
+    return () -> execute(e -> e.unsubscribe(listener));
+  }
+
+  @Override
+  public List<Hit> vectorSearch(float[] embedding, int limit, double threshold) {
+    if (limit < 1 || limit > 10_000) {
+      throw CoreException.invalid("limit must be 1 to 10000, but is " + limit);
+    }
+    if (!(threshold >= 0 && threshold <= 1)) {
+      throw CoreException.invalid("threshold must be 0 to 1, but is " + threshold);
+    }
+    double length = length(embedding);
+    if (!(length > 0 && length < Double.POSITIVE_INFINITY)) {
+      throw CoreException.invalid("embedding must hold finite numbers, not all zero");
+    }
+    var best = new PriorityQueue<Hit>(Comparator.comparingDouble(Hit::score));
+    try (Documents documents = list("", null)) {
+      while (documents.hasNext()) {
+        NodeRecord document = documents.next();
+        float[] stored = document.embedding();
+        if (stored == null || stored.length != embedding.length) {
+          continue;
+        }
+        double dot = 0;
+        for (int i = 0; i < stored.length; i++) {
+          dot += (double) stored[i] * embedding[i];
+        }
+        double score = Math.clamp(dot / (length * length(stored)), 0.0, 1.0);
+        if (score >= threshold) {
+          best.add(new Hit(document, score));
+          if (best.size() > limit) {
+            best.remove();
+          }
+        }
+      }
+    }
+    return best.stream().sorted(Comparator.comparingDouble(Hit::score).reversed()).toList();
+  }
+
+  private static double length(float[] vector) {
+    double squares = 0;
+    for (float value : vector) {
+      squares += (double) value * value;
+    }
+    return Math.sqrt(squares);
+  }
+
+  @Override
+  public Status status() {
+    Replica.View view = replica.view();
+    return new Status(
+        view.documents(),
+        view.frontier(),
+        view.stateHash(),
+        view.arrivals(),
+        pending,
+        storage.bytesOnDisk());
+  }
+
+  /** The committed state; any thread. */
+  public Replica.View view() {
+    return replica.view();
+  }
+
+  @Override
+  public void close() {
+    synchronized (gate) {
+      if (!closing) {
+        queue.add(() -> stopped = true);
+        closing = true;
+      }
+    }
+    boolean interrupted = false;
+    while (loop.isAlive()) {
+      try {
+        loop.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    synchronized (this) {
+      if (storageOpen) {
+        storageOpen = false;
+        if (engine.broken() == null) {
+          replica.close();
+        }
+        storage.close();
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

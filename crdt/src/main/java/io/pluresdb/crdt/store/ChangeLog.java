@@ -1,0 +1,225 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.LogRow;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The changes of a replica in the order in which they arrived, which is a causal order: whoever
+ * follows it with a cursor never meets a change before what it depends on.
+ *
+ * <p>Reads only; usable from any thread.
+ */
+public final class ChangeLog {
+  private final Storage storage;
+
+  ChangeLog(Storage storage) {
+    this.storage = storage;
+  }
+
+  /**
+   * Changes from a cursor on.
+   *
+   * @param runs in causal order; each ends at a signed change
+   * @param cursor arrival up to which everything was looked at; hand it to the next call
+   * @param bytes encoded size of the runs, within a few
+   */
+  public record Batch(List<ChangeRun> runs, long cursor, int bytes) {}
+
+  /**
+   * Reads what arrived after {@code cursor} and is not known to the reader.
+   *
+   * @param cursor arrival that was looked at last, 0 for none
+   * @param end last arrival to look at, inclusive
+   * @param known the greatest seq of an actor that the reader has; skipped up to there
+   * @param targetBytes the batch ends before it exceeds this, unless a single signed stretch does
+   */
+  public Batch read(long cursor, long end, ToLongFunction<ActorId> known, int targetBytes) {
+    if (cursor >= end) {
+      return new Batch(List.of(), cursor, 0);
+    }
+    try (var snapshot = storage.snapshot()) {
+      var builder = new BatchBuilder(snapshot, known, targetBytes);
+      long first = rowAt(snapshot, cursor + 1);
+      try (var rows =
+          snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
+        while (!builder.full && rows.next()) {
+          long arrival = Rows.arrival(rows.key());
+          ArrivalRow row = ArrivalRow.read(rows.value());
+          long skip = Math.max(0, cursor + 1 - arrival);
+          builder.row(row, skip, arrival);
+        }
+      }
+      return builder.batch(cursor);
+    }
+  }
+
+  /** The first arrival of the row that holds {@code arrival}. */
+  private static long rowAt(Storage.Snapshot snapshot, long arrival) {
+    try (var rows =
+        snapshot.scanBackwards(Table.ARRIVAL, Rows.arrivalKey(0), Rows.arrivalKey(arrival + 1))) {
+      return rows.next() ? Rows.arrival(rows.key()) : arrival;
+    }
+  }
+
+  /** The arrival of a change, or 0 when it is not here. */
+  public long arrivalOf(ActorId actor, long seq) {
+    byte[] row = storage.get(Table.LOG, Rows.logKey(actor, seq));
+    return row == null ? 0 : new ByteReader(row).i64();
+  }
+
+  /** A change and its place. */
+  public record Arrived(long arrival, ActorId actor, long seq, Change change) {}
+
+  /** The changes after {@code cursor}, at most {@code limit}, in order of arrival. */
+  public List<Arrived> arrived(long cursor, int limit) {
+    var changes = new ArrayList<Arrived>();
+    try (var snapshot = storage.snapshot()) {
+      long first = rowAt(snapshot, cursor + 1);
+      try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
+        while (changes.size() < limit && rows.next()) {
+          long arrival = Rows.arrival(rows.key());
+          ArrivalRow row = ArrivalRow.read(rows.value());
+          long skip = Math.max(0, cursor + 1 - arrival);
+          for (long i = skip; i < row.count() && changes.size() < limit; i++) {
+            LogRow log = logRow(snapshot, row.actor(), row.fromSeq() + i);
+            changes.add(new Arrived(arrival + i, row.actor(), row.fromSeq() + i, log.change()));
+          }
+        }
+      }
+    }
+    return changes;
+  }
+
+  private static LogRow logRow(Storage.Snapshot snapshot, ActorId actor, long seq) {
+    byte[] value = snapshot.get(Table.LOG, Rows.logKey(actor, seq));
+    if (value == null) {
+      throw missing(actor, seq);
+    }
+    return LogRow.read(value);
+  }
+
+  private static StorageException missing(ActorId actor, long seq) {
+    return new StorageException.Failed(
+        "the log lacks change " + seq + " of actor " + actor + ", which arrived",
+        new IllegalStateException("log and arrival disagree"));
+  }
+
+  /** Gathers rows into runs and cuts at the last signed change that fits. */
+  private static final class BatchBuilder {
+    private final Storage.Snapshot snapshot;
+    private final ToLongFunction<ActorId> known;
+    private final int targetBytes;
+    private final List<ChangeRun> runs = new ArrayList<>();
+    private int bytes;
+    private long lookedAt;
+    boolean full;
+
+    // The run being built. Everything up to `signedCount` is covered by `signature`.
+    private @Nullable ActorId actor;
+    private long fromSeq;
+    private List<Change> changes = new ArrayList<>();
+    private int changesBytes;
+    private int signedCount;
+    private int signedBytes;
+    private long signedArrival;
+    private byte @Nullable [] signature;
+
+    BatchBuilder(Storage.Snapshot snapshot, ToLongFunction<ActorId> known, int targetBytes) {
+      this.snapshot = snapshot;
+      this.known = known;
+      this.targetBytes = targetBytes;
+    }
+
+    void row(ArrivalRow row, long skip, long arrival) {
+      long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
+      long last = row.fromSeq() + row.count() - 1;
+      if (first > last) {
+        if (changes.isEmpty() || signedCount == changes.size()) {
+          lookedAt = arrival + row.count() - 1;
+          signedArrival = lookedAt;
+        }
+        return;
+      }
+      if (actor != null && (!actor.equals(row.actor()) || fromSeq + changes.size() != first)) {
+        closeRun();
+      }
+      if (actor == null) {
+        actor = row.actor();
+        fromSeq = first;
+      }
+      if (first == last) {
+        add(logRow(snapshot, row.actor(), first));
+        return;
+      }
+      try (var log =
+          snapshot.scan(
+              Table.LOG, Rows.logKey(row.actor(), first), Rows.logKey(row.actor(), last + 1))) {
+        for (long seq = first; seq <= last && !full; seq++) {
+          if (!log.next()) {
+            throw missing(row.actor(), seq);
+          }
+          add(LogRow.read(log.value()));
+        }
+      }
+    }
+
+    private void add(LogRow row) {
+      changes.add(row.change());
+      changesBytes += row.change().encodedBytes();
+      boolean fits = bytes + changesBytes <= targetBytes && changes.size() <= ChangeRun.MAX_CHANGES;
+      boolean somethingToSend = signedCount > 0 || !runs.isEmpty();
+      if (!fits && somethingToSend) {
+        full = true;
+        return;
+      }
+      if (row.signature() != null) {
+        signedCount = changes.size();
+        signedBytes = changesBytes;
+        signedArrival = row.arrival();
+        signature = row.signature();
+        full = !fits;
+      }
+    }
+
+    private void closeRun() {
+      ActorId author = actor;
+      byte[] covering = signature;
+      if (author != null && covering != null && signedCount > 0) {
+        ChangeRun.Genesis genesis = null;
+        if (fromSeq == 1) {
+          byte[] row = snapshot.get(Table.FRONTIER, Rows.actorKey(author));
+          if (row == null) {
+            throw missing(author, 1);
+          }
+          genesis = ActorRow.read(row).genesis();
+        }
+        runs.add(
+            new ChangeRun(
+                author, fromSeq, genesis, List.copyOf(changes.subList(0, signedCount)), covering));
+        bytes += signedBytes;
+        lookedAt = signedArrival;
+      }
+      actor = null;
+      changes = new ArrayList<>();
+      changesBytes = 0;
+      signedCount = 0;
+      signedBytes = 0;
+      signature = null;
+    }
+
+    Batch batch(long cursor) {
+      closeRun();
+      return new Batch(runs, Math.max(cursor, lookedAt), bytes);
+    }
+  }
+}

@@ -1,0 +1,859 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.Difference;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.LogRow;
+import io.pluresdb.crdt.store.RunOutcome.Reason;
+import io.pluresdb.crdt.store.Storage.Durability;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A database on this device: a storage and an actor.
+ *
+ * <p>Changes, local and foreign alike, are staged one after another and then committed in one
+ * batch, or discarded together. Staged state is seen by later stagings and by nobody else. One
+ * thread stages and commits; {@link #view} may be read from any.
+ *
+ * <p>Local changes of one commit share a signature: the last one's, which through the hash chain
+ * answers for all. A stretch of changes up to a signed one is contiguous in the arrival log and is
+ * never split, on the wire or anywhere else.
+ */
+public final class Replica {
+  /** Local changes that may share one signature. */
+  public static final int MAX_GROUP_CHANGES = 1_024;
+
+  /** Bytes of local changes that may share one signature; a single change may exceed it. */
+  public static final int MAX_GROUP_BYTES = 1 << 20;
+
+  /**
+   * The committed state other threads may read. Immutable.
+   *
+   * @param arrivals length of the arrival log
+   */
+  public record View(
+      Frontier frontier, Membership membership, long documents, Hash stateHash, long arrivals) {}
+
+  private final Storage storage;
+  private final ReplicaIdentity identity;
+  private final Anchor anchor;
+  private final Environment environment;
+  private final ChangeLog log;
+  private final byte[] instance;
+  private final HybridClock clock;
+
+  private volatile View view;
+
+  // Committed.
+  private final Map<ActorId, ActorRow> actors = new HashMap<>();
+  private long documents;
+  private long arrivals;
+  private final StateSum sum;
+  private @Nullable Own own;
+  private boolean relaxedMarked;
+
+  /** The actor this device writes as. */
+  private record Own(ActorId actor, Genesis genesis) {}
+
+  // Actors with changes that the own actor has not named as dependencies yet.
+  private TreeSet<ActorId> undeclared = new TreeSet<>();
+
+  private Staging staging;
+
+  private Replica(
+      Storage storage,
+      ReplicaIdentity identity,
+      Anchor anchor,
+      Environment environment,
+      byte[] instance,
+      long lastTimestamp,
+      StateSum sum,
+      Membership membership) {
+    this.storage = storage;
+    this.identity = identity;
+    this.anchor = anchor;
+    this.environment = environment;
+    this.log = new ChangeLog(storage);
+    this.instance = instance;
+    this.clock = new HybridClock(lastTimestamp);
+    this.sum = sum;
+    this.view = new View(Frontier.EMPTY, membership, 0, sum.hash(), 0);
+    this.staging = new Staging();
+  }
+
+  /**
+   * Opens the replica in {@code storage}, making a new one in an empty storage.
+   *
+   * <p>The device goes on under a new actor when the anchor does not agree with the storage, or
+   * when unsynced changes may have been published before an unclean end.
+   *
+   * @throws StorageException.OpenFailed when a newer version wrote it
+   */
+  public static Replica open(
+      Storage storage, ReplicaIdentity identity, Anchor anchor, Environment environment) {
+    byte[] format = storage.get(Table.META, Rows.META_FORMAT);
+    if (format == null) {
+      initialize(storage, environment);
+    } else if (format.length != 1 || format[0] > Rows.FORMAT) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_NEWER_FORMAT",
+          "the database has format "
+              + (format.length == 1 ? format[0] : -1)
+              + ", but this version reads up to "
+              + Rows.FORMAT
+              + ": install a newer PluresDB",
+          new CodecException("format"));
+    }
+    byte[] instance = require(storage.get(Table.META, Rows.META_INSTANCE));
+    var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
+    Rows.requireVersion("replica row", 1, in.u8());
+    long documents = in.varint();
+    var sum = new StateSum(identity.database());
+    sum.set(in);
+    long arrivals = in.varint();
+    long lastTimestamp = in.i64();
+    var entries = new ArrayList<MembershipEntry>();
+    var actors = new HashMap<ActorId, ActorRow>();
+    try (var snapshot = storage.snapshot()) {
+      try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
+        while (rows.next()) {
+          entries.add(MembershipEntry.read(new ByteReader(rows.value())));
+        }
+      }
+      try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+        while (rows.next()) {
+          actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
+        }
+      }
+    }
+    var replica =
+        new Replica(
+            storage,
+            identity,
+            anchor,
+            environment,
+            instance,
+            lastTimestamp,
+            sum,
+            Membership.of(identity.database(), identity.founder(), entries));
+    replica.documents = documents;
+    replica.arrivals = arrivals;
+    replica.actors.putAll(actors);
+    replica.resumeActor();
+    replica.undeclared.addAll(actors.keySet());
+    if (replica.own != null) {
+      replica.undeclared.remove(replica.own.actor);
+    }
+    replica.publish(replica.view.membership());
+    replica.staging = replica.new Staging();
+    return replica;
+  }
+
+  private static void initialize(Storage storage, Environment environment) {
+    try (var batch = storage.newBatch()) {
+      batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
+      batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
+      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, new StateSum(Hash.ZERO), 0, 0));
+      storage.commit(batch, Durability.SYNCED);
+    }
+  }
+
+  private static byte[] require(byte @Nullable [] row) {
+    if (row == null) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OPEN_FAILED",
+          "the database lacks its meta rows: it was not made by PluresDB or is damaged",
+          new CodecException("meta"));
+    }
+    return row;
+  }
+
+  /** Decides whether the stored actor may go on writing. */
+  private void resumeActor() {
+    byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
+    relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
+    if (nonce == null) {
+      return;
+    }
+    var genesis = new Genesis(identity.signer().publicKey(), nonce);
+    ActorId actor = genesis.actor(identity.database());
+    ActorRow row = actors.get(actor);
+    boolean trusted =
+        switch (anchor.read()) {
+          case Anchor.Reading.Missing() -> row == null;
+          case Anchor.Reading.Damaged(var detail) -> false;
+          case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
+        };
+    if (trusted && !relaxedMarked) {
+      own = new Own(actor, genesis);
+    } else {
+      fence();
+    }
+  }
+
+  private boolean agrees(Anchor.Mark mark, ActorId actor, @Nullable ActorRow row) {
+    if (!Arrays.equals(mark.instance(), instance)) {
+      return false;
+    }
+    if (!mark.actor().equals(actor)) {
+      // The anchor still speaks of an earlier actor: fine while the new one published nothing.
+      return row == null;
+    }
+    return row != null
+        && (row.head().seq() > mark.seq()
+            || (row.head().seq() == mark.seq() && row.head().hash().equals(mark.headHash())));
+  }
+
+  /** Forgets the own actor; the next local write mints a fresh one. */
+  private void fence() {
+    own = null;
+    try (var batch = storage.newBatch()) {
+      batch.delete(Table.META, Rows.META_ACTOR);
+      batch.delete(Table.META, Rows.META_RELAXED);
+      storage.commit(batch, Durability.SYNCED);
+    }
+    relaxedMarked = false;
+  }
+
+  /** The committed state; any thread. */
+  public View view() {
+    return view;
+  }
+
+  public ChangeLog log() {
+    return log;
+  }
+
+  public Storage storage() {
+    return storage;
+  }
+
+  public ReplicaIdentity identity() {
+    return identity;
+  }
+
+  /** The actor this device writes as now, or null before the first write and after a fence. */
+  public @Nullable ActorId ownActor() {
+    return own == null ? null : own.actor;
+  }
+
+  /** Whether there is something to commit. */
+  public boolean hasStaged() {
+    return !staging.isEmpty();
+  }
+
+  /** Whether the local changes staged so far should be committed before further ones. */
+  public boolean isGroupFull() {
+    return staging.groupChanges >= MAX_GROUP_CHANGES || staging.groupBytes >= MAX_GROUP_BYTES;
+  }
+
+  /**
+   * Stages a local transaction.
+   *
+   * @return where it will be once committed
+   * @throws CoreException when it cannot be carried out; nothing of it is staged then
+   */
+  public Receipt stage(Transaction transaction) {
+    // A device that was just let in has not seen the membership log yet: its first writes count
+    // once the others have its entry, which they have before its changes.
+    if (!staging.membership.entries().isEmpty()
+        && !staging.membership.may(identity.signer().publicKey(), Role.WRITE)) {
+      throw CoreException.invalid("this device's role in the database does not include writing");
+    }
+    Own author = staging.own;
+    if (author == null) {
+      author = mint();
+    }
+    long seq = staging.seq(author.actor) + 1;
+    long timestamp = clock.next(environment.wallClock().millis());
+    // Works on copies, so that a refused edit leaves nothing behind.
+    Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
+    var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
+    int index = 0;
+    for (Edit edit : transaction.edits()) {
+      var id = new DocumentKey(edit.id());
+      StagedDocument document = touched.get(id);
+      if (document == null) {
+        document = staging.document(id).copy();
+        touched.put(id, document);
+      }
+      List<CrdtOperation> operations = operations(edit, document.state);
+      if (operations.size() > ChangeBody.MAX_OPERATIONS) {
+        throw CoreException.tooLarge(
+            "a document must change in at most "
+                + ChangeBody.MAX_OPERATIONS
+                + " fields at once, but changes in "
+                + operations.size());
+      }
+      index = apply(operations, document.state, author.actor, seq, index, timestamp);
+      edits.add(new DocumentEdit(edit.id(), operations));
+    }
+    byte[] body = ChangeBody.encode(author.actor, edits);
+    if (body.length > ChangeBody.MAX_BYTES) {
+      throw CoreException.tooLarge(
+          "a transaction must be at most "
+              + ChangeBody.MAX_BYTES
+              + " bytes once encoded, but is "
+              + body.length
+              + ": split it or shorten the document");
+    }
+    staging.documents.putAll(touched);
+    return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+  }
+
+  private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
+    if (!(edit instanceof Edit.Put) && !state.exists()) {
+      throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
+    }
+    return switch (edit) {
+      case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
+      case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
+      case Edit.Delete(var id) -> Difference.delete(state);
+      case Edit.Increment(var id, var path, var amount) ->
+          Difference.increment(state, path, amount);
+    };
+  }
+
+  /** Applies operations in order; returns the index of the next dot. */
+  private static int apply(
+      List<CrdtOperation> operations,
+      DocumentState state,
+      ActorId actor,
+      long seq,
+      int firstIndex,
+      long timestamp) {
+    int index = firstIndex;
+    for (CrdtOperation operation : operations) {
+      state.apply(operation, new Dot(actor, seq, index), timestamp);
+      if (operation.makesDot()) {
+        index++;
+      }
+    }
+    return index;
+  }
+
+  private Own mint() {
+    byte[] nonce = environment.randomBytes(Genesis.NONCE_BYTES);
+    var genesis = new Genesis(identity.signer().publicKey(), nonce);
+    var fresh = new Own(genesis.actor(identity.database()), genesis);
+    staging.own = fresh;
+    staging.undeclared = new TreeSet<>(actors.keySet());
+    staging.undeclared.addAll(staging.actors.keySet());
+    staging.batch.put(Table.META, Rows.META_ACTOR, nonce);
+    return fresh;
+  }
+
+  private List<Change.Dependency> dependencies() {
+    if (staging.undeclared.isEmpty()) {
+      return List.of();
+    }
+    var deps = new ArrayList<Change.Dependency>(staging.undeclared.size());
+    for (ActorId actor : staging.undeclared) {
+      deps.add(new Change.Dependency(actor, staging.seq(actor)));
+    }
+    staging.undeclared = new TreeSet<>();
+    return deps;
+  }
+
+  private Receipt stageOwn(Own author, Change change, Transaction transaction) {
+    ActorId actor = author.actor;
+    ActorRow row = staging.actor(actor);
+    Hash previous = row == null ? Hash.ZERO : row.head().hash();
+    long seq = row == null ? 1 : row.head().seq() + 1;
+    Hash hash = change.hash(identity.database(), actor, seq, previous);
+    staging.logUnsigned();
+    staging.arrive(actor, seq);
+    staging.unsigned = new Unsigned(actor, seq, staging.arrivals, change, hash);
+    staging.groupChanges++;
+    staging.groupBytes += change.body().length;
+    staging.actors.put(
+        actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis));
+    staging.changes++;
+    switch (transaction.acknowledgement()) {
+      case LOCAL -> staging.synced = true;
+      case RELAXED -> staging.relaxed = true;
+    }
+    return new Receipt(actor, seq, staging.arrivals);
+  }
+
+  /**
+   * Stages changes of another replica, or of an earlier life of this one.
+   *
+   * <p>All checks are functions of the run and of what it depends on, so every replica decides the
+   * same; only the order in which it waits differs.
+   */
+  public RunOutcome stage(ChangeRun run) {
+    ActorId actor = run.actor();
+    ActorRow row = staging.actor(actor);
+    long head = row == null ? 0 : row.head().seq();
+    if (run.toSeq() <= head) {
+      return new RunOutcome.Known();
+    }
+    if (run.fromSeq() > head + 1) {
+      return new RunOutcome.Waiting(actor, head + 1);
+    }
+    if (isOwn(actor) && staging.actors.containsKey(actor)) {
+      // What is staged may fork from this: decide after the commit.
+      return new RunOutcome.Waiting(actor, run.toSeq());
+    }
+    Genesis genesis = row == null ? run.genesis() : row.genesis();
+    if (genesis == null || !genesis.actor(identity.database()).equals(actor)) {
+      return new RunOutcome.Rejected(
+          Reason.WRONG_GENESIS, "actor " + actor + " is not derived from its key");
+    }
+    if (!staging.membership.may(genesis.deviceKey(), Role.WRITE)) {
+      return new RunOutcome.Rejected(
+          Reason.NOT_A_MEMBER, "the device of actor " + actor + " may not write");
+    }
+    return stageForeign(run, row, genesis, head);
+  }
+
+  private RunOutcome stageForeign(
+      ChangeRun run, @Nullable ActorRow row, Genesis genesis, long head) {
+    ActorId actor = run.actor();
+    List<Change> fresh =
+        run.changes().subList((int) (head + 1 - run.fromSeq()), run.changes().size());
+    long wallMillis = environment.wallClock().millis();
+    long timestamp = row == null ? -1 : row.timestamp();
+    Hash hash = row == null ? Hash.ZERO : row.head().hash();
+    long seq = head;
+    for (Change change : fresh) {
+      seq++;
+      if (change.timestamp() <= timestamp) {
+        return malformed(actor, seq, "hybrid time does not rise");
+      }
+      timestamp = change.timestamp();
+      if (HybridClock.isAhead(timestamp, wallMillis)) {
+        return new RunOutcome.Ahead(timestamp);
+      }
+      for (Change.Dependency dependency : change.deps()) {
+        if (dependency.actor().equals(actor)) {
+          return malformed(actor, seq, "depends on itself");
+        }
+        if (staging.seq(dependency.actor()) < dependency.seq()) {
+          return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
+        }
+      }
+      hash = change.hash(identity.database(), actor, seq, hash);
+    }
+    if (!Signer.verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+      return new RunOutcome.Rejected(
+          Reason.BAD_SIGNATURE,
+          "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
+    }
+    var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
+    try {
+      for (int i = 0; i < fresh.size(); i++) {
+        List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
+        RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
+        if (refused != null) {
+          return refused;
+        }
+        bodies.add(edits);
+      }
+    } catch (CodecException e) {
+      return new RunOutcome.Rejected(Reason.MALFORMED, "actor " + actor + ": " + e.getMessage());
+    }
+    if (isOwn(actor)) {
+      // A peer knows more of our operations than we do: this storage was rolled back.
+      stageFence();
+    }
+    integrate(run, fresh, bodies, head);
+    staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
+    staging.undeclared.add(actor);
+    clock.observe(timestamp);
+    return new RunOutcome.Applied(fresh.size());
+  }
+
+  private boolean isOwn(ActorId actor) {
+    return staging.own != null && staging.own.actor.equals(actor);
+  }
+
+  private void stageFence() {
+    staging.own = null;
+    staging.batch.delete(Table.META, Rows.META_ACTOR);
+    staging.changes++;
+  }
+
+  /**
+   * Compares a peer's claim about our own actor with what we have: when the peer knows more, or
+   * other operations, this storage was rolled back or copied, and the next local write is made
+   * under a new actor. Call it when nothing is staged.
+   *
+   * @return whether the actor was given up
+   */
+  public boolean compareOwn(Frontier peer) {
+    Own author = staging.own;
+    Head claimed = author == null ? null : peer.heads().get(author.actor);
+    if (author == null || claimed == null) {
+      return false;
+    }
+    ActorRow row = staging.actor(author.actor);
+    boolean behind =
+        row == null
+            || claimed.seq() > row.head().seq()
+            || (claimed.seq() == row.head().seq() && !claimed.hash().equals(row.head().hash()));
+    if (behind) {
+      stageFence();
+    }
+    return behind;
+  }
+
+  private static RunOutcome malformed(ActorId actor, long seq, String what) {
+    return new RunOutcome.Rejected(
+        Reason.MALFORMED, "change " + seq + " of actor " + actor + ": " + what);
+  }
+
+  /** Observed dots must lie in the past; returns what to answer when they do not, or null. */
+  private @Nullable RunOutcome checkObserved(ActorId author, long seq, List<DocumentEdit> edits) {
+    int index = 0;
+    for (DocumentEdit edit : edits) {
+      for (CrdtOperation operation : edit.operations()) {
+        List<Dot> observed =
+            switch (operation) {
+              case CrdtOperation.Assign assign -> assign.observed();
+              case CrdtOperation.Remove remove -> remove.observed();
+              case CrdtOperation.Increment increment -> List.of();
+              case CrdtOperation.Unknown unknown -> List.of();
+            };
+        for (Dot dot : observed) {
+          if (dot.actor().equals(author)) {
+            if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
+              return malformed(author, seq, "observes a dot of its own future");
+            }
+          } else if (staging.seq(dot.actor()) < dot.seq()) {
+            return new RunOutcome.Waiting(dot.actor(), dot.seq());
+          }
+        }
+        if (operation.makesDot()) {
+          index++;
+        }
+      }
+    }
+    return null;
+  }
+
+  private void integrate(
+      ChangeRun run, List<Change> fresh, List<List<DocumentEdit>> bodies, long head) {
+    ActorId actor = run.actor();
+    staging.sign();
+    for (int i = 0; i < fresh.size(); i++) {
+      Change change = fresh.get(i);
+      long seq = head + 1 + i;
+      int index = 0;
+      for (DocumentEdit edit : bodies.get(i)) {
+        var id = new DocumentKey(edit.id());
+        StagedDocument document = staging.documents.get(id);
+        if (document == null) {
+          document = staging.document(id);
+          staging.documents.put(id, document);
+        }
+        index = apply(edit.operations(), document.state, actor, seq, index, change.timestamp());
+      }
+      staging.arrive(actor, seq);
+      boolean last = i + 1 == fresh.size();
+      staging.batch.put(
+          Table.LOG,
+          Rows.logKey(actor, seq),
+          new LogRow(staging.arrivals, change, last ? run.signature() : null).toByteArray());
+      staging.changes++;
+    }
+  }
+
+  /** Stages membership entries; false when none of them is new and authentic. */
+  public boolean stageMembers(Collection<MembershipEntry> entries) {
+    Membership grown = staging.membership.with(entries);
+    if (grown == staging.membership) {
+      return false;
+    }
+    for (MembershipEntry entry : grown.entries()) {
+      var out = new ByteWriter(320);
+      entry.write(out);
+      staging.batch.put(Table.MEMBERS, entry.hash().bytes(), out.toByteArray());
+    }
+    staging.membership = grown;
+    staging.synced = true;
+    return true;
+  }
+
+  /**
+   * Commits what was staged in one batch: operations, state, version vector, fingerprint and
+   * arrivals together. When a staged write asks for it, the batch is on disk and the anchor records
+   * it before this returns.
+   *
+   * @throws StorageException.Full when the disk is full: everything staged is discarded, later
+   *     commits may succeed
+   * @throws StorageException.Failed when writing failed: everything staged is discarded
+   */
+  public void commit() {
+    Staging staged = staging;
+    if (staged.isEmpty()) {
+      return;
+    }
+    var newSum = new StateSum(identity.database());
+    newSum.set(sum);
+    long newDocuments = documents;
+    try (var batch = staged.batch) {
+      staged.sign();
+      staged.closeArrival();
+      var out = new ByteWriter(1_024);
+      for (var entry : staged.documents.entrySet()) {
+        newDocuments += writeDocument(batch, entry.getKey().bytes, entry.getValue(), newSum, out);
+      }
+      for (var entry : staged.actors.entrySet()) {
+        batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
+      }
+      batch.put(
+          Table.META,
+          Rows.META_REPLICA,
+          Rows.replicaRow(newDocuments, newSum, staged.arrivals, clock.last()));
+      boolean synced = staged.synced || (staged.relaxed && !relaxedMarked);
+      if (staged.relaxed && !relaxedMarked) {
+        // From here on an unclean end costs the actor: this mark is on disk before the first
+        // unsynced change can be published.
+        batch.put(Table.META, Rows.META_RELAXED, new byte[] {1});
+      }
+      storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
+      relaxedMarked |= staged.relaxed;
+      Own author = staged.own;
+      ActorRow row = author == null ? null : staged.actors.get(author.actor);
+      if (synced && author != null && row != null) {
+        anchor.record(new Anchor.Mark(instance, author.actor, row.head().seq(), row.head().hash()));
+      }
+    } catch (RuntimeException e) {
+      staging = new Staging();
+      throw e;
+    }
+    actors.putAll(staged.actors);
+    documents = newDocuments;
+    arrivals = staged.arrivals;
+    sum.set(newSum);
+    own = staged.own;
+    undeclared = staged.undeclared;
+    publish(staged.membership);
+    staging = new Staging();
+  }
+
+  /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
+  private static int writeDocument(
+      Storage.Batch batch, byte[] id, StagedDocument document, StateSum sum, ByteWriter out) {
+    byte[] before = document.before;
+    if (before != null) {
+      sum.subtract(id, before);
+    }
+    if (document.state.isEmpty()) {
+      if (before != null) {
+        batch.delete(Table.STATE, id);
+      }
+    } else {
+      document.state.write(out.clear());
+      byte[] row = out.toByteArray();
+      sum.add(id, row);
+      batch.put(Table.STATE, id, row);
+    }
+    return (document.state.exists() ? 1 : 0) - (document.existed ? 1 : 0);
+  }
+
+  private void publish(Membership membership) {
+    var heads = new TreeMap<ActorId, Head>();
+    actors.forEach((actor, row) -> heads.put(actor, row.head()));
+    view = new View(Frontier.of(heads), membership, documents, sum.hash(), arrivals);
+  }
+
+  /** Forgets what was staged. */
+  public void discard() {
+    staging.batch.close();
+    staging = new Staging();
+  }
+
+  /** Makes every earlier commit survive power loss. */
+  public void sync() {
+    storage.sync();
+  }
+
+  /** Ends cleanly: what was published is on disk, and the actor may go on after reopening. */
+  public void close() {
+    discard();
+    storage.sync();
+    if (relaxedMarked && own != null) {
+      ActorRow row = actors.get(own.actor);
+      if (row != null) {
+        anchor.record(new Anchor.Mark(instance, own.actor, row.head().seq(), row.head().hash()));
+      }
+      try (var batch = storage.newBatch()) {
+        batch.delete(Table.META, Rows.META_RELAXED);
+        storage.commit(batch, Durability.SYNCED);
+      }
+      relaxedMarked = false;
+    }
+    staging.batch.close();
+  }
+
+  /** A document id as a map key. */
+  private static final class DocumentKey {
+    final byte[] bytes;
+    private final int hash;
+
+    DocumentKey(byte[] bytes) {
+      this.bytes = bytes;
+      this.hash = Arrays.hashCode(bytes);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof DocumentKey key && Arrays.equals(bytes, key.bytes);
+    }
+
+    @Override
+    public int hashCode() {
+      return hash;
+    }
+  }
+
+  /**
+   * A document in the staging.
+   *
+   * @param before its stored row, or null
+   * @param existed whether it existed when that row was written
+   */
+  private record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    StagedDocument copy() {
+      return new StagedDocument(state.copy(), before, existed);
+    }
+  }
+
+  /** The newest local change of a stretch that has no signature yet. */
+  private record Unsigned(ActorId actor, long seq, long arrival, Change change, Hash hash) {}
+
+  /** Everything staged since the last commit. */
+  private final class Staging {
+    final Storage.Batch batch = storage.newBatch();
+    final Map<ActorId, ActorRow> actors = new LinkedHashMap<>();
+    final Map<DocumentKey, StagedDocument> documents = new LinkedHashMap<>();
+    TreeSet<ActorId> undeclared = new TreeSet<>(Replica.this.undeclared);
+    long arrivals = Replica.this.arrivals;
+    @Nullable Own own = Replica.this.own;
+    Membership membership = view.membership();
+    boolean synced;
+    boolean relaxed;
+    int changes;
+
+    // The arrival row being extended.
+    private @Nullable ArrivalRow arrivalRow;
+    private long arrivalFirst;
+
+    // The open stretch of local changes.
+    @Nullable Unsigned unsigned;
+    int groupChanges;
+    int groupBytes;
+
+    boolean isEmpty() {
+      return changes == 0 && membership == view.membership();
+    }
+
+    @Nullable ActorRow actor(ActorId id) {
+      ActorRow row = actors.get(id);
+      return row != null ? row : Replica.this.actors.get(id);
+    }
+
+    long seq(ActorId id) {
+      ActorRow row = actor(id);
+      return row == null ? 0 : row.head().seq();
+    }
+
+    /** The document as staged so far, or as stored. */
+    StagedDocument document(DocumentKey id) {
+      StagedDocument staged = documents.get(id);
+      if (staged != null) {
+        return staged;
+      }
+      byte[] row = storage.get(Table.STATE, id.bytes);
+      if (row == null) {
+        return new StagedDocument(new DocumentState(), null, false);
+      }
+      DocumentState state = DocumentState.read(row);
+      return new StagedDocument(state, row, state.exists());
+    }
+
+    void arrive(ActorId actor, long seq) {
+      arrivals++;
+      ArrivalRow row = arrivalRow;
+      if (row != null
+          && row.actor().equals(actor)
+          && row.fromSeq() + row.count() == seq
+          && row.count() < ChangeRun.MAX_CHANGES) {
+        arrivalRow = new ArrivalRow(actor, row.fromSeq(), row.count() + 1);
+        return;
+      }
+      closeArrival();
+      arrivalRow = new ArrivalRow(actor, seq, 1);
+      arrivalFirst = arrivals;
+    }
+
+    void closeArrival() {
+      if (arrivalRow != null) {
+        batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray());
+        arrivalRow = null;
+      }
+    }
+
+    /** Logs the newest local change without a signature: another one follows it. */
+    void logUnsigned() {
+      log(null);
+    }
+
+    /** Ends the stretch of local changes with a signature. */
+    void sign() {
+      if (unsigned != null) {
+        log(identity.signer().sign(unsigned.hash.bytes()));
+        unsigned = null;
+        groupChanges = 0;
+        groupBytes = 0;
+      }
+    }
+
+    private void log(byte @Nullable [] signature) {
+      Unsigned last = unsigned;
+      if (last != null) {
+        batch.put(
+            Table.LOG,
+            Rows.logKey(last.actor, last.seq),
+            new LogRow(last.arrival, last.change, signature).toByteArray());
+      }
+    }
+  }
+}

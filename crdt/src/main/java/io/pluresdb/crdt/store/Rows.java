@@ -1,0 +1,136 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keys and values of the tables.
+ *
+ * <pre>
+ * LOG      actor 16 | seq u64      -> arrival u64 | signed u8 | change | signature 64 if signed
+ * ARRIVAL  first arrival u64       -> actor 16 | fromSeq varint | count varint
+ * FRONTIER actor 16                -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
+ * STATE    id                      -> {@link io.pluresdb.crdt.doc.DocumentState}
+ * MEMBERS  entry hash 32           -> {@link io.pluresdb.crdt.auth.MembershipEntry}
+ * META     "replica"               -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
+ *          "format"                -> u8
+ *          "instance"              -> 16 random bytes
+ *          "actor"                 -> nonce 16 of the own actor; absent after a fence
+ *          "relaxed"               -> u8 1 while unsynced changes may have been published
+ * </pre>
+ */
+final class Rows {
+  /** The format this version writes; a greater one is refused. */
+  static final int FORMAT = 1;
+
+  static final byte[] META_REPLICA = ascii("replica");
+  static final byte[] META_FORMAT = ascii("format");
+  static final byte[] META_INSTANCE = ascii("instance");
+  static final byte[] META_ACTOR = ascii("actor");
+  static final byte[] META_RELAXED = ascii("relaxed");
+
+  private Rows() {}
+
+  private static byte[] ascii(String text) {
+    return text.getBytes(StandardCharsets.US_ASCII);
+  }
+
+  static byte[] actorKey(ActorId actor) {
+    var out = new ByteWriter(ActorId.BYTES);
+    actor.write(out);
+    return out.array();
+  }
+
+  static byte[] logKey(ActorId actor, long seq) {
+    var out = new ByteWriter(ActorId.BYTES + 8);
+    actor.write(out);
+    return out.i64(seq).array();
+  }
+
+  static byte[] arrivalKey(long arrival) {
+    return new ByteWriter(8).i64(arrival).array();
+  }
+
+  static long arrival(byte[] key) {
+    return new ByteReader(key).i64();
+  }
+
+  /** A change in the log. */
+  record LogRow(long arrival, Change change, byte @Nullable [] signature) {
+    byte[] toByteArray() {
+      var out = new ByteWriter(change.encodedBytes() + 80);
+      out.i64(arrival).u8(signature == null ? 0 : 1);
+      change.write(out);
+      if (signature != null) {
+        out.bytes(signature);
+      }
+      return out.size() == out.array().length ? out.array() : out.toByteArray();
+    }
+
+    static LogRow read(byte[] value) {
+      var in = new ByteReader(value);
+      long arrival = in.i64();
+      boolean signed = in.u8() == 1;
+      Change change = Change.read(in);
+      byte[] signature = signed ? in.bytes(Signer.SIGNATURE_BYTES) : null;
+      in.end();
+      return new LogRow(arrival, change, signature);
+    }
+  }
+
+  /** Consecutive changes of one actor that arrived one after another. */
+  record ArrivalRow(ActorId actor, long fromSeq, int count) {
+    byte[] toByteArray() {
+      var out = new ByteWriter(ActorId.BYTES + 12);
+      actor.write(out);
+      return out.varint(fromSeq).varint(count).toByteArray();
+    }
+
+    static ArrivalRow read(byte[] value) {
+      var in = new ByteReader(value);
+      var row = new ArrivalRow(ActorId.read(in), in.varint(), in.count("count", Integer.MAX_VALUE));
+      in.end();
+      return row;
+    }
+  }
+
+  /** What a replica remembers of an actor. */
+  record ActorRow(Head head, long timestamp, Genesis genesis) {
+    byte[] toByteArray() {
+      var out = new ByteWriter(100);
+      out.varint(head.seq()).bytes(head.hash().bytes()).i64(timestamp);
+      genesis.write(out);
+      return out.toByteArray();
+    }
+
+    static ActorRow read(byte[] value) {
+      var in = new ByteReader(value);
+      var head = new Head(in.varint(), new Hash(in.bytes(Hash.BYTES)));
+      var row = new ActorRow(head, in.i64(), Genesis.read(in));
+      in.end();
+      return row;
+    }
+  }
+
+  /** The singleton that changes with every commit. */
+  static byte[] replicaRow(long documents, StateSum sum, long arrivals, long clock) {
+    var out = new ByteWriter(64).u8(1).varint(documents);
+    sum.write(out);
+    return out.varint(arrivals).i64(clock).toByteArray();
+  }
+
+  static void requireVersion(String what, int expected, int found) {
+    if (found != expected) {
+      throw new CodecException(what + " version must be " + expected + ", but is " + found);
+    }
+  }
+}

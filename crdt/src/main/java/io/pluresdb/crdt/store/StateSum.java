@@ -1,0 +1,81 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.Hash;
+import org.bouncycastle.crypto.digests.Blake2bDigest;
+
+/**
+ * The fingerprint of all document rows: the sum modulo 2^256 of a keyed BLAKE2b-256 of each {@code
+ * (idLength, id, row)}. Adding and taking away one document does not touch the others; a sum,
+ * unlike XOR, does not cancel a row that is counted twice. A diagnostic, not an authentication.
+ */
+final class StateSum {
+  static final int BYTES = 32;
+
+  private final Blake2bDigest digest;
+  private final byte[] out = new byte[32];
+  private final long[] limbs = new long[4];
+
+  StateSum(Hash database) {
+    digest =
+        new Blake2bDigest(
+            Hash.of("pluresdb-fingerprint-v1", database.bytes()).bytes(), 32, null, null);
+  }
+
+  void set(ByteReader in) {
+    for (int i = 0; i < 4; i++) {
+      limbs[i] = in.i64();
+    }
+  }
+
+  void set(StateSum other) {
+    System.arraycopy(other.limbs, 0, limbs, 0, 4);
+  }
+
+  void write(ByteWriter to) {
+    for (long limb : limbs) {
+      to.i64(limb);
+    }
+  }
+
+  Hash hash() {
+    var bytes = new ByteWriter(BYTES);
+    write(bytes);
+    return new Hash(bytes.toByteArray());
+  }
+
+  void add(byte[] id, byte[] row) {
+    fingerprint(id, row);
+    var in = new ByteReader(out);
+    long carry = 0;
+    for (int i = 0; i < 4; i++) {
+      long term = in.i64();
+      long sum = limbs[i] + term;
+      long carried = sum + carry;
+      carry = (Long.compareUnsigned(sum, term) < 0 || (carry == 1 && carried == 0)) ? 1 : 0;
+      limbs[i] = carried;
+    }
+  }
+
+  void subtract(byte[] id, byte[] row) {
+    fingerprint(id, row);
+    var in = new ByteReader(out);
+    long borrow = 0;
+    for (int i = 0; i < 4; i++) {
+      long term = in.i64();
+      long difference = limbs[i] - term;
+      boolean under = Long.compareUnsigned(limbs[i], term) < 0 || (borrow == 1 && difference == 0);
+      limbs[i] = difference - borrow;
+      borrow = under ? 1 : 0;
+    }
+  }
+
+  private void fingerprint(byte[] id, byte[] row) {
+    digest.update((byte) (id.length >>> 8));
+    digest.update((byte) id.length);
+    digest.update(id, 0, id.length);
+    digest.update(row, 0, row.length);
+    digest.doFinal(out, 0);
+  }
+}

@@ -1,0 +1,224 @@
+package io.pluresdb.crdt.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.MemoryAnchor;
+import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.sync.SyncMessage;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/** A device for tests: an engine over a storage in memory, with a clock that is set by hand. */
+final class Device {
+  static final Hash DATABASE = ReplicaIdentity.databaseHash("test");
+
+  final Signer signer;
+  final byte[] founder;
+  final List<String> events = new ArrayList<>();
+  MemoryStorage storage = new MemoryStorage();
+  MemoryAnchor anchor = new MemoryAnchor();
+  long wallMillis = 1_000_000;
+  private final RandomGenerator random;
+  ReplicaEngine engine;
+
+  private Device(long seed, byte @Nullable [] founder) {
+    random = new Random(seed);
+    byte[] secret = new byte[32];
+    random.nextBytes(secret);
+    signer = new Signer(secret);
+    this.founder = founder == null ? signer.publicKey() : founder;
+    engine = open();
+  }
+
+  /** The device that made the database. */
+  static Device founder(long seed) {
+    return new Device(seed, null);
+  }
+
+  /** A further device, admitted by this one. */
+  Device join(long seed) {
+    var device = new Device(seed, founder);
+    engine.admit(
+        MembershipEntry.sign(
+            DATABASE, device.signer.publicKey(), Role.WRITE, "d" + seed, 0, new byte[16], signer));
+    return device;
+  }
+
+  private ReplicaEngine open() {
+    var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
+    var identity = new ReplicaIdentity(DATABASE, founder, signer);
+    return new ReplicaEngine(
+        Replica.open(storage, identity, anchor, environment), environment, events::add);
+  }
+
+  /** Ends without warning and starts again with what the disk holds after power loss. */
+  void crash() {
+    storage = storage.crash();
+    engine = open();
+  }
+
+  /** Ends cleanly and starts again. */
+  void restart() {
+    engine.replica().close();
+    engine = open();
+  }
+
+  Receipt write(Edit... edits) {
+    wallMillis++;
+    var result = new ArrayList<Object>();
+    engine.submit(
+        Transaction.of(edits),
+        (receipt, failure) -> result.add(receipt != null ? receipt : failure));
+    engine.turn(true);
+    if (result.getFirst() instanceof RuntimeException e) {
+      throw e;
+    }
+    return (Receipt) result.getFirst();
+  }
+
+  Receipt put(String id, String json) {
+    return write(Edit.put(id, json.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  Receipt patch(String id, String json) {
+    return write(Edit.patch(id, json.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  @Nullable NodeRecord get(String id) {
+    byte[] key = id.getBytes(StandardCharsets.UTF_8);
+    byte[] row = storage.get(Table.STATE, key);
+    return row == null ? null : NodeRecord.of(key, DocumentState.read(row));
+  }
+
+  @Nullable String json(String id) {
+    NodeRecord record = get(id);
+    return record == null ? null : record.json();
+  }
+
+  List<NodeRecord.Conflict> conflicts(String id) {
+    NodeRecord record = get(id);
+    return record == null ? List.of() : record.conflicts();
+  }
+
+  Replica.View view() {
+    return engine.replica().view();
+  }
+
+  /** A connection of two devices; messages move when {@link #settle} is called. */
+  static final class Wire {
+    private final Device a;
+    private final Device b;
+    private final End endA = new End();
+    private final End endB = new End();
+    private final ReplicaEngine.Peer peerOfA;
+    private final ReplicaEngine.Peer peerOfB;
+    long messages;
+
+    private Wire(Device a, Device b) {
+      this.a = a;
+      this.b = b;
+      peerOfA = a.engine.connect(endA);
+      peerOfB = b.engine.connect(endB);
+    }
+
+    /** Moves messages until both sides are quiet. */
+    void settle() {
+      for (int idle = 0; idle < 3; idle++) {
+        a.engine.turn(true);
+        b.engine.turn(true);
+        idle = move(endA, b, peerOfB) + move(endB, a, peerOfA) > 0 ? -1 : idle;
+      }
+    }
+
+    private int move(End from, Device to, ReplicaEngine.Peer peer) {
+      int moved = 0;
+      byte[] message;
+      while ((message = from.queue.poll()) != null) {
+        to.engine.receive(peer, SyncMessage.read(message));
+        moved++;
+      }
+      messages += moved;
+      return moved;
+    }
+
+    boolean closed() {
+      return endA.closed || endB.closed;
+    }
+
+    void cut() {
+      a.engine.disconnect(peerOfA);
+      b.engine.disconnect(peerOfB);
+    }
+  }
+
+  private static final class End implements PeerLink {
+    final ArrayDeque<byte[]> queue = new ArrayDeque<>();
+    boolean closed;
+
+    @Override
+    public void send(SyncMessage message) {
+      queue.add(message.toByteArray());
+    }
+
+    @Override
+    public boolean isWritable() {
+      return true;
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void close(String reason) {
+      closed = true;
+    }
+  }
+
+  Wire connect(Device other) {
+    return new Wire(this, other);
+  }
+
+  /** Connects, lets both become equal, disconnects. */
+  void sync(Device other) {
+    Wire wire = connect(other);
+    wire.settle();
+    wire.cut();
+  }
+
+  void assertEquals(Device other) {
+    assertThat(view().frontier()).isEqualTo(other.view().frontier());
+    assertThat(view().stateHash()).isEqualTo(other.view().stateHash());
+    assertThat(view().documents()).isEqualTo(other.view().documents());
+    try (var mine = storage.snapshot();
+        var theirs = other.storage.snapshot();
+        var rows = mine.scan(Table.STATE, new byte[0], null);
+        var otherRows = theirs.scan(Table.STATE, new byte[0], null)) {
+      while (rows.next()) {
+        assertThat(otherRows.next()).isTrue();
+        assertThat(Arrays.equals(rows.key(), otherRows.key())).isTrue();
+        assertThat(rows.value()).isEqualTo(otherRows.value());
+      }
+      assertThat(otherRows.next()).isFalse();
+    }
+  }
+}

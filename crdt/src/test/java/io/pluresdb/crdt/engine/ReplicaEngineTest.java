@@ -1,0 +1,227 @@
+package io.pluresdb.crdt.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.store.Edit;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Two devices and what must hold between them, whatever happens to the connection. */
+class ReplicaEngineTest {
+  private Device a;
+  private Device b;
+
+  @BeforeEach
+  void devices() {
+    a = Device.founder(1);
+    b = a.join(2);
+    a.sync(b);
+  }
+
+  private static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void newPeer_getsEverything() {
+    for (int i = 0; i < 500; i++) {
+      a.put("doc:" + i, "{\"n\":" + i + ",\"tags\":[1,2],\"in\":{\"a\":null}}");
+    }
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(b.view().documents()).isEqualTo(500);
+    assertThat(b.json("doc:7")).isEqualTo("{\"in\":{\"a\":null},\"n\":7,\"tags\":[1,2]}");
+  }
+
+  @Test
+  void joinersData_reachesTheOtherSide() {
+    b.put("from-b", "{\"x\":1}");
+    a.put("from-a", "{\"x\":2}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("from-b")).isEqualTo("{\"x\":1}");
+  }
+
+  @Test
+  void livePut_travelsBothWays() {
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    a.put("1", "{\"x\":1}");
+    wire.settle();
+    assertThat(b.json("1")).isEqualTo("{\"x\":1}");
+    b.put("2", "{\"x\":2}");
+    wire.settle();
+    assertThat(a.json("2")).isEqualTo("{\"x\":2}");
+    a.assertEquals(b);
+  }
+
+  @Test
+  void delete_travelsLive_andToAPeerThatWasOffline() {
+    a.put("1", "{\"x\":1}");
+    a.put("2", "{\"x\":1}");
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    a.write(Edit.delete("1"));
+    wire.settle();
+    assertThat(b.json("1")).isNull();
+    wire.cut();
+    a.write(Edit.delete("2"));
+    b.put("3", "{}");
+    a.sync(b);
+    b.restart();
+    a.sync(b);
+    assertThat(b.json("2")).isNull();
+    assertThat(a.json("2")).isNull();
+    a.assertEquals(b);
+  }
+
+  @Test
+  void disjointFieldsEditedApart_bothSurvive() {
+    a.put("d", "{\"a\":1,\"b\":1}");
+    a.sync(b);
+    a.put("d", "{\"a\":2,\"b\":1}");
+    b.put("d", "{\"a\":1,\"b\":3}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("d")).isEqualTo("{\"a\":2,\"b\":3}");
+    assertThat(a.conflicts("d")).isEmpty();
+  }
+
+  @Test
+  void sameFieldEditedApart_convergesWithTheOtherAsConflict() {
+    a.put("d", "{\"a\":1}");
+    a.sync(b);
+    b.wallMillis = a.wallMillis + 50;
+    a.put("d", "{\"a\":\"from a\"}");
+    b.put("d", "{\"a\":\"from b\"}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("d")).isEqualTo("{\"a\":\"from b\"}");
+    assertThat(b.conflicts("d")).extracting("value").containsExactly("\"from a\"");
+  }
+
+  @Test
+  void deleteAgainstConcurrentPatch_keepsTheWholeDocument() {
+    a.put("d", "{\"a\":1,\"b\":2}");
+    a.sync(b);
+    a.write(Edit.delete("d"));
+    b.patch("d", "{\"a\":9}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("d")).isEqualTo("{\"a\":9,\"b\":2}");
+  }
+
+  @Test
+  void putAfterDelete_doesNotBringOldFieldsBack() {
+    a.put("d", "{\"old\":1}");
+    a.write(Edit.delete("d"));
+    a.put("d", "{\"new\":1}");
+    a.sync(b);
+    assertThat(b.json("d")).isEqualTo("{\"new\":1}");
+  }
+
+  @Test
+  void sameChangesTwice_changeNothing() {
+    a.put("d", "{\"a\":1}");
+    a.sync(b);
+    var before = b.view();
+    var batch = a.engine.replica().log().read(0, 100, actor -> 0, 1 << 20);
+    batch.runs().forEach(b.engine::apply);
+    b.engine.turn(true);
+    assertThat(b.view().frontier()).isEqualTo(before.frontier());
+    assertThat(b.view().stateHash()).isEqualTo(before.stateHash());
+    assertThat(b.view().arrivals()).isEqualTo(before.arrivals());
+    assertThat(b.engine.counters().knownRuns()).isEqualTo(batch.runs().size());
+  }
+
+  @Test
+  void crash_losesNothingAcknowledged_andKeepsTheActor() {
+    var first = a.put("d", "{\"a\":1}");
+    a.crash();
+    assertThat(a.json("d")).isEqualTo("{\"a\":1}");
+    var second = a.put("e", "{\"a\":1}");
+    assertThat(second.actor()).isEqualTo(first.actor());
+    assertThat(second.seq()).isEqualTo(2);
+  }
+
+  @Test
+  void restoredOldCopy_writesUnderANewActor_andGetsItsOwnChangesBack() {
+    var first = a.put("d", "{\"a\":1}");
+    var copy = a.storage.copy();
+    a.put("d", "{\"a\":2}");
+    a.sync(b);
+    a.storage = copy;
+    a.crash();
+    assertThat(a.json("d")).isEqualTo("{\"a\":1}");
+    var after = a.put("e", "{}");
+    assertThat(after.actor()).isNotEqualTo(first.actor());
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("d")).isEqualTo("{\"a\":2}");
+  }
+
+  @Test
+  void counters_addUp() {
+    a.put("c", "{\"n\":10}");
+    a.sync(b);
+    a.write(Edit.increment("c", "n", 5));
+    b.write(Edit.increment("c", "n", -2), Edit.increment("c", "m.k", 1));
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.json("c")).isEqualTo("{\"m\":{\"k\":1},\"n\":13}");
+    a.put("c", "{\"n\":1}");
+    a.sync(b);
+    assertThat(b.json("c")).isEqualTo("{\"n\":1}");
+  }
+
+  @Test
+  void batch_takesEffectTogetherOrNotAtAll() {
+    assertThatThrownBy(() -> a.write(Edit.put("x", utf8("{}")), Edit.delete("missing")))
+        .isInstanceOf(CoreException.class)
+        .hasMessageContaining("missing");
+    assertThat(a.json("x")).isNull();
+    assertThat(a.view().arrivals()).isZero();
+    a.write(Edit.put("x", utf8("{\"a\":1}")), Edit.patch("x", utf8("{\"b\":2}")));
+    a.sync(b);
+    assertThat(b.json("x")).isEqualTo("{\"a\":1,\"b\":2}");
+    a.assertEquals(b);
+  }
+
+  @Test
+  void mesh_ofThree_doesNotEcho() {
+    Device c = a.join(3);
+    a.sync(b);
+    a.sync(c);
+    var ab = a.connect(b);
+    var bc = b.connect(c);
+    var ca = c.connect(a);
+    for (int round = 0; round < 4; round++) {
+      List.of(ab, bc, ca).forEach(Device.Wire::settle);
+    }
+    long before = ab.messages + bc.messages + ca.messages;
+    a.put("d", "{}");
+    for (int round = 0; round < 4; round++) {
+      List.of(ab, bc, ca).forEach(Device.Wire::settle);
+    }
+    a.assertEquals(b);
+    a.assertEquals(c);
+    // Two deliveries from a, at most one more between b and c that crosses, and their
+    // acknowledgements.
+    assertThat(ab.messages + bc.messages + ca.messages - before).isLessThanOrEqualTo(8);
+  }
+
+  @Test
+  void stranger_isNotApplied() {
+    Device stranger = Device.founder(9);
+    stranger.put("evil", "{}");
+    var runs = stranger.engine.replica().log().read(0, 100, actor -> 0, 1 << 20).runs();
+    runs.forEach(a.engine::apply);
+    a.engine.turn(true);
+    assertThat(a.json("evil")).isNull();
+    assertThat(a.engine.counters().rejected().values()).contains(1L);
+  }
+}

@@ -1,0 +1,46 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.CoreException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+
+/** Addresses as people write them: {@code host:port}, IPv6 in brackets. */
+public final class Addresses {
+  private Addresses() {}
+
+  /**
+   * Parses and resolves an address.
+   *
+   * @throws CoreException when it has no host, no port of 0 to 65535, or an unknown host
+   */
+  public static InetSocketAddress parse(String text) {
+    int colon = text.lastIndexOf(':');
+    String host = colon < 0 ? "" : text.substring(0, colon);
+    if (host.startsWith("[") && host.endsWith("]")) {
+      host = host.substring(1, host.length() - 1);
+    }
+    int port = -1;
+    try {
+      port = Integer.parseInt(text.substring(colon + 1));
+    } catch (NumberFormatException e) {
+      // Reported below with the other defects.
+    }
+    if (host.isEmpty() || port < 0 || port > 65_535) {
+      throw CoreException.invalid(
+          "an address must be HOST:PORT with a port of 0 to 65535, but is \"" + text + "\"");
+    }
+    try {
+      return new InetSocketAddress(InetAddress.getByName(host), port);
+    } catch (UnknownHostException e) {
+      throw new CoreException(
+          CoreException.Kind.INVALID_INPUT, "the host of \"" + text + "\" is not known", e);
+    }
+  }
+
+  public static String format(InetSocketAddress address) {
+    InetAddress ip = address.getAddress();
+    String host = ip == null ? address.getHostString() : ip.getHostAddress();
+    return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+  }
+}

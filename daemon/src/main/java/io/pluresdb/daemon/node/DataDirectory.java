@@ -1,0 +1,221 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.store.StorageException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The files of one device, held by one process at a time.
+ *
+ * <pre>
+ * DATA_DIR/                 0700
+ *   device.key              the device's Ed25519 key, 0600
+ *   lock                    locked while a process holds the directory
+ *   databases/NAME/         one database
+ *     database.json         keys, peers, invites; 0600
+ *     store/                RocksDB
+ *   anchors/NAME.anchor     what was published; not inside the database it guards
+ *   native/                 the extracted RocksDB library
+ * </pre>
+ */
+public final class DataDirectory implements AutoCloseable {
+  private static final String DATABASES = "databases";
+  private static final String ANCHORS = "anchors";
+
+  private final Path root;
+  private final FileChannel lockChannel;
+
+  private DataDirectory(Path root, FileChannel lockChannel) {
+    this.root = root;
+    this.lockChannel = lockChannel;
+  }
+
+  /** Whether {@code init} was done here. */
+  public static boolean isInitialized(Path root) {
+    return Files.exists(root.resolve("device.key"));
+  }
+
+  /**
+   * Takes the directory, making it if it is missing.
+   *
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} when another process holds it,
+   *     {@code STORAGE_OPEN_FAILED} when it cannot be made or written
+   */
+  public static DataDirectory open(Path root) {
+    try {
+      if (!Files.isDirectory(root)) {
+        Files.createDirectories(
+            root,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      }
+      Files.createDirectories(root.resolve(DATABASES));
+      Files.createDirectories(root.resolve(ANCHORS));
+      FileChannel channel =
+          FileChannel.open(
+              root.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      FileLock lock = null;
+      try {
+        lock = channel.tryLock();
+      } catch (OverlappingFileLockException e) {
+        // Held by this process: the same answer.
+      }
+      if (lock == null) {
+        channel.close();
+        throw new StorageException.OpenFailed(
+            "STORAGE_LOCKED",
+            "the data directory " + root + " is held by another PluresDB process",
+            new IOException("lock"));
+      }
+      return new DataDirectory(root, channel);
+    } catch (IOException e) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OPEN_FAILED", "the data directory " + root + " cannot be used: " + e, e);
+    }
+  }
+
+  /** Deletes the key and every database, leaving an empty directory. */
+  void clear() {
+    deleteTree(root.resolve(DATABASES));
+    deleteTree(root.resolve(ANCHORS));
+    deleteTree(deviceKey());
+    try {
+      Files.createDirectories(root.resolve(DATABASES));
+      Files.createDirectories(root.resolve(ANCHORS));
+    } catch (IOException e) {
+      throw new StorageException.Failed("cannot make the folders of " + root, e);
+    }
+  }
+
+  public Path root() {
+    return root;
+  }
+
+  Path deviceKey() {
+    return root.resolve("device.key");
+  }
+
+  Path nativeDirectory() {
+    return root.resolve("native");
+  }
+
+  Path database(String name) {
+    return root.resolve(DATABASES).resolve(name);
+  }
+
+  Path databaseFile(String name) {
+    return database(name).resolve("database.json");
+  }
+
+  Path store(String name) {
+    return database(name).resolve("store");
+  }
+
+  Path anchor(String name) {
+    return root.resolve(ANCHORS).resolve(name + ".anchor");
+  }
+
+  /** Names of the databases, ascending. Unfinished joins are not among them. */
+  List<String> databases() {
+    var names = new ArrayList<String>();
+    try (var entries = Files.newDirectoryStream(root.resolve(DATABASES))) {
+      for (Path entry : entries) {
+        String name = entry.getFileName().toString();
+        if (!name.startsWith(".") && Files.exists(entry.resolve("database.json"))) {
+          names.add(name);
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    Collections.sort(names);
+    return names;
+  }
+
+  /**
+   * Writes a file so that its old or its new content is there, whatever happens, readable by the
+   * owner only.
+   */
+  static void writeAtomically(Path file, byte[] content) {
+    try {
+      Path folder = file.toAbsolutePath().getParent();
+      if (folder == null) {
+        throw new IOException(file + " has no folder");
+      }
+      Path draft =
+          Files.createTempFile(
+              folder,
+              "." + file.getFileName(),
+              ".tmp",
+              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+      try (FileChannel channel = FileChannel.open(draft, StandardOpenOption.WRITE)) {
+        ByteBuffer bytes = ByteBuffer.wrap(content);
+        while (bytes.hasRemaining()) {
+          channel.write(bytes);
+        }
+        channel.force(true);
+      }
+      Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
+        directory.force(true);
+      }
+    } catch (IOException e) {
+      throw new StorageException.Failed("cannot write " + file + ": " + e, e);
+    }
+  }
+
+  /** Deletes a directory and all in it; nothing happens when it is missing. */
+  static void deleteTree(Path directory) {
+    try {
+      if (!Files.exists(directory)) {
+        return;
+      }
+      Files.walkFileTree(
+          directory,
+          new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+                throws IOException {
+              Files.delete(file);
+              return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path folder, @Nullable IOException failure)
+                throws IOException {
+              if (failure != null) {
+                throw failure;
+              }
+              Files.delete(folder);
+              return FileVisitResult.CONTINUE;
+            }
+          });
+    } catch (IOException e) {
+      throw new StorageException.Failed("cannot delete " + directory + ": " + e, e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      lockChannel.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,122 @@
+package io.pluresdb.daemon.node;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.pluresdb.crdt.store.StorageException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a device keeps about a database beside its data: {@code database.json}. Holds secrets; 0600.
+ *
+ * @param format {@link #FORMAT}
+ * @param syncKey 64 hex digits
+ * @param epoch of the sync key
+ * @param founder hex of the founder's Ed25519 key
+ * @param peers addresses to keep connected, {@code host:port}
+ * @param invites invites this device made and that may still be used
+ * @param joined how this device came in, or null where it founded the database
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record DatabaseFile(
+    int format,
+    String syncKey,
+    long epoch,
+    String founder,
+    List<String> peers,
+    List<Issued> invites,
+    @Nullable Credit joined) {
+  static final int FORMAT = 1;
+
+  /** Most addresses kept for one database; the oldest gives way. */
+  static final int MAX_PEERS = 64;
+
+  /** Most invites open at a time. */
+  static final int MAX_INVITES = 64;
+
+  private static final ObjectMapper JSON =
+      JsonMapper.builder()
+          .enable(SerializationFeature.INDENT_OUTPUT)
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .build();
+
+  /** An invite that was made here. {@code secret} is 32 hex digits. */
+  record Issued(String secret, String role, long expiresMillis) {}
+
+  /**
+   * The claim to be let in, kept until the membership log shows that it was honoured.
+   *
+   * @param inviter hex of the inviting device's key
+   * @param invite hex of the invite's id
+   * @param claim hex of the proof
+   */
+  record Credit(String inviter, String invite, String claim) {}
+
+  DatabaseFile {
+    peers = List.copyOf(peers);
+    invites = List.copyOf(invites);
+  }
+
+  byte[] founderKey() {
+    return HexFormat.of().parseHex(founder);
+  }
+
+  DatabaseFile withPeer(String address) {
+    var all = new ArrayList<>(peers);
+    all.remove(address);
+    all.add(address);
+    while (all.size() > MAX_PEERS) {
+      all.removeFirst();
+    }
+    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined);
+  }
+
+  DatabaseFile withoutPeer(String address) {
+    var all = new ArrayList<>(peers);
+    all.remove(address);
+    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined);
+  }
+
+  DatabaseFile withInvites(List<Issued> open) {
+    return new DatabaseFile(format, syncKey, epoch, founder, peers, open, joined);
+  }
+
+  static DatabaseFile load(Path file) {
+    try {
+      var tree = JSON.readTree(Files.readAllBytes(file));
+      int format = tree.path("format").asInt();
+      if (format > FORMAT) {
+        throw new StorageException.OpenFailed(
+            "STORAGE_NEWER_FORMAT",
+            file
+                + " has format "
+                + format
+                + ", but this version reads up to "
+                + FORMAT
+                + ": install a newer PluresDB",
+            new IOException("format"));
+      }
+      return JSON.treeToValue(tree, DatabaseFile.class);
+    } catch (IOException e) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OPEN_FAILED", file + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  void save(Path file) {
+    try {
+      DataDirectory.writeAtomically(file, JSON.writeValueAsBytes(this));
+    } catch (JacksonException e) {
+      throw new IllegalStateException("a record of texts and numbers has a JSON form", e);
+    }
+  }
+}

@@ -1,0 +1,619 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.lan.LanDiscovery;
+import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.path.Backoff;
+import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.Hint;
+import io.pluresdb.transport.topic.SyncKey;
+import io.pluresdb.transport.topic.Topic;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.NetworkInterface;
+import java.net.SocketException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** A {@link Node} over a data directory, with or without a network. */
+public final class DeviceNode implements Node, AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(DeviceNode.class);
+
+  /** Names of databases: they are folder names too. */
+  private static final String NAME_PATTERN = "[a-z0-9][a-z0-9_-]{0,62}";
+
+  private static final Duration MIN_VALIDITY = Duration.ofMinutes(1);
+  private static final Duration MAX_VALIDITY = Duration.ofDays(30);
+
+  private final DataDirectory directory;
+  private final NodeOptions options;
+  private final DeviceIdentity device;
+  private final Environment environment;
+  private final Instant startedAt;
+  private final NavigableMap<String, LocalDatabase> databases = new ConcurrentSkipListMap<>();
+  private final ExecutorService background = Executors.newVirtualThreadPerTaskExecutor();
+  private final Admission admission;
+  private final @Nullable Net net;
+  private volatile boolean closing;
+
+  /** What a node with a network has besides its databases. */
+  private record Net(
+      TcpTransport transport,
+      InetSocketAddress listening,
+      Dialer dialer,
+      @Nullable LanDiscovery lan) {}
+
+  private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
+    this.directory = directory;
+    this.options = options;
+    this.device = device;
+    this.environment = new Environment(InstantSource.system(), new SecureRandom());
+    this.startedAt = Instant.now();
+    Joins.recover(directory);
+    for (String name : directory.databases()) {
+      databases.put(name, openDatabase(name));
+    }
+    this.admission = new Admission(this, device, options.deviceName(), environment);
+    NodeOptions.Network network = options.network();
+    this.net = network == null ? null : startNetwork(network);
+  }
+
+  /**
+   * Makes a data directory: a device key and the database {@code default}.
+   *
+   * @param force start over where there is one already: everything in it is deleted
+   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
+   */
+  public static void init(Path root, boolean force) {
+    if (DataDirectory.isInitialized(root) && !force) {
+      throw new NodeException(
+          "NODE_ALREADY_INITIALIZED",
+          root + " is a PluresDB data directory already",
+          "use it as it is, or delete everything in it with --force");
+    }
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      if (force) {
+        directory.clear();
+      }
+      var random = new SecureRandom();
+      DeviceIdentity device = DeviceIdentity.create(random);
+      device.save(directory.deviceKey());
+      found(directory, DEFAULT_DATABASE, device, random);
+    }
+  }
+
+  /** Writes the file of a new database that this device founds. */
+  private static void found(
+      DataDirectory directory, String name, DeviceIdentity device, SecureRandom random) {
+    try {
+      Files.createDirectories(directory.database(name));
+    } catch (IOException e) {
+      throw new StorageException.Failed("cannot make " + directory.database(name), e);
+    }
+    new DatabaseFile(
+            DatabaseFile.FORMAT,
+            SyncKey.generateSyncKey(random),
+            0,
+            HexFormat.of().formatHex(device.publicKey()),
+            List.of(),
+            List.of(),
+            null)
+        .save(directory.databaseFile(name));
+  }
+
+  /**
+   * Opens a data directory, making it first where it is missing.
+   *
+   * @throws StorageException.OpenFailed when it is in use or cannot be read
+   * @throws io.pluresdb.transport.net.ListenFailedException when the address for peers is taken
+   */
+  public static DeviceNode open(Path root, NodeOptions options) {
+    if (!DataDirectory.isInitialized(root)) {
+      init(root, false);
+    }
+    DataDirectory directory = DataDirectory.open(root);
+    try {
+      return new DeviceNode(directory, options, DeviceIdentity.load(directory.deviceKey()));
+    } catch (RuntimeException e) {
+      directory.close();
+      throw e;
+    }
+  }
+
+  private LocalDatabase openDatabase(String name) {
+    LocalDatabase database =
+        LocalDatabase.open(directory, name, device, environment, this::established);
+    Membership membership = database.store().view().membership();
+    boolean founder = Arrays.equals(membership.founder(), device.publicKey());
+    if (founder && membership.members().isEmpty()) {
+      MembershipEntry entry =
+          MembershipEntry.sign(
+              ReplicaIdentity.databaseHash(database.keys().databaseId()),
+              device.publicKey(),
+              Role.ADMIN,
+              options.deviceName(),
+              environment.wallClock().millis(),
+              new byte[MembershipEntry.INVITE_BYTES],
+              new Signer(device.publicKey(), device::sign));
+      CrdtStore.await(
+          database
+              .store()
+              .call(
+                  engine -> {
+                    engine.admit(entry);
+                    return true;
+                  }));
+    }
+    return database;
+  }
+
+  private Net startNetwork(NodeOptions.Network network) {
+    var transportEnvironment =
+        new io.pluresdb.transport.Environment(environment.wallClock(), environment.random());
+    var transport =
+        new TcpTransport(device, admission, SessionLimits.defaults(), transportEnvironment);
+    try {
+      InetSocketAddress listening = transport.listen(network.listen());
+      admission.acceptsOn(listening.getPort());
+      var dialer =
+          new Dialer(
+              new Dialer.Connector() {
+                @Override
+                public CompletionStage<Session> dial(
+                    InetSocketAddress address, DatabaseKeys database) {
+                  return transport.dial(address, database);
+                }
+
+                @Override
+                public boolean isConnected(String databaseId, DeviceId peer) {
+                  return transport.isConnected(databaseId, peer);
+                }
+              },
+              transport.timers(),
+              Backoff.Limits.defaults(),
+              environment.random());
+      LanDiscovery lan = null;
+      if (network.lan()) {
+        lan =
+            new LanDiscovery(
+                LanSettings.defaults(),
+                transportEnvironment,
+                transport.timers(),
+                device.id(),
+                listening.getPort(),
+                this::hints,
+                contact -> {
+                  LocalDatabase database = byHint(contact.hint());
+                  if (database != null) {
+                    dialer.add(contact.address(), database.keys());
+                  }
+                });
+        lan.start();
+      }
+      for (LocalDatabase database : databases.values()) {
+        dialWanted(dialer, network, database);
+      }
+      return new Net(transport, listening, dialer, lan);
+    } catch (RuntimeException e) {
+      transport.close();
+      databases.values().forEach(LocalDatabase::close);
+      throw e;
+    }
+  }
+
+  private static void dialWanted(
+      Dialer dialer, NodeOptions.Network network, LocalDatabase database) {
+    for (InetSocketAddress address : network.staticPeers()) {
+      dialer.add(address, database.keys());
+    }
+    for (String address : database.file().peers()) {
+      dialer.add(Addresses.parse(address), database.keys());
+    }
+  }
+
+  private Set<Hint> hints() {
+    return databases.values().stream().map(d -> d.keys().hint()).collect(Collectors.toSet());
+  }
+
+  @Nullable LocalDatabase byHint(Hint hint) {
+    for (LocalDatabase database : databases.values()) {
+      if (database.keys().hint().equals(hint)) {
+        return database;
+      }
+    }
+    return null;
+  }
+
+  /** Remembers where a peer accepts sessions, to find it again when this session ends. */
+  private void established(Session session) {
+    if (session.initiator()
+        || !(session.remoteAddress() instanceof InetSocketAddress remote)
+        || remote.getAddress() == null) {
+      return;
+    }
+    int port;
+    try {
+      port = Introduction.read(session.peerAttachment()).port();
+    } catch (CodecException e) {
+      return;
+    }
+    if (port == 0) {
+      return;
+    }
+    var address = new InetSocketAddress(remote.getAddress(), port);
+    background.execute(() -> remember(session, address));
+  }
+
+  private void remember(Session session, InetSocketAddress address) {
+    LocalDatabase database = byId(session.databaseId());
+    Net network = net;
+    if (database == null || network == null || closing) {
+      return;
+    }
+    try {
+      database.update(file -> file.withPeer(Addresses.format(address)));
+    } catch (StorageException e) {
+      log.warn("peer address not remembered address={} cause={}", address, e.getMessage());
+    }
+    var _ =
+        session
+            .closure()
+            .thenRun(
+                () -> {
+                  if (!closing && databases.get(database.name()) == database) {
+                    network.dialer.add(address, database.keys());
+                  }
+                });
+  }
+
+  private @Nullable LocalDatabase byId(String databaseId) {
+    for (LocalDatabase database : databases.values()) {
+      if (database.keys().databaseId().equals(databaseId)) {
+        return database;
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public String deviceId() {
+    return device.id().toString();
+  }
+
+  @Override
+  public Instant startedAt() {
+    return startedAt;
+  }
+
+  /** Where this node accepts sessions, or null without a network. */
+  public @Nullable InetSocketAddress listening() {
+    return net == null ? null : net.listening;
+  }
+
+  @Override
+  public List<String> databases() {
+    return List.copyOf(databases.keySet());
+  }
+
+  LocalDatabase database(String name) {
+    LocalDatabase database = databases.get(name);
+    if (database == null) {
+      if (admission.isJoining(name)) {
+        throw new NodeException(
+            "NODE_BUSY", "database \"" + name + "\" is joining", "try again in a moment");
+      }
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE",
+          "there is no database \"" + name + "\"",
+          "databases here: " + String.join(", ", databases.keySet()));
+    }
+    return database;
+  }
+
+  @Override
+  public CrdtStore store(String name) {
+    return database(name).store();
+  }
+
+  @Override
+  public DatabaseStatus status(String name) {
+    LocalDatabase database = database(name);
+    String id = database.keys().databaseId();
+    return new DatabaseStatus(
+        name,
+        id,
+        Topic.deriveTopic(id).hex(),
+        database.store().status(),
+        database.replicator().connections().size());
+  }
+
+  @Override
+  public List<PeerStatus> peers(String name) {
+    LocalDatabase database = database(name);
+    var peers = new ArrayList<PeerStatus>();
+    var connected = new HashSet<String>();
+    for (Replicator.Connection connection : database.replicator().connections()) {
+      Session session = connection.session();
+      String address = Addresses.format((InetSocketAddress) session.remoteAddress());
+      connected.add(address);
+      peers.add(
+          new PeerStatus(
+              session.peer().toString(),
+              nameOf(database, session),
+              address,
+              "direct",
+              session.initiator() ? "outbound" : "inbound",
+              "connected",
+              connection.lag(),
+              session.bytesSent(),
+              session.bytesReceived(),
+              ""));
+    }
+    if (net != null) {
+      String id = database.keys().databaseId();
+      for (Dialer.Target target : net.dialer.targets()) {
+        String address = Addresses.format(target.address());
+        boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);
+        if (target.databaseId().equals(id) && wanted) {
+          CloseReason failure = target.lastFailure();
+          peers.add(
+              new PeerStatus(
+                  "",
+                  "",
+                  address,
+                  "none",
+                  "none",
+                  failure instanceof CloseReason.EndedByPeer ? "rejected" : "connecting",
+                  0,
+                  0,
+                  0,
+                  failure == null ? "" : failure.toString()));
+        }
+      }
+    }
+    return peers;
+  }
+
+  private static String nameOf(LocalDatabase database, Session session) {
+    for (MembershipEntry entry : database.store().view().membership().members()) {
+      if (Arrays.equals(entry.device(), session.peerPublicKey())) {
+        return entry.name();
+      }
+    }
+    return "";
+  }
+
+  @Override
+  public List<Device> devices(String name) {
+    LocalDatabase database = database(name);
+    var devices = new ArrayList<Device>();
+    for (MembershipEntry entry : database.store().view().membership().members()) {
+      DeviceId id = DeviceId.of(entry.device());
+      devices.add(
+          new Device(
+              id.toString(),
+              entry.name(),
+              entry.role(),
+              Instant.ofEpochMilli(entry.atMillis()),
+              database.replicator().isConnected(id),
+              id.equals(device.id())));
+    }
+    return devices;
+  }
+
+  @Override
+  public Invite invite(String name, Role role, Duration validity) {
+    LocalDatabase database = database(name);
+    Net network = requireNetwork();
+    if (validity.compareTo(MIN_VALIDITY) < 0 || validity.compareTo(MAX_VALIDITY) > 0) {
+      throw CoreException.invalid(
+          "an invite must be valid for 1 minute to 30 days, but is for " + validity);
+    }
+    if (!database.store().view().membership().may(device.publicKey(), Role.ADMIN)) {
+      throw new NodeException(
+          "NODE_NOT_ALLOWED",
+          "this device is no admin of database \"" + name + "\"",
+          "make the invite on the device that made the database");
+    }
+    return admission.invite(database, role, validity, addresses(network.listening));
+  }
+
+  /**
+   * Where other devices may find this one; the loopback address last, for a second local daemon.
+   */
+  private static List<String> addresses(InetSocketAddress listening) {
+    if (!listening.getAddress().isAnyLocalAddress()) {
+      return List.of(Addresses.format(listening));
+    }
+    var found = new ArrayList<String>();
+    try {
+      for (NetworkInterface card : Collections.list(NetworkInterface.getNetworkInterfaces())) {
+        if (!card.isUp() || card.isLoopback()) {
+          continue;
+        }
+        for (InetAddress address : Collections.list(card.getInetAddresses())) {
+          if (!address.isLinkLocalAddress() && found.size() + 1 < InviteUrl.MAX_ADDRESSES) {
+            found.add(Addresses.format(new InetSocketAddress(address, listening.getPort())));
+          }
+        }
+      }
+    } catch (SocketException e) {
+      log.warn("network interfaces cannot be listed cause={}", e.toString());
+    }
+    found.add("127.0.0.1:" + listening.getPort());
+    return found;
+  }
+
+  @Override
+  public CompletableFuture<Joined> join(String name, String url) {
+    Net network = requireNetwork();
+    if (!name.matches(NAME_PATTERN)) {
+      throw CoreException.invalid(
+          "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
+    }
+    InviteUrl invite = InviteUrl.parse(url, environment.wallClock().instant());
+    var keys = DatabaseKeys.of(new SyncKey(invite.syncKey()), invite.epoch());
+    LocalDatabase same = byId(keys.databaseId());
+    if (same != null) {
+      throw new NodeException(
+          "NODE_ALREADY_JOINED",
+          "this device has that database already, as \"" + same.name() + "\"",
+          "nothing needs to be done");
+    }
+    LocalDatabase present = databases.get(name);
+    if (present != null && present.store().view().membership().members().size() > 1) {
+      throw new NodeException(
+          "NODE_DATABASE_SHARED",
+          "database \"" + name + "\" is shared with other devices already",
+          "join under another name: --db NAME");
+    }
+    var join = new Joins(directory, device, environment);
+    return admission
+        .requestEntry(name, keys, invite, network.transport)
+        .thenApplyAsync(
+            entered -> {
+              try {
+                return finishJoin(join, name, keys, invite, network);
+              } finally {
+                admission.endJoining(name);
+              }
+            },
+            background);
+  }
+
+  private Joined finishJoin(
+      Joins join, String name, DatabaseKeys keys, InviteUrl invite, Net network) {
+    // From here until it is replaced nobody writes to the old database.
+    LocalDatabase old = databases.remove(name);
+    long carried;
+    try {
+      carried = join.replace(name, old, invite);
+    } catch (RuntimeException e) {
+      if (old != null) {
+        databases.put(name, old);
+      }
+      throw e;
+    }
+    if (old != null) {
+      old.close();
+    }
+    LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
+    databases.put(name, joined);
+    NodeOptions.Network settings = options.network();
+    if (settings != null) {
+      dialWanted(network.dialer, settings, joined);
+    }
+    return new Joined(name, keys.databaseId(), invite.role(), carried);
+  }
+
+  private Net requireNetwork() {
+    Net network = net;
+    if (network == null) {
+      throw new NodeException(
+          "NODE_OFFLINE", "this needs the daemon, which is not running", "start `pluresdb serve`");
+    }
+    return network;
+  }
+
+  @Override
+  public void connect(String name, InetSocketAddress address) {
+    LocalDatabase database = database(name);
+    Net network = requireNetwork();
+    database.update(file -> file.withPeer(Addresses.format(address)));
+    if (!network.dialer.add(address, database.keys())) {
+      throw new NodeException(
+          "NODE_TOO_MANY_PEERS",
+          "at most " + Dialer.MAX_TARGETS + " addresses can be kept connected",
+          "forget some with `pluresdb disconnect`");
+    }
+  }
+
+  @Override
+  public boolean disconnect(String name, InetSocketAddress address) {
+    LocalDatabase database = database(name);
+    Net network = requireNetwork();
+    String text = Addresses.format(address);
+    boolean known = database.file().peers().contains(text);
+    database.update(file -> file.withoutPeer(text));
+    network.dialer.remove(address, database.keys().databaseId());
+    for (Replicator.Connection connection : database.replicator().connections()) {
+      if (connection.session().remoteAddress().equals(address)) {
+        known = true;
+        connection.session().close(new CloseReason.Ended("DISCONNECTED", "on request"));
+      }
+    }
+    return known;
+  }
+
+  @Override
+  public void sync(String name) {
+    LocalDatabase database = database(name);
+    Net network = requireNetwork();
+    String id = database.keys().databaseId();
+    for (Dialer.Target target : network.dialer.targets()) {
+      if (target.databaseId().equals(id) && target.state() == Dialer.State.WAITING) {
+        network.dialer.remove(target.address(), id);
+        network.dialer.add(target.address(), database.keys());
+      }
+    }
+    database.store().execute(engine -> engine.probe());
+  }
+
+  /** Stops dialling, ends the sessions, commits what has queued, closes every file. */
+  @Override
+  public void close() {
+    closing = true;
+    if (net != null) {
+      net.dialer.close();
+      if (net.lan != null) {
+        net.lan.close();
+      }
+    }
+    databases.values().forEach(LocalDatabase::close);
+    databases.clear();
+    if (net != null) {
+      net.transport.close();
+    }
+    background.close();
+    directory.close();
+  }
+}

@@ -1,0 +1,161 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Replaces a local database by the one an invite leads to, with the local documents in it.
+ *
+ * <p>The new database is made under a hidden name, filled while nothing of the other devices is in
+ * it yet, so that documents both sides have count as edited concurrently, and then renamed. What a
+ * crash leaves behind is undone by {@link #recover}: before the rename the old database stays.
+ */
+final class Joins {
+  private static final String DRAFT = ".joining-";
+  private static final String REPLACED = ".replaced-";
+  private static final int EDITS_PER_TRANSACTION = 500;
+  private static final int BYTES_PER_TRANSACTION = 256 << 10;
+  private static final int TRANSACTIONS_IN_FLIGHT = 8;
+
+  private final DataDirectory directory;
+  private final DeviceIdentity device;
+  private final Environment environment;
+
+  Joins(DataDirectory directory, DeviceIdentity device, Environment environment) {
+    this.directory = directory;
+    this.device = device;
+    this.environment = environment;
+  }
+
+  /** Finishes or undoes what an end in the middle of a join left behind. */
+  static void recover(DataDirectory directory) {
+    try (var folders =
+        Files.newDirectoryStream(directory.database(".").normalize(), ".{joining,replaced}-*")) {
+      for (Path folder : folders) {
+        String name = folder.getFileName().toString();
+        if (name.startsWith(REPLACED)) {
+          String original = name.substring(REPLACED.length());
+          if (!Files.exists(directory.database(original))) {
+            Files.move(folder, directory.database(original), StandardCopyOption.ATOMIC_MOVE);
+            continue;
+          }
+        } else {
+          DataDirectory.deleteTree(directory.anchor(name));
+        }
+        DataDirectory.deleteTree(folder);
+      }
+    } catch (IOException e) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OPEN_FAILED", "an unfinished join cannot be cleaned up: " + e, e);
+    }
+  }
+
+  /**
+   * Makes the draft of the joined database and carries the documents of {@code old} into it.
+   *
+   * @return number of documents carried over
+   */
+  long replace(String name, @Nullable LocalDatabase old, InviteUrl invite) {
+    String draft = DRAFT + name;
+    var hex = HexFormat.of();
+    DataDirectory.deleteTree(directory.database(draft));
+    DataDirectory.deleteTree(directory.anchor(draft));
+    try {
+      Files.createDirectories(directory.database(draft));
+    } catch (IOException e) {
+      throw new StorageException.Failed("cannot make " + directory.database(draft), e);
+    }
+    new DatabaseFile(
+            DatabaseFile.FORMAT,
+            hex.formatHex(invite.syncKey()),
+            invite.epoch(),
+            hex.formatHex(invite.founder()),
+            invite.addresses(),
+            List.of(),
+            new DatabaseFile.Credit(
+                hex.formatHex(invite.inviter()),
+                hex.formatHex(InviteUrl.inviteId(invite.secret())),
+                hex.formatHex(InviteUrl.claim(invite.secret(), device.publicKey()))))
+        .save(directory.databaseFile(draft));
+    try (LocalDatabase joined =
+        LocalDatabase.open(directory, draft, device, environment, session -> {})) {
+      return old == null ? 0 : carry(old.store(), joined.store());
+    }
+  }
+
+  private static long carry(CrdtStore from, CrdtStore to) {
+    long carried = 0;
+    var edits = new ArrayList<Edit>();
+    int bytes = 0;
+    var inFlight = new ArrayDeque<CompletableFuture<CrdtStore.Receipt>>();
+    try (CrdtStore.Documents documents = from.list("", null)) {
+      while (documents.hasNext()) {
+        NodeRecord document = documents.next();
+        float[] embedding = document.embedding();
+        edits.add(
+            embedding == null
+                ? Edit.put(document.id(), document.data())
+                : Edit.put(document.id(), document.data(), embedding));
+        bytes += document.data().length;
+        carried++;
+        if (edits.size() >= EDITS_PER_TRANSACTION || bytes >= BYTES_PER_TRANSACTION) {
+          submit(to, edits, inFlight);
+          bytes = 0;
+        }
+      }
+    }
+    if (!edits.isEmpty()) {
+      submit(to, edits, inFlight);
+    }
+    inFlight.forEach(CrdtStore::await);
+    return carried;
+  }
+
+  private static void submit(
+      CrdtStore to, List<Edit> edits, ArrayDeque<CompletableFuture<CrdtStore.Receipt>> inFlight) {
+    inFlight.add(to.submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
+    edits.clear();
+    if (inFlight.size() >= TRANSACTIONS_IN_FLIGHT) {
+      CrdtStore.await(inFlight.remove());
+    }
+  }
+
+  /** Puts the draft in the place of the database and opens it; {@code old} is closed by now. */
+  LocalDatabase switchOver(String name, Supplier<LocalDatabase> open) {
+    Path current = directory.database(name);
+    Path replaced = directory.database(REPLACED + name);
+    try {
+      DataDirectory.deleteTree(replaced);
+      if (Files.exists(current)) {
+        Files.move(current, replaced, StandardCopyOption.ATOMIC_MOVE);
+      }
+      Files.move(
+          directory.anchor(DRAFT + name),
+          directory.anchor(name),
+          StandardCopyOption.ATOMIC_MOVE,
+          StandardCopyOption.REPLACE_EXISTING);
+      Files.move(directory.database(DRAFT + name), current, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      throw new StorageException.Failed("the joined database cannot be put in place: " + e, e);
+    }
+    LocalDatabase opened = open.get();
+    DataDirectory.deleteTree(replaced);
+    return opened;
+  }
+}

@@ -1,0 +1,134 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.anchor.AnchorFile;
+import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksStorage;
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.SyncKey;
+import java.nio.file.Path;
+import java.util.HexFormat;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** An open database of this device: its store, its keys and its sessions. */
+final class LocalDatabase implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(LocalDatabase.class);
+
+  private final String name;
+  private final Path filePath;
+  private final DatabaseKeys keys;
+  private final AnchorFile anchor;
+  private final ReplicaStore store;
+  private final Replicator replicator;
+  private DatabaseFile file; // Guarded by this.
+
+  private LocalDatabase(
+      String name,
+      Path filePath,
+      DatabaseFile file,
+      DatabaseKeys keys,
+      AnchorFile anchor,
+      ReplicaStore store,
+      Replicator replicator) {
+    this.name = name;
+    this.filePath = filePath;
+    this.file = file;
+    this.keys = keys;
+    this.anchor = anchor;
+    this.store = store;
+    this.replicator = replicator;
+  }
+
+  /**
+   * Opens a database that has its {@code database.json}; an empty store is made.
+   *
+   * @param onEstablished hears of each session that is kept; must not block
+   */
+  static LocalDatabase open(
+      DataDirectory directory,
+      String name,
+      DeviceIdentity device,
+      Environment environment,
+      Consumer<Session> onEstablished) {
+    Path filePath = directory.databaseFile(name);
+    DatabaseFile file = DatabaseFile.load(filePath);
+    DatabaseKeys keys =
+        DatabaseKeys.of(new SyncKey(HexFormat.of().parseHex(file.syncKey())), file.epoch());
+    var identity =
+        new ReplicaIdentity(
+            ReplicaIdentity.databaseHash(keys.databaseId()),
+            file.founderKey(),
+            new Signer(device.publicKey(), device::sign));
+    RocksStorage storage =
+        RocksStorage.open(
+            directory.store(name), RocksOptions.defaults(directory.nativeDirectory()));
+    AnchorFile anchor = null;
+    try {
+      anchor = AnchorFile.open(directory.anchor(name));
+      Replica replica = Replica.open(storage, identity, anchor, environment);
+      ReplicaStore store =
+          ReplicaStore.start(
+              replica,
+              environment,
+              event -> log.debug("replication event database={} event={}", name, event),
+              failure -> log.error("database stopped database={}", name, failure));
+      var replicator = new Replicator(store, DeviceId.of(device.publicKey()), onEstablished);
+      return new LocalDatabase(name, filePath, file, keys, anchor, store, replicator);
+    } catch (RuntimeException e) {
+      if (anchor != null) {
+        anchor.close();
+      }
+      storage.close();
+      throw e;
+    }
+  }
+
+  String name() {
+    return name;
+  }
+
+  DatabaseKeys keys() {
+    return keys;
+  }
+
+  ReplicaStore store() {
+    return store;
+  }
+
+  Replicator replicator() {
+    return replicator;
+  }
+
+  synchronized DatabaseFile file() {
+    return file;
+  }
+
+  /** Changes {@code database.json}, on disk when this returns. */
+  synchronized void update(UnaryOperator<DatabaseFile> change) {
+    DatabaseFile next = change.apply(file);
+    if (!next.equals(file)) {
+      next.save(filePath);
+      file = next;
+    }
+  }
+
+  /** Ends the sessions, commits what has queued and closes the files. */
+  @Override
+  public void close() {
+    replicator.close(new CloseReason.Shutdown());
+    store.close();
+    anchor.close();
+  }
+}

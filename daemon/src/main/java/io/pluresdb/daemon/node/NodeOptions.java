@@ -1,0 +1,43 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.auth.MembershipEntry;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a node runs.
+ *
+ * @param deviceName what people call this device, 1 to {@link MembershipEntry#MAX_NAME_BYTES} bytes
+ *     of UTF-8
+ * @param network how to reach peers, or null for a node without a network
+ */
+public record NodeOptions(String deviceName, @Nullable Network network) {
+  /**
+   * How to reach peers.
+   *
+   * @param listen where to accept sessions; port 0 picks a free one
+   * @param lan whether to look for peers on the local network
+   * @param staticPeers addresses that are always kept connected, for every database
+   */
+  public record Network(
+      InetSocketAddress listen, boolean lan, List<InetSocketAddress> staticPeers) {
+    public Network {
+      staticPeers = List.copyOf(staticPeers);
+    }
+  }
+
+  public NodeOptions {
+    int bytes = deviceName.getBytes(StandardCharsets.UTF_8).length;
+    if (bytes < 1 || bytes > MembershipEntry.MAX_NAME_BYTES) {
+      throw new IllegalArgumentException(
+          "device.name must be 1 to " + MembershipEntry.MAX_NAME_BYTES + " bytes, but is " + bytes);
+    }
+  }
+
+  /** A node that only serves its own documents. */
+  public static NodeOptions offline(String deviceName) {
+    return new NodeOptions(deviceName, null);
+  }
+}

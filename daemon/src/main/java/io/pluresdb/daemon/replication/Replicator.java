@@ -1,0 +1,198 @@
+package io.pluresdb.daemon.replication;
+
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.engine.PeerLink;
+import io.pluresdb.crdt.engine.ReplicaEngine;
+import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionListener;
+import io.pluresdb.transport.session.Sessions;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Connects the sessions of one database with its replica loop, and does nothing else: frames are
+ * decoded on the session's event loop, everything is decided on the replica loop.
+ *
+ * <p>Of several sessions with one device both sides keep the same one.
+ */
+public final class Replicator implements SessionListener {
+  private static final Logger log = LoggerFactory.getLogger(Replicator.class);
+
+  private final ReplicaStore store;
+  private final DeviceId self;
+  private final Consumer<Session> onEstablished;
+  private final Map<Session, Link> links = new HashMap<>(); // Guarded by itself.
+
+  /**
+   * @param onEstablished hears of each session that is kept, on its event loop; must not block
+   */
+  public Replicator(ReplicaStore store, DeviceId self, Consumer<Session> onEstablished) {
+    this.store = store;
+    this.self = self;
+    this.onEstablished = onEstablished;
+  }
+
+  /** A session as seen from outside; {@code lag} in changes not acknowledged by the peer. */
+  public record Connection(Session session, long lag) {}
+
+  private static final class Link implements PeerLink {
+    final Session session;
+    ReplicaEngine.@Nullable Peer peer; // The replica loop's.
+    volatile long lag;
+
+    Link(Session session) {
+      this.session = session;
+    }
+
+    @Override
+    public void send(SyncMessage message) {
+      session.send(Envelope.wrap(message));
+    }
+
+    @Override
+    public boolean isWritable() {
+      return session.isWritable();
+    }
+
+    @Override
+    public void flush() {
+      session.flush();
+    }
+
+    @Override
+    public void close(String reason) {
+      session.close(new CloseReason.Ended("REPLICATION_ENDED", reason));
+    }
+  }
+
+  @Override
+  public void established(Session session) {
+    var link = new Link(session);
+    Link older = null;
+    boolean kept = true;
+    synchronized (links) {
+      for (Link other : links.values()) {
+        if (other.session.peer().equals(session.peer())) {
+          older = other;
+        }
+      }
+      if (older != null) {
+        kept = !Sessions.preferred(older.session, session, self).equals(older.session);
+      }
+      if (kept) {
+        links.put(session, link);
+      }
+    }
+    if (older != null && kept) {
+      older.session.close(new CloseReason.Duplicate());
+    }
+    if (!kept) {
+      session.close(new CloseReason.Duplicate());
+      return;
+    }
+    log.info(
+        "peer connected peer={} address={} initiator={}",
+        session.peer().shortForm(),
+        session.remoteAddress(),
+        session.initiator());
+    store.execute(engine -> link.peer = engine.connect(link));
+    onEstablished.accept(session);
+  }
+
+  private @Nullable Link link(Session session) {
+    synchronized (links) {
+      return links.get(session);
+    }
+  }
+
+  @Override
+  public void message(Session session, byte[] message) {
+    Link link = link(session);
+    if (link == null) {
+      return;
+    }
+    SyncMessage decoded;
+    try {
+      decoded = Envelope.unwrap(message);
+    } catch (CodecException e) {
+      log.debug("malformed message peer={} cause={}", session.peer().shortForm(), e.getMessage());
+      session.close(new CloseReason.Ended("MALFORMED_MESSAGE", String.valueOf(e.getMessage())));
+      return;
+    }
+    store.execute(
+        engine -> {
+          ReplicaEngine.Peer peer = link.peer;
+          if (peer != null) {
+            engine.receive(peer, decoded);
+            link.lag = engine.lag(peer);
+          }
+        });
+  }
+
+  @Override
+  public void writabilityChanged(Session session) {
+    if (session.isWritable()) {
+      // Any event makes the loop look at every session again.
+      store.execute(engine -> {});
+    }
+  }
+
+  @Override
+  public void closed(Session session, CloseReason reason) {
+    Link link;
+    synchronized (links) {
+      link = links.remove(session);
+    }
+    if (link == null) {
+      return;
+    }
+    log.info("peer disconnected peer={} reason={}", session.peer().shortForm(), reason);
+    store.execute(
+        engine -> {
+          ReplicaEngine.Peer peer = link.peer;
+          if (peer != null) {
+            engine.disconnect(peer);
+          }
+        });
+  }
+
+  /** The sessions that are up. */
+  public Collection<Connection> connections() {
+    List<Link> snapshot;
+    synchronized (links) {
+      snapshot = List.copyOf(links.values());
+    }
+    var connections = new ArrayList<Connection>(snapshot.size());
+    for (Link link : snapshot) {
+      connections.add(new Connection(link.session, link.lag));
+    }
+    return connections;
+  }
+
+  /** Whether a session with {@code peer} is up. */
+  public boolean isConnected(DeviceId peer) {
+    synchronized (links) {
+      return links.keySet().stream().anyMatch(session -> session.peer().equals(peer));
+    }
+  }
+
+  /** Ends every session. */
+  public void close(CloseReason reason) {
+    List<Session> sessions;
+    synchronized (links) {
+      sessions = List.copyOf(links.keySet());
+    }
+    sessions.forEach(session -> session.close(reason));
+  }
+}

@@ -1,0 +1,5 @@
+/** Whole nodes over loopback. */
+@NullMarked
+package io.pluresdb.daemon.node;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,255 @@
+package io.pluresdb.storage.rocks;
+
+import io.pluresdb.crdt.store.StorageException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.rocksdb.CompressionType;
+import org.rocksdb.Options;
+import org.rocksdb.RocksDB;
+import org.rocksdb.RocksDBException;
+import org.rocksdb.WriteBatch;
+import org.rocksdb.WriteOptions;
+
+/**
+ * RocksDB without us: what the machine and the engine give, to hold our own figures against.
+ *
+ * <p>One column family, RocksDB's default sizes (64 MiB write buffer) and LZ4, two background jobs:
+ * the settings that favour it. Keys are 20 bytes, values random and so incompressible. Every method
+ * wants a directory without a database, may be called once for it, and measures wall time. The
+ * native library goes to {@code native} beside that directory unless it is loaded already.
+ */
+public final class RawRocks {
+  /** Values are cut from one random block of this size plus the value's own. */
+  private static final int NOISE_BYTES = 1 << 20;
+
+  /** Puts one group commit takes at most, and clients may have queued. */
+  private static final int MAX_GROUP = 4096;
+
+  private RawRocks() {}
+
+  /** Two percentiles of a sample, in microseconds. */
+  public record Percentiles(double p50Micros, double p99Micros) {}
+
+  /**
+   * Writes {@code docs} rows in batches and returns rows per second.
+   *
+   * @param sync whether each batch is synced
+   */
+  public static double batchedPuts(
+      Path directory, int docs, int valueBytes, int batch, boolean sync) {
+    loadLibrary(directory);
+    byte[] noise = noise(valueBytes);
+    byte[] value = new byte[valueBytes];
+    try (Options options = options();
+        RocksDB database = open(options, directory);
+        WriteOptions write = new WriteOptions().setSync(sync);
+        WriteBatch rows = new WriteBatch()) {
+      long start = System.nanoTime();
+      for (int doc = 0; doc < docs; ) {
+        rows.clear();
+        for (int end = Math.min(docs, doc + batch); doc < end; doc++) {
+          cut(noise, doc, value);
+          rows.put(key(doc), value);
+        }
+        database.write(write, rows);
+      }
+      return docs / seconds(start);
+    } catch (RocksDBException cause) {
+      throw failure(cause);
+    }
+  }
+
+  /**
+   * Lets {@code clients} virtual threads put one row at a time, each waiting until its row is
+   * synced, while one writer drains their queue into one synced batch; returns puts per second.
+   */
+  public static double groupCommittedPuts(Path directory, int clients, int puts, int valueBytes) {
+    loadLibrary(directory);
+    byte[] noise = noise(valueBytes);
+    try (Options options = options();
+        RocksDB database = open(options, directory);
+        WriteOptions write = new WriteOptions().setSync(true);
+        WriteBatch rows = new WriteBatch()) {
+      return groupCommit(
+          clients,
+          puts,
+          doc -> {
+            byte[] value = new byte[valueBytes];
+            cut(noise, doc, value);
+            return value;
+          },
+          group -> {
+            rows.clear();
+            for (Put put : group) {
+              rows.put(put.key, put.value);
+            }
+            database.write(write, rows);
+          });
+    }
+  }
+
+  /** Syncs of a growing file, 256 bytes each: the floor under every durable commit. */
+  public static Percentiles fdatasyncMicros(Path directory, int count) {
+    Path file = directory.resolve("fdatasync");
+    long[] nanos = new long[count];
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      ByteBuffer bytes = ByteBuffer.allocateDirect(256);
+      for (int i = 0; i < count; i++) {
+        channel.write(bytes.clear());
+        long start = System.nanoTime();
+        channel.force(false);
+        nanos[i] = System.nanoTime() - start;
+      }
+      Files.delete(file);
+    } catch (IOException cause) {
+      throw new UncheckedIOException(cause);
+    }
+    Arrays.sort(nanos);
+    return new Percentiles(nanos[count / 2] / 1e3, nanos[count * 99 / 100] / 1e3);
+  }
+
+  /** A row of the group commit baseline, and who waits for it. */
+  record Put(byte[] key, byte[] value, CompletableFuture<Boolean> durable) {}
+
+  interface Values {
+    byte[] of(int doc);
+  }
+
+  interface Commit {
+    void rows(List<Put> group) throws RocksDBException;
+  }
+
+  static double groupCommit(int clients, int puts, Values values, Commit commit) {
+    BlockingQueue<Put> queue = new ArrayBlockingQueue<>(MAX_GROUP);
+    Thread writer = Thread.ofPlatform().name("raw-writer").start(() -> commitGroups(queue, commit));
+    try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+      long start = System.nanoTime();
+      List<Future<Boolean>> running = new ArrayList<>();
+      for (int client = 0; client < clients; client++) {
+        int first = client;
+        running.add(
+            executor.submit(
+                () -> {
+                  for (int doc = first; doc < puts; doc += clients) {
+                    Put put = new Put(key(doc), values.of(doc), new CompletableFuture<>());
+                    queue.put(put);
+                    put.durable.get();
+                  }
+                  return true;
+                }));
+      }
+      for (Future<Boolean> client : running) {
+        client.get();
+      }
+      return puts / seconds(start);
+    } catch (InterruptedException cause) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while measuring", cause);
+    } catch (ExecutionException cause) {
+      throw new IllegalStateException("a client failed", cause);
+    } finally {
+      writer.interrupt();
+      join(writer);
+    }
+  }
+
+  private static void commitGroups(BlockingQueue<Put> queue, Commit commit) {
+    List<Put> group = new ArrayList<>(MAX_GROUP);
+    try {
+      while (true) {
+        group.add(queue.take());
+        queue.drainTo(group, MAX_GROUP - 1);
+        try {
+          commit.rows(group);
+          group.forEach(put -> put.durable.complete(true));
+        } catch (RocksDBException | RuntimeException cause) {
+          group.forEach(put -> put.durable.completeExceptionally(cause));
+        }
+        group.clear();
+      }
+    } catch (InterruptedException finished) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void join(Thread writer) {
+    try {
+      writer.join();
+    } catch (InterruptedException cause) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void loadLibrary(Path directory) {
+    NativeLibrary.load(directory.toAbsolutePath().resolveSibling("native"));
+  }
+
+  private static Options options() {
+    return new Options()
+        .setCreateIfMissing(true)
+        .setErrorIfExists(true)
+        .setMaxBackgroundJobs(2)
+        .setCompressionType(CompressionType.LZ4_COMPRESSION);
+  }
+
+  private static RocksDB open(Options options, Path directory) {
+    try {
+      Files.createDirectories(directory);
+      return RocksDB.open(options, directory.toString());
+    } catch (IOException cause) {
+      throw new UncheckedIOException(cause);
+    } catch (RocksDBException cause) {
+      throw failure(cause);
+    }
+  }
+
+  /** 20 bytes in an order unlike that of writing, as document ids come. */
+  static byte[] key(int doc) {
+    long mixed = doc * 0x9e3779b97f4a7c15L;
+    return ByteBuffer.allocate(20)
+        .put("doc/".getBytes(StandardCharsets.US_ASCII))
+        .putLong(mixed)
+        .putLong(doc)
+        .array();
+  }
+
+  static byte[] noise(int valueBytes) {
+    byte[] noise = new byte[NOISE_BYTES + valueBytes];
+    new SplittableRandom(1).nextBytes(noise);
+    return noise;
+  }
+
+  static void cut(byte[] noise, int doc, byte[] value) {
+    int at = (int) (doc * 7919L % NOISE_BYTES);
+    System.arraycopy(noise, at, value, 0, value.length);
+    if (value.length >= Integer.BYTES) {
+      ByteBuffer.wrap(value).putInt(doc);
+    }
+  }
+
+  private static double seconds(long start) {
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  private static StorageException failure(RocksDBException cause) {
+    return RocksErrors.onWrite(cause);
+  }
+}

@@ -1,0 +1,140 @@
+package io.pluresdb.storage.rocks;
+
+import io.pluresdb.crdt.store.Storage.Table;
+import java.util.ArrayList;
+import java.util.List;
+import org.rocksdb.AbstractNativeReference;
+import org.rocksdb.BlockBasedTableConfig;
+import org.rocksdb.BloomFilter;
+import org.rocksdb.Cache;
+import org.rocksdb.ColumnFamilyOptions;
+import org.rocksdb.CompressionType;
+import org.rocksdb.DBOptions;
+import org.rocksdb.Filter;
+import org.rocksdb.InfoLogLevel;
+import org.rocksdb.LRUCache;
+import org.rocksdb.WALRecoveryMode;
+
+/**
+ * RocksDB's options for our tables, and the native memory they own; docs/design/storage.md has the
+ * measurements behind the numbers.
+ */
+final class RocksTuning implements AutoCloseable {
+  private static final long KIB = 1024;
+  private static final long MIB = 1024 * KIB;
+
+  /** One buffer fills while up to two wait for the disk. */
+  private static final int WRITE_BUFFERS = 3;
+
+  /** Tables of a few rows, rewritten often: a buffer holds thousands of rewrites. */
+  private static final long SMALL_BUFFER_BYTES = MIB;
+
+  /** The write-ahead log in write buffers: it is replayed at start, and small tables hold it. */
+  private static final long WAL_BUFFERS = 4;
+
+  /** Twice RocksDB's: half the merging while documents pour in, a few more files to search. */
+  private static final int FILES_BEFORE_COMPACTION = 8;
+
+  /** So far behind, writes are slowed; a burst below it is only buffered. */
+  private static final int FILES_BEFORE_SLOWDOWN = 4 * FILES_BEFORE_COMPACTION;
+
+  private static final int FILES_BEFORE_STOP = 6 * FILES_BEFORE_COMPACTION;
+
+  /** Written back while it is produced: no burst that the next sync of the log would wait for. */
+  private static final long BYTES_PER_SYNC = MIB;
+
+  private static final double BLOOM_BITS_PER_KEY = 10;
+
+  private final List<AbstractNativeReference> owned = new ArrayList<>();
+  private final RocksOptions options;
+  private final Cache blockCache;
+  private final Filter bloom;
+
+  RocksTuning(RocksOptions options) {
+    this.options = options;
+    this.blockCache = own(new LRUCache(options.blockCacheMebibytes() * MIB));
+    this.bloom = own(new BloomFilter(BLOOM_BITS_PER_KEY));
+  }
+
+  DBOptions database() {
+    return own(new DBOptions())
+        .setCreateIfMissing(true)
+        .setCreateMissingColumnFamilies(true)
+        .setWalRecoveryMode(
+            switch (options.walRecovery()) {
+              case REFUSE_DAMAGE -> WALRecoveryMode.TolerateCorruptedTailRecords;
+              case KEEP_PREFIX -> WALRecoveryMode.PointInTimeRecovery;
+            })
+        .setMaxTotalWalSize(WAL_BUFFERS * options.writeBufferMebibytes() * MIB)
+        .setMaxBackgroundJobs(options.backgroundThreads())
+        .setMaxOpenFiles(options.maxOpenFiles())
+        .setBytesPerSync(BYTES_PER_SYNC)
+        // One writer: nothing to run in parallel, nobody to wait for.
+        .setAllowConcurrentMemtableWrite(false)
+        .setEnableWriteThreadAdaptiveYield(false)
+        .setAvoidUnnecessaryBlockingIO(true)
+        .setSkipStatsUpdateOnDbOpen(true)
+        .setManifestPreallocationSize(64 * KIB)
+        .setInfoLogLevel(InfoLogLevel.WARN_LEVEL)
+        .setMaxLogFileSize(MIB)
+        .setKeepLogFileNum(2)
+        .setStatsDumpPeriodSec(0)
+        .setStatsPersistPeriodSec(0);
+  }
+
+  ColumnFamilyOptions defaultFamily() {
+    return small(new BlockBasedTableConfig());
+  }
+
+  ColumnFamilyOptions family(Table table) {
+    return switch (table) {
+      case META, FRONTIER, MEMBERS -> small(new BlockBasedTableConfig());
+      case ARRIVAL ->
+          small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
+      case LOG -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
+      case STATE -> large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
+    };
+  }
+
+  private ColumnFamilyOptions small(BlockBasedTableConfig blocks) {
+    return family(blocks)
+        .setWriteBufferSize(SMALL_BUFFER_BYTES)
+        .setArenaBlockSize(64 * KIB)
+        .setMaxWriteBufferNumber(2)
+        .setCompressionType(CompressionType.NO_COMPRESSION);
+  }
+
+  private ColumnFamilyOptions large(BlockBasedTableConfig blocks) {
+    long buffer = options.writeBufferMebibytes() * MIB;
+    return family(blocks)
+        .setWriteBufferSize(buffer)
+        .setMaxWriteBufferNumber(WRITE_BUFFERS)
+        .setTargetFileSizeBase(2 * buffer)
+        .setMaxBytesForLevelBase(8 * buffer)
+        .setLevelZeroFileNumCompactionTrigger(FILES_BEFORE_COMPACTION)
+        .setLevelZeroSlowdownWritesTrigger(FILES_BEFORE_SLOWDOWN)
+        .setLevelZeroStopWritesTrigger(FILES_BEFORE_STOP)
+        .setCompressionType(CompressionType.LZ4_COMPRESSION)
+        .setBottommostCompressionType(CompressionType.ZSTD_COMPRESSION);
+  }
+
+  private ColumnFamilyOptions family(BlockBasedTableConfig blocks) {
+    return own(new ColumnFamilyOptions())
+        .setTableFormatConfig(
+            blocks
+                .setBlockCache(blockCache)
+                .setCacheIndexAndFilterBlocks(true)
+                .setPinL0FilterAndIndexBlocksInCache(true));
+  }
+
+  private <T extends AbstractNativeReference> T own(T reference) {
+    owned.add(reference);
+    return reference;
+  }
+
+  @Override
+  public void close() {
+    owned.reversed().forEach(AbstractNativeReference::close);
+    owned.clear();
+  }
+}

@@ -1,0 +1,56 @@
+package io.pluresdb.transport.net;
+
+import io.pluresdb.transport.session.SessionLimits;
+import java.net.Inet6Address;
+import java.net.InetAddress;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.Map;
+
+/**
+ * Counts accepted connections whose handshake is not finished, in all and by address. An IPv6 /64
+ * counts as one address, since one host may have all of it. Thread-safe.
+ */
+final class HalfOpen {
+  private static final int IPV6_PREFIX_BYTES = 8;
+
+  private final int most;
+  private final int mostPerAddress;
+  private final Map<String, Integer> byAddress = new HashMap<>();
+  private int total;
+
+  HalfOpen(SessionLimits limits) {
+    this.most = limits.halfOpen();
+    this.mostPerAddress = limits.halfOpenPerAddress();
+  }
+
+  /** Counts one more, unless that exceeds a limit. */
+  synchronized boolean tryEnter(InetAddress address) {
+    String key = key(address);
+    int count = byAddress.getOrDefault(key, 0);
+    if (total >= most || count >= mostPerAddress) {
+      return false;
+    }
+    total++;
+    byAddress.put(key, count + 1);
+    return true;
+  }
+
+  /** Takes back one {@link #tryEnter} that returned true. */
+  synchronized void leave(InetAddress address) {
+    total--;
+    byAddress.computeIfPresent(key(address), (key, count) -> count == 1 ? null : count - 1);
+  }
+
+  synchronized int total() {
+    return total;
+  }
+
+  private static String key(InetAddress address) {
+    byte[] bytes = address.getAddress();
+    return HexFormat.of()
+        .formatHex(
+            address instanceof Inet6Address ? Arrays.copyOf(bytes, IPV6_PREFIX_BYTES) : bytes);
+  }
+}

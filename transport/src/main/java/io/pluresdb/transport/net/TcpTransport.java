@@ -1,0 +1,346 @@
+package io.pluresdb.transport.net;
+
+import io.netty.bootstrap.Bootstrap;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.SocketChannel;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import io.pluresdb.transport.Environment;
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.noise.KeyPair;
+import io.pluresdb.transport.path.Timers;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Handshake;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionCounters;
+import io.pluresdb.transport.session.SessionFailedException;
+import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.session.SessionPolicy;
+import io.pluresdb.transport.session.Suite;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Sessions over TCP: listens for peers and dials them.
+ *
+ * <p>A new Noise static key is made for each transport; the device key signs it for each session.
+ * Thread-safe.
+ */
+public final class TcpTransport implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(TcpTransport.class);
+
+  private static final int MAX_EVENT_LOOPS = 4;
+  private static final int HANDSHAKE_THREADS = 2;
+  private static final int QUEUED_HANDSHAKE_STEPS = 2048;
+  private static final int LISTEN_BACKLOG = 256;
+  // Ciphertext waiting in Netty; plaintext waits in the session's queue, under its own marks.
+  private static final int CIPHERTEXT_LOW_BYTES = 128 * 1024;
+  private static final int CIPHERTEXT_HIGH_BYTES = 512 * 1024;
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(3);
+
+  private final Host host;
+  private final Suite suite;
+  private final EventLoopGroup loops;
+  private final ThreadPoolExecutor handshakes;
+  private final HalfOpen halfOpen;
+  private final AtomicInteger connections = new AtomicInteger();
+  private final Set<Channel> listeners = ConcurrentHashMap.newKeySet();
+  private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
+  public TcpTransport(
+      DeviceIdentity identity,
+      SessionPolicy policy,
+      SessionLimits limits,
+      Environment environment) {
+    this(identity, policy, limits, environment, Suite.CHACHAPOLY);
+  }
+
+  /** Dials with {@code suite}; accepts every suite. */
+  public TcpTransport(
+      DeviceIdentity identity,
+      SessionPolicy policy,
+      SessionLimits limits,
+      Environment environment,
+      Suite suite) {
+    this.suite = suite;
+    this.halfOpen = new HalfOpen(limits);
+    int threads = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MAX_EVENT_LOOPS);
+    this.loops =
+        new MultiThreadIoEventLoopGroup(
+            threads, new DefaultThreadFactory("pluresdb-net", true), NioIoHandler.newFactory());
+    this.handshakes =
+        new ThreadPoolExecutor(
+            HANDSHAKE_THREADS,
+            HANDSHAKE_THREADS,
+            0,
+            TimeUnit.SECONDS,
+            new ArrayBlockingQueue<>(QUEUED_HANDSHAKE_STEPS),
+            new DefaultThreadFactory("pluresdb-handshake", true));
+    this.host =
+        new Host(
+            new Handshake.Local(
+                identity, KeyPair.generate(environment.random()), policy, limits, environment));
+  }
+
+  /**
+   * Listens on {@code address}, besides any earlier one; port 0 picks a free port.
+   *
+   * @return the bound address
+   * @throws ListenFailedException when that is impossible
+   */
+  public InetSocketAddress listen(InetSocketAddress address) {
+    ServerBootstrap bootstrap =
+        new ServerBootstrap()
+            .group(loops)
+            .channel(NioServerSocketChannel.class)
+            .option(ChannelOption.SO_BACKLOG, LISTEN_BACKLOG)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childOption(ChannelOption.WRITE_BUFFER_WATER_MARK, ciphertextMarks())
+            .childHandler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    accept(channel);
+                  }
+                });
+    ChannelFuture bound = bootstrap.bind(address).awaitUninterruptibly();
+    Throwable cause = bound.cause();
+    if (cause != null) {
+      throw new ListenFailedException(address, cause);
+    }
+    listeners.add(bound.channel());
+    InetSocketAddress actual = (InetSocketAddress) bound.channel().localAddress();
+    log.info("listening for peers address={}", actual);
+    return actual;
+  }
+
+  /**
+   * Connects to {@code address} and shakes hands about {@code database}.
+   *
+   * @return completes with the established session, after its listener heard of it, or
+   *     exceptionally with a {@link SessionFailedException} that has the reason; on the session's
+   *     event loop
+   */
+  public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<Session> result = new CompletableFuture<>();
+    host.counters.countDialled();
+    if (closed.get()) {
+      return failed(result, new CloseReason.Shutdown());
+    }
+    if (connections.get() >= host.limits().sessions()) {
+      return failed(result, new CloseReason.Refused("session.sessions"));
+    }
+    Bootstrap bootstrap =
+        new Bootstrap()
+            .group(loops)
+            .channel(NioSocketChannel.class)
+            .option(ChannelOption.TCP_NODELAY, true)
+            .option(ChannelOption.WRITE_BUFFER_WATER_MARK, ciphertextMarks())
+            .option(
+                ChannelOption.CONNECT_TIMEOUT_MILLIS,
+                Math.toIntExact(host.limits().handshakeTimeout().toMillis()))
+            .handler(
+                new ChannelInitializer<SocketChannel>() {
+                  @Override
+                  protected void initChannel(SocketChannel channel) {
+                    count(channel);
+                    channel
+                        .pipeline()
+                        .addLast(
+                            new SessionHandler(
+                                host,
+                                Handshake.initiator(host.local, suite, database),
+                                () -> "",
+                                () -> {},
+                                result));
+                  }
+                });
+    try {
+      bootstrap
+          .connect(address)
+          .addListener(
+              connected -> {
+                Throwable cause = connected.cause();
+                if (cause != null) {
+                  failed(result, new CloseReason.ConnectFailed(String.valueOf(cause.getMessage())));
+                }
+              });
+    } catch (RejectedExecutionException e) {
+      return failed(result, new CloseReason.Shutdown());
+    }
+    return result.minimalCompletionStage();
+  }
+
+  /** The established sessions of all databases; a snapshot. */
+  public Collection<Session> sessions() {
+    return List.copyOf(sessions);
+  }
+
+  /** Whether any session about {@code databaseId} with {@code peer} is established. */
+  public boolean isConnected(String databaseId, DeviceId peer) {
+    return sessions.stream()
+        .anyMatch(s -> s.peer().equals(peer) && s.databaseId().equals(databaseId));
+  }
+
+  public SessionCounters counters() {
+    return host.counters;
+  }
+
+  /** Accepted connections whose handshake is not finished now. */
+  public int halfOpenHandshakes() {
+    return halfOpen.total();
+  }
+
+  /** Timers on this transport's threads, for a {@link io.pluresdb.transport.path.Dialer}. */
+  public Timers timers() {
+    return (delay, task) -> {
+      ScheduledFuture<?> scheduled =
+          loops.next().schedule(task, delay.toMillis(), TimeUnit.MILLISECONDS);
+      return () -> scheduled.cancel(false);
+    };
+  }
+
+  /**
+   * Stops listening, tells every peer goodbye and releases sockets and threads; returns when that
+   * is done, after at most a few seconds. Not to be called from an event loop.
+   */
+  @Override
+  public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    listeners.forEach(channel -> channel.close().awaitUninterruptibly());
+    List<CompletableFuture<CloseReason>> closures =
+        sessions.stream().map(session -> session.closure().toCompletableFuture()).toList();
+    sessions.forEach(session -> session.close(new CloseReason.Shutdown()));
+    CompletableFuture<?> all = CompletableFuture.allOf(closures.toArray(CompletableFuture[]::new));
+    all.completeOnTimeout(null, CLOSE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS).join();
+    loops
+        .shutdownGracefully(0, CLOSE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+        .syncUninterruptibly();
+    handshakes.shutdownNow();
+  }
+
+  private void accept(SocketChannel channel) {
+    host.counters.countAccepted();
+    InetAddress address = channel.remoteAddress().getAddress();
+    int now = count(channel);
+    AtomicBoolean entered = new AtomicBoolean();
+    channel
+        .pipeline()
+        .addLast(
+            new SessionHandler(
+                host,
+                Handshake.responder(host.local),
+                () -> {
+                  if (closed.get()) {
+                    return "closing";
+                  }
+                  if (now > host.limits().sessions()) {
+                    return "session.sessions";
+                  }
+                  entered.set(halfOpen.tryEnter(address));
+                  return entered.get() ? "" : "session.half-open";
+                },
+                () -> {
+                  if (entered.compareAndSet(true, false)) {
+                    halfOpen.leave(address);
+                  }
+                },
+                new CompletableFuture<>()));
+  }
+
+  private int count(Channel channel) {
+    channel.closeFuture().addListener(ignored -> connections.decrementAndGet());
+    return connections.incrementAndGet();
+  }
+
+  private CompletionStage<Session> failed(CompletableFuture<Session> result, CloseReason reason) {
+    host.counters.countClosed(reason);
+    result.completeExceptionally(new SessionFailedException(reason));
+    return result.minimalCompletionStage();
+  }
+
+  private static WriteBufferWaterMark ciphertextMarks() {
+    return new WriteBufferWaterMark(CIPHERTEXT_LOW_BYTES, CIPHERTEXT_HIGH_BYTES);
+  }
+
+  private final class Host implements SessionHost {
+    private final Handshake.Local local;
+    private final SessionCounters counters = new SessionCounters();
+
+    Host(Handshake.Local local) {
+      this.local = local;
+    }
+
+    @Override
+    public SessionLimits limits() {
+      return local.limits();
+    }
+
+    @Override
+    public SessionPolicy policy() {
+      return local.policy();
+    }
+
+    @Override
+    public SessionCounters counters() {
+      return counters;
+    }
+
+    @Override
+    public Executor handshakes() {
+      return handshakes;
+    }
+
+    @Override
+    public Handshake.Local local() {
+      return local;
+    }
+
+    @Override
+    public void opened(Session session) {
+      sessions.add(session);
+      // A session established while the transport closes is not in its list.
+      if (closed.get()) {
+        session.close(new CloseReason.Shutdown());
+      }
+    }
+
+    @Override
+    public void closed(Session session) {
+      sessions.remove(session);
+    }
+  }
+}

@@ -1,0 +1,244 @@
+package io.pluresdb.transport.path;
+
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionFailedException;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps wanted addresses connected.
+ *
+ * <p>Each target, an address and a database, has at most one attempt or session at a time. A failed
+ * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
+ * drops is dialled again within the first wait. A target whose session ended as a duplicate of
+ * another rests while that peer is connected. A target that turns out to be this device is dropped.
+ * Thread-safe.
+ */
+public final class Dialer implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Dialer.class);
+
+  /** Most targets at a time. */
+  public static final int MAX_TARGETS = 1024;
+
+  /** How often a resting target looks whether its peer is still connected. */
+  private static final Duration REST = Duration.ofMillis(500);
+
+  /** A session that lasted this long was a success; one that ends at once is no reason to hurry. */
+  private static final Duration SETTLED = Duration.ofSeconds(1);
+
+  /** How a dialer reaches peers. */
+  public interface Connector {
+    /** As {@code TcpTransport.dial}. */
+    CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database);
+
+    /** Whether any session with {@code peer} is established. */
+    boolean isConnected(String databaseId, DeviceId peer);
+  }
+
+  /** What a target is doing. */
+  public enum State {
+    WAITING,
+    DIALLING,
+    CONNECTED,
+    /** Its peer is connected by another session. */
+    RESTING
+  }
+
+  /**
+   * A target as seen from outside.
+   *
+   * @param lastFailure why the newest attempt or session ended; null before that
+   */
+  public record Target(
+      InetSocketAddress address,
+      String databaseId,
+      State state,
+      @Nullable CloseReason lastFailure) {}
+
+  private record Key(InetSocketAddress address, String databaseId) {}
+
+  private static final class Entry {
+    private final Key key;
+    private final Backoff backoff;
+    private DatabaseKeys database;
+    private State state = State.WAITING;
+    private @Nullable CloseReason lastFailure;
+    private @Nullable DeviceId peer;
+    private @Nullable Session session;
+    private Timers.@Nullable Timer timer;
+
+    Entry(Key key, DatabaseKeys database, Backoff backoff) {
+      this.key = key;
+      this.database = database;
+      this.backoff = backoff;
+    }
+  }
+
+  private final Connector connector;
+  private final Timers timers;
+  private final Backoff.Limits limits;
+  private final RandomGenerator random;
+  private final Map<Key, Entry> entries = new LinkedHashMap<>();
+  private boolean closed;
+
+  public Dialer(Connector connector, Timers timers, Backoff.Limits limits, RandomGenerator random) {
+    this.connector = connector;
+    this.timers = timers;
+    this.limits = limits;
+    this.random = random;
+  }
+
+  /**
+   * Keeps {@code address} connected from now on; for a target that is there already, replaces its
+   * keys for the next attempt.
+   *
+   * @return false when there are {@link #MAX_TARGETS} already, or this dialer is closed
+   */
+  public boolean add(InetSocketAddress address, DatabaseKeys database) {
+    Key key = new Key(address, database.databaseId());
+    Entry entry;
+    synchronized (this) {
+      Entry present = entries.get(key);
+      if (present != null) {
+        present.database = database;
+        return true;
+      }
+      if (closed || entries.size() >= MAX_TARGETS) {
+        return false;
+      }
+      entry = new Entry(key, database, new Backoff(limits, random));
+      entries.put(key, entry);
+    }
+    attempt(entry);
+    return true;
+  }
+
+  /** Stops dialling {@code address}; an established session stays. */
+  public synchronized void remove(InetSocketAddress address, String databaseId) {
+    Entry entry = entries.remove(new Key(address, databaseId));
+    if (entry != null) {
+      cancel(entry);
+    }
+  }
+
+  /** Every target now. */
+  public synchronized List<Target> targets() {
+    return entries.values().stream()
+        .map(e -> new Target(e.key.address(), e.key.databaseId(), e.state, e.lastFailure))
+        .toList();
+  }
+
+  /** Stops dialling; established sessions stay. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    entries.values().forEach(Dialer::cancel);
+    entries.clear();
+  }
+
+  private void attempt(Entry entry) {
+    DatabaseKeys database;
+    synchronized (this) {
+      if (!isCurrent(entry)) {
+        return;
+      }
+      DeviceId peer = entry.peer;
+      if (entry.state == State.RESTING
+          && peer != null
+          && connector.isConnected(entry.key.databaseId(), peer)) {
+        rest(entry);
+        return;
+      }
+      entry.state = State.DIALLING;
+      database = entry.database;
+    }
+    connector
+        .dial(entry.key.address(), database)
+        .whenComplete(
+            (session, failure) -> {
+              if (session != null) {
+                connected(entry, session);
+              } else {
+                failed(entry, reason(failure));
+              }
+            });
+  }
+
+  private void connected(Entry entry, Session session) {
+    synchronized (this) {
+      if (isCurrent(entry)) {
+        entry.state = State.CONNECTED;
+        entry.peer = session.peer();
+        entry.timer = timers.schedule(SETTLED, () -> settled(entry, session));
+        entry.session = session;
+      }
+    }
+    session.closure().thenAccept(reason -> failed(entry, reason));
+  }
+
+  private synchronized void settled(Entry entry, Session session) {
+    if (session.equals(entry.session)) {
+      entry.backoff.reset();
+    }
+  }
+
+  private synchronized void failed(Entry entry, CloseReason reason) {
+    if (!isCurrent(entry)) {
+      return;
+    }
+    cancel(entry);
+    entry.session = null;
+    entry.lastFailure = reason;
+    if (reason instanceof CloseReason.SelfConnection) {
+      log.info("address is this device itself, no longer dialled address={}", entry.key.address());
+      entries.remove(entry.key);
+    } else if (reason.isDuplicate() && entry.peer != null) {
+      rest(entry);
+    } else {
+      entry.state = State.WAITING;
+      later(entry, entry.backoff.next());
+    }
+  }
+
+  private void rest(Entry entry) {
+    entry.state = State.RESTING;
+    later(entry, REST);
+  }
+
+  private void later(Entry entry, Duration delay) {
+    entry.timer = timers.schedule(delay, () -> attempt(entry));
+  }
+
+  private boolean isCurrent(Entry entry) {
+    return !closed && entries.get(entry.key) == entry;
+  }
+
+  private static void cancel(Entry entry) {
+    Timers.Timer timer = entry.timer;
+    if (timer != null) {
+      timer.cancel();
+    }
+  }
+
+  private static CloseReason reason(@Nullable Throwable failure) {
+    Throwable cause =
+        failure instanceof CompletionException wrapped && wrapped.getCause() != null
+            ? wrapped.getCause()
+            : failure;
+    return cause instanceof SessionFailedException known
+        ? known.reason()
+        : new CloseReason.LocalFault(String.valueOf(cause));
+  }
+}

@@ -1,0 +1,5 @@
+/** Keeping wanted addresses connected. */
+@NullMarked
+package io.pluresdb.transport.path;
+
+import org.jspecify.annotations.NullMarked;

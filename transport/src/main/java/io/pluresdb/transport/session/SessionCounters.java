@@ -1,0 +1,66 @@
+package io.pluresdb.transport.session;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+
+/**
+ * What a transport has counted since it started; every name is there from the start, at zero.
+ *
+ * <p>{@code accepted}: connections taken. {@code dialled}: connections attempted. {@code
+ * established}: sessions both sides accepted. {@code closed.COUNTER}: ends of connections by {@link
+ * CloseReason#counter}, failed attempts included. {@code bytes.sent}, {@code bytes.received}: as on
+ * the socket.
+ */
+public final class SessionCounters {
+  private final LongAdder accepted = new LongAdder();
+  private final LongAdder dialled = new LongAdder();
+  private final LongAdder established = new LongAdder();
+  private final LongAdder bytesSent = new LongAdder();
+  private final LongAdder bytesReceived = new LongAdder();
+  private final Map<String, LongAdder> closed = new LinkedHashMap<>();
+
+  public SessionCounters() {
+    CloseReason.COUNTERS.forEach(code -> closed.put(code, new LongAdder()));
+  }
+
+  public void countAccepted() {
+    accepted.increment();
+  }
+
+  public void countDialled() {
+    dialled.increment();
+  }
+
+  public void countEstablished() {
+    established.increment();
+  }
+
+  public void countSent(long bytes) {
+    bytesSent.add(bytes);
+  }
+
+  public void countReceived(long bytes) {
+    bytesReceived.add(bytes);
+  }
+
+  public void countClosed(CloseReason reason) {
+    LongAdder adder = closed.get(reason.counter());
+    if (adder == null) {
+      throw new IllegalStateException("CloseReason.COUNTERS lacks " + reason.counter());
+    }
+    adder.increment();
+  }
+
+  /** Names and values, in a fixed order. */
+  public Map<String, Long> snapshot() {
+    Map<String, Long> values = new LinkedHashMap<>();
+    values.put("accepted", accepted.sum());
+    values.put("dialled", dialled.sum());
+    values.put("established", established.sum());
+    closed.forEach((code, adder) -> values.put("closed." + code, adder.sum()));
+    values.put("bytes.sent", bytesSent.sum());
+    values.put("bytes.received", bytesReceived.sum());
+    return values;
+  }
+}

@@ -1,0 +1,300 @@
+package io.pluresdb.transport.net;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.transport.Waiting;
+import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.path.Backoff;
+import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.path.Timers;
+import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.Decision;
+import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionFailedException;
+import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.session.SessionListener;
+import io.pluresdb.transport.session.Sessions;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
+/** The dialer alone with virtual time, and over real sockets. */
+class DialerTest {
+  private static final InetSocketAddress ADDRESS =
+      new InetSocketAddress(InetAddress.getLoopbackAddress(), 9);
+
+  @Test
+  void add_peerThatRefuses_isTriedLessAndLessOftenOneAttemptAtATime() {
+    Virtual time = new Virtual();
+    Scripted connector = new Scripted();
+    try (Dialer dialer = dialer(connector, time)) {
+      dialer.add(ADDRESS, Node.DATABASE);
+      dialer.add(ADDRESS, Node.DATABASE);
+      assertThat(connector.attempts).hasSize(1);
+      time.advance(Duration.ofMinutes(1));
+      assertThat(connector.attempts).as("one attempt until it fails").hasSize(1);
+      long longest = 0;
+      for (int i = 0; i < 20; i++) {
+        connector.failLast(new CloseReason.ConnectFailed("refused"));
+        int before = connector.attempts.size();
+        long start = time.nowMillis;
+        while (connector.attempts.size() == before) {
+          time.advance(Duration.ofMillis(1));
+        }
+        longest = Math.max(longest, time.nowMillis - start);
+        assertThat(connector.attempts).hasSize(before + 1);
+      }
+      assertThat(longest).isBetween(15_000L, 30_000L);
+      assertThat(dialer.targets().getFirst().lastFailure())
+          .isEqualTo(new CloseReason.ConnectFailed("refused"));
+    }
+  }
+
+  @Test
+  void remove_whileWaiting_stopsDialling() {
+    Virtual time = new Virtual();
+    Scripted connector = new Scripted();
+    try (Dialer dialer = dialer(connector, time)) {
+      dialer.add(ADDRESS, Node.DATABASE);
+      connector.failLast(new CloseReason.ConnectFailed("refused"));
+      dialer.remove(ADDRESS, Node.DATABASE.databaseId());
+      time.advance(Duration.ofHours(1));
+      assertThat(connector.attempts).hasSize(1);
+      assertThat(dialer.targets()).isEmpty();
+    }
+  }
+
+  @Test
+  void add_moreThanTheLimit_isRefused() {
+    try (Dialer dialer = dialer(new Scripted(), new Virtual())) {
+      for (int i = 0; i < Dialer.MAX_TARGETS; i++) {
+        assertThat(
+                dialer.add(
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), 1 + i), Node.DATABASE))
+            .isTrue();
+      }
+      assertThat(
+              dialer.add(
+                  new InetSocketAddress(InetAddress.getLoopbackAddress(), 5000), Node.DATABASE))
+          .isFalse();
+    }
+  }
+
+  @Test
+  void session_thatDrops_isBackWithinASecondEvenAfterTheListenerRestarted() {
+    DeviceIdentity identity = DeviceIdentity.create(new Random(8));
+    try (Node client = new Node();
+        Dialer dialer = dialer(client)) {
+      InetSocketAddress address;
+      try (Node server = node(identity)) {
+        address = server.listen();
+        dialer.add(address, Node.DATABASE);
+        Session first = server.session();
+        long dropped = System.nanoTime();
+        first.close(new CloseReason.Ended("TEST", "dropped"));
+        Waiting.until("the second session", () -> server.established.size() == 2);
+        assertThat(Duration.ofNanos(System.nanoTime() - dropped)).isLessThan(Duration.ofSeconds(1));
+      }
+      try (Node restarted = node(identity)) {
+        restarted.transport.listen(address);
+        assertThat(restarted.session().peer()).isEqualTo(client.identity.id());
+        Waiting.until(
+            "connected", () -> dialer.targets().getFirst().state() == Dialer.State.CONNECTED);
+      }
+    }
+  }
+
+  @Test
+  void target_thatIsThisDevice_isDropped() {
+    try (Node node = new Node();
+        Dialer dialer = dialer(node)) {
+      dialer.add(node.listen(), Node.DATABASE);
+      Waiting.until("no targets", () -> dialer.targets().isEmpty());
+      assertThat(node.count("dialled")).isEqualTo(1);
+      assertThat(node.events).isEmpty();
+    }
+  }
+
+  @Test
+  void target_thatRejectsUs_backsOff() {
+    try (Node server = new Node();
+        Node client = new Node();
+        Dialer dialer = dialer(client)) {
+      server.decision = new Decision.Reject("NOT_A_MEMBER", "ask for an invite");
+      dialer.add(server.listen(), Node.DATABASE);
+      Waiting.until("three attempts", () -> server.count("closed.rejected") >= 3);
+      assertThat(dialer.targets().getFirst().lastFailure())
+          .isEqualTo(new CloseReason.EndedByPeer("NOT_A_MEMBER", "ask for an invite"));
+    }
+  }
+
+  @Test
+  void bothSidesDialling_keepTheSameSessionAndRest() {
+    try (Node left = new Node();
+        Node right = new Node();
+        Dialer fromLeft = dialer(left);
+        Dialer fromRight = dialer(right)) {
+      InetSocketAddress leftAddress = left.listen();
+      InetSocketAddress rightAddress = right.listen();
+      left.forwarding = new KeepsOne(left.identity.id());
+      right.forwarding = new KeepsOne(right.identity.id());
+      fromLeft.add(rightAddress, Node.DATABASE);
+      fromRight.add(leftAddress, Node.DATABASE);
+      Node smaller = left.identity.id().compareTo(right.identity.id()) < 0 ? left : right;
+      Dialer loser = smaller == left ? fromRight : fromLeft;
+      Waiting.until(
+          "one session, dialled by the smaller id",
+          () ->
+              left.transport.sessions().size() == 1
+                  && right.transport.sessions().size() == 1
+                  && smaller.transport.sessions().iterator().next().initiator()
+                  && loser.targets().getFirst().state() == Dialer.State.RESTING);
+      long dialled = left.count("dialled") + right.count("dialled");
+      assertThat(
+              Waiting.holdsFor(
+                  Duration.ofMillis(1200),
+                  () -> left.count("dialled") + right.count("dialled") == dialled))
+          .as("nobody dials while connected")
+          .isTrue();
+      smaller.transport.sessions().iterator().next().close(new CloseReason.Ended("TEST", "drop"));
+      Waiting.until(
+          "dialled again", () -> left.count("dialled") + right.count("dialled") > dialled);
+    }
+  }
+
+  @Test
+  void preferred_anyPair_isTheSameOnBothDevices() {
+    try (Node left = new Node();
+        Node right = new Node()) {
+      Session fromLeft = left.dial(right.listen());
+      Session atRight = right.session();
+      Session fromRight = right.dial(left.listen());
+      Session atLeft =
+          left.established.stream().filter(s -> !s.initiator()).findFirst().orElseThrow();
+      DeviceId leftId = left.identity.id();
+      DeviceId rightId = right.identity.id();
+      boolean leftKeepsItsOwn = Sessions.preferred(fromLeft, atLeft, leftId).equals(fromLeft);
+      assertThat(leftKeepsItsOwn).isEqualTo(leftId.compareTo(rightId) < 0);
+      assertThat(Sessions.preferred(atRight, fromRight, rightId).equals(atRight))
+          .isEqualTo(leftKeepsItsOwn);
+      assertThat(Sessions.preferred(atLeft, fromLeft, leftId).equals(fromLeft))
+          .as("the order does not matter")
+          .isEqualTo(leftKeepsItsOwn);
+      assertThat(Sessions.preferred(fromLeft, fromLeft, leftId)).isSameAs(fromLeft);
+    }
+  }
+
+  private static Node node(DeviceIdentity identity) {
+    return new Node(identity, SessionLimits.defaults(), InstantSource.fixed(Node.NOW));
+  }
+
+  private static Dialer dialer(Node node) {
+    Dialer.Connector connector =
+        new Dialer.Connector() {
+          @Override
+          public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
+            return node.transport.dial(address, database);
+          }
+
+          @Override
+          public boolean isConnected(String databaseId, DeviceId peer) {
+            return node.transport.isConnected(databaseId, peer);
+          }
+        };
+    return new Dialer(connector, node.transport.timers(), Backoff.Limits.defaults(), new Random(3));
+  }
+
+  private static Dialer dialer(Scripted connector, Virtual time) {
+    return new Dialer(connector, time, Backoff.Limits.defaults(), new Random(4));
+  }
+
+  private static final class Scripted implements Dialer.Connector {
+    private final List<CompletableFuture<Session>> attempts = new ArrayList<>();
+
+    void failLast(CloseReason reason) {
+      attempts.getLast().completeExceptionally(new SessionFailedException(reason));
+    }
+
+    @Override
+    public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
+      CompletableFuture<Session> attempt = new CompletableFuture<>();
+      attempts.add(attempt);
+      return attempt;
+    }
+
+    @Override
+    public boolean isConnected(String databaseId, DeviceId peer) {
+      return false;
+    }
+  }
+
+  private static final class Virtual implements Timers {
+    private record Due(long atMillis, Runnable task) {}
+
+    private final List<Due> dues = new ArrayList<>();
+    private long nowMillis;
+
+    @Override
+    public Timer schedule(Duration delay, Runnable task) {
+      Due due = new Due(nowMillis + delay.toMillis(), task);
+      dues.add(due);
+      return () -> dues.remove(due);
+    }
+
+    void advance(Duration duration) {
+      nowMillis += duration.toMillis();
+      List<Due> ripe =
+          dues.stream()
+              .filter(due -> due.atMillis() <= nowMillis)
+              .sorted(Comparator.comparingLong(Due::atMillis))
+              .toList();
+      dues.removeAll(ripe);
+      ripe.forEach(due -> due.task().run());
+    }
+  }
+
+  /** What replication does with duplicates. */
+  private static final class KeepsOne implements SessionListener {
+    private final DeviceId own;
+    private @Nullable Session kept;
+
+    KeepsOne(DeviceId own) {
+      this.own = own;
+    }
+
+    @Override
+    public synchronized void established(Session session) {
+      Session before = kept;
+      if (before == null) {
+        kept = session;
+        return;
+      }
+      kept = Sessions.preferred(before, session, own);
+      (kept.equals(session) ? before : session).close(new CloseReason.Duplicate());
+    }
+
+    @Override
+    public void message(Session session, byte[] message) {}
+
+    @Override
+    public void writabilityChanged(Session session) {}
+
+    @Override
+    public synchronized void closed(Session session, CloseReason reason) {
+      if (session.equals(kept)) {
+        kept = null;
+      }
+    }
+  }
+}
