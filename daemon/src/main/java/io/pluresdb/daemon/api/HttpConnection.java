@@ -30,6 +30,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -651,7 +652,11 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   private void onLoop(Runnable action) {
-    context().executor().execute(action);
+    try {
+      context().executor().execute(action);
+    } catch (RejectedExecutionException e) {
+      // The server has been closed, and every connection with it.
+    }
   }
 
   private void close() {

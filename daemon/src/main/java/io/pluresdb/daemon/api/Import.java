@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One import: NDJSON in, transactions out, a few of them in flight. Memory is bounded by the
@@ -52,10 +53,10 @@ final class Import {
     long line = 0;
     try (InputStream body = decoded()) {
       var lines = new Lines(body, DocumentRoutes.DOCUMENT_BODY_BYTES);
-      for (JsonMembers.Slice text = lines.next(); text != null; text = lines.next()) {
+      for (JsonMembers.Slice text = next(lines); text != null; text = next(lines)) {
         line = lines.number();
         if (text.from() < text.to()) {
-          add(DocumentRoutes.put(JsonMembers.read(text, "the document", LINE)), line);
+          take(text, line);
         }
       }
       submit(line);
@@ -72,6 +73,23 @@ final class Import {
           line,
           "after line " + line,
           ApiException.malformed("the body is no gzip, or not all of it: " + e.getMessage()));
+    }
+  }
+
+  /** The next line; a body that stands still ends the import like a bad line. */
+  private JsonMembers.@Nullable Slice next(Lines lines) throws IOException {
+    try {
+      return lines.next();
+    } catch (ApiException e) {
+      throw stopped(lines.number(), "after line " + lines.number(), e);
+    }
+  }
+
+  private void take(JsonMembers.Slice text, long line) {
+    try {
+      add(DocumentRoutes.put(JsonMembers.read(text, "the document", LINE)), line);
+    } catch (FlightFailed e) {
+      throw e;
     } catch (RuntimeException e) {
       throw stopped(line, "line " + line, ApiException.of(e));
     }

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * The members of one JSON object, each as the slice of the text it stands in: a document inside a
  * request is cut out, never parsed into a tree and written again.
  */
-final class JsonMembers {
+public final class JsonMembers {
   /** Longest string or name inside a request, in characters: one whole document may be one. */
   private static final int MAX_STRING = 2 << 20;
 
@@ -35,8 +35,8 @@ final class JsonMembers {
           .build();
 
   /** A value's place in the text: {@code [from, to)}. */
-  record Slice(byte[] json, int from, int to) {
-    byte[] bytes() {
+  public record Slice(byte[] json, int from, int to) {
+    public byte[] bytes() {
       return Arrays.copyOfRange(json, from, to);
     }
   }
@@ -55,7 +55,7 @@ final class JsonMembers {
   }
 
   /** Reads a whole request body; see {@link #read(Slice, String, List)}. */
-  static JsonMembers read(byte[] json, String subject, List<String> allowed) {
+  public static JsonMembers read(byte[] json, String subject, List<String> allowed) {
     return read(new Slice(json, 0, json.length), subject, allowed);
   }
 
@@ -66,7 +66,7 @@ final class JsonMembers {
    * @param allowed every name it may have
    * @throws ApiException when it is no object, malformed, has an unknown or a repeated member
    */
-  static JsonMembers read(Slice slice, String subject, List<String> allowed) {
+  public static JsonMembers read(Slice slice, String subject, List<String> allowed) {
     return parse(
         slice,
         subject,
@@ -120,12 +120,12 @@ final class JsonMembers {
         });
   }
 
-  boolean has(String name) {
+  public boolean has(String name) {
     return members.containsKey(name);
   }
 
   /** The member's text as it stands. */
-  Slice required(String name) {
+  public Slice required(String name) {
     Slice slice = members.get(name);
     if (slice == null) {
       throw ApiException.invalid(subject + " must have a member \"" + name + "\"");
@@ -133,7 +133,7 @@ final class JsonMembers {
     return slice;
   }
 
-  String string(String name) {
+  public String string(String name) {
     return parse(
         required(name),
         name,

@@ -6,6 +6,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
@@ -109,6 +110,9 @@ public final class LocalClient implements ApiClient {
     try {
       current = open();
       head = send(request, current);
+    } catch (UncheckedIOException e) {
+      close();
+      throw e;
     } catch (IOException e) {
       close();
       // A kept connection may have timed out; what can be asked twice is asked on a fresh one.
@@ -219,7 +223,9 @@ public final class LocalClient implements ApiClient {
     try {
       to.out.write(start.getBytes(StandardCharsets.UTF_8));
       byte[] chunk = new byte[BUFFER_BYTES];
-      for (int count = body.read(chunk); count >= 0 && !answer.isDone(); count = body.read(chunk)) {
+      for (int count = read(body, chunk);
+          count >= 0 && !answer.isDone();
+          count = read(body, chunk)) {
         if (count > 0) {
           byte[] size = (Integer.toHexString(count) + "\r\n").getBytes(StandardCharsets.US_ASCII);
           var framed = ByteBuffer.allocate(size.length + count + 2);
@@ -246,6 +252,15 @@ public final class LocalClient implements ApiClient {
       return head;
     } catch (java.util.concurrent.CompletionException e) {
       throw broken != null ? broken : new IOException(e.getCause());
+    }
+  }
+
+  /** Keeps a source that fails apart from a daemon that is lost. */
+  private static int read(InputStream body, byte[] chunk) {
+    try {
+      return body.read(chunk);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
