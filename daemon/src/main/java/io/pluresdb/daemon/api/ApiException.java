@@ -1,0 +1,154 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.node.NodeException;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+
+/** A request that was not carried out, as the interfaces show it: status, code, message, hint. */
+public final class ApiException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final int status;
+  private final String code;
+  private final String hint;
+
+  /**
+   * @param status HTTP status, 400 to 599
+   * @param code public, upper case, for example {@code API_UNKNOWN_ROUTE}
+   * @param message what was wrong and what is allowed
+   * @param hint what to do next
+   */
+  public ApiException(int status, String code, String message, String hint) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+
+  private ApiException(int status, String code, String hint, Throwable cause) {
+    super(String.valueOf(cause.getMessage()), cause);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+
+  public int status() {
+    return status;
+  }
+
+  public String code() {
+    return code;
+  }
+
+  public String hint() {
+    return hint;
+  }
+
+  /** {@link Throwable#getMessage}, which is never null here. */
+  public String message() {
+    return String.valueOf(getMessage());
+  }
+
+  /** A 400 that the caller corrects. */
+  static ApiException invalid(String message) {
+    return new ApiException(
+        400, "CORE_INVALID_INPUT", message, "docs/reference/http.md lists what each route takes");
+  }
+
+  /** The body's JSON cannot be read. */
+  static ApiException malformed(String message) {
+    return new ApiException(
+        400, "CORE_SERIALIZATION_ERROR", message, "send one JSON value in UTF-8 (RFC 8259)");
+  }
+
+  /** A 413. {@code setting} names the limit. */
+  static ApiException tooLarge(String what, long limitBytes, String advice) {
+    return new ApiException(
+        413, "CORE_LIMIT_EXCEEDED", what + " must be at most " + limitBytes + " bytes", advice);
+  }
+
+  /**
+   * Whatever a node or store threw, with its status and hint; an exception nobody expected becomes
+   * a 500 {@code API_INTERNAL_ERROR} that does not show its message.
+   */
+  public static ApiException of(Throwable thrown) {
+    return switch (thrown) {
+      case ApiException api -> api;
+      case CompletionException wrapper when wrapper.getCause() != null -> of(wrapper.getCause());
+      case ExecutionException wrapper when wrapper.getCause() != null -> of(wrapper.getCause());
+      case CoreException core -> ofCore(core);
+      case StorageException storage -> ofStorage(storage);
+      case NodeException node ->
+          new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      default -> {
+        var internal =
+            new ApiException(
+                500,
+                "API_INTERNAL_ERROR",
+                "the daemon met an error it does not know: " + thrown.getClass().getSimpleName(),
+                "its log has the details; please report it");
+        internal.initCause(thrown);
+        yield internal;
+      }
+    };
+  }
+
+  private static ApiException ofCore(CoreException core) {
+    return switch (core.kind()) {
+      case INVALID_INPUT -> new ApiException(400, core.code(), "correct the request", core);
+      case SERIALIZATION -> new ApiException(400, core.code(), "correct the JSON", core);
+      case NOT_FOUND ->
+          new ApiException(404, core.code(), "list shows the documents that exist", core);
+      case TOO_LARGE ->
+          new ApiException(413, core.code(), "split it into several documents or batches", core);
+      case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
+      case OVERLOADED ->
+          new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);
+    };
+  }
+
+  private static ApiException ofStorage(StorageException storage) {
+    if (storage instanceof StorageException.Full) {
+      return new ApiException(507, storage.code(), "free disk space and try again", storage);
+    }
+    if (storage instanceof StorageException.OpenFailed) {
+      String hint =
+          storage.code().equals("STORAGE_LOCKED")
+              ? "stop the process that has it open, or send the command to its daemon"
+              : "check the data directory and its permissions";
+      return new ApiException(503, storage.code(), hint, storage);
+    }
+    return new ApiException(
+        500, storage.code(), "check the disk, then restart the daemon", storage);
+  }
+
+  private static int nodeStatus(String code) {
+    return switch (code) {
+      case "NODE_UNKNOWN_DATABASE", "NODE_UNKNOWN_DEVICE", "NODE_UNKNOWN_ADDRESS" -> 404;
+      case "NODE_NOT_ALLOWED" -> 403;
+      case "NODE_INVITE_INVALID" -> 400;
+      case "NODE_INVITE_EXPIRED" -> 410;
+      case "NODE_PEER_UNREACHABLE" -> 504;
+      default -> 409;
+    };
+  }
+
+  /** The body of an error answer. */
+  byte[] json() {
+    return new JsonWriter()
+        .beginObject()
+        .name("error")
+        .beginObject()
+        .name("code")
+        .string(code)
+        .name("message")
+        .string(message())
+        .name("hint")
+        .string(hint)
+        .endObject()
+        .endObject()
+        .toByteArray();
+  }
+}

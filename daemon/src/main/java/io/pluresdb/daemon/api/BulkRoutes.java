@@ -1,0 +1,259 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.daemon.api.Answer.Producer;
+import io.pluresdb.daemon.api.Route.Handler.Reading;
+import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.node.Node;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+
+/** Routes whose request or answer is of any length: they run in constant memory. */
+final class BulkRoutes {
+  /** Most changes a watcher looks at between two writes to its reader. */
+  private static final int WATCH_STEP = 256;
+
+  private final Node node;
+  private final long keepAliveMillis;
+
+  /**
+   * @param keepAlive how often an idle event stream sends a comment, to prove that it lives
+   */
+  BulkRoutes(Node node, Duration keepAlive) {
+    this.node = node;
+    keepAliveMillis = keepAlive.toMillis();
+  }
+
+  List<Route> routes() {
+    List<String> list = List.of("prefix", "type", "limit", "after", "embeddings", Api.DATABASE);
+    return List.of(
+        new Route("GET", "/api/list", 0, list, new Waiting(this::list)),
+        new Route(
+            "GET", "/api/conflicts", 0, List.of("id", Api.DATABASE), new Waiting(this::conflicts)),
+        new Route(
+            "GET",
+            "/api/watch",
+            0,
+            List.of("prefix", "since", Api.DATABASE),
+            new Waiting(this::watch)),
+        new Route(
+            "POST",
+            "/api/import",
+            Integer.MAX_VALUE,
+            List.of(Api.DATABASE),
+            new Reading(
+                request ->
+                    new Import(node.store(Parameters.database(request)), request).answer())));
+  }
+
+  private Answer list(Request request) {
+    CrdtStore store = node.store(Parameters.database(request));
+    String prefix = request.query().getOrDefault("prefix", "");
+    String after = Parameters.optional(request, "after");
+    String type = Parameters.optional(request, "type");
+    long limit = Parameters.integer(request, "limit", 1, Long.MAX_VALUE);
+    boolean embeddings = Parameters.bool(request, "embeddings", false);
+    Predicate<NodeRecord> wanted =
+        type == null
+            ? document -> true
+            : document -> type.equals(JsonMembers.stringMember(document.data(), "type"));
+    return documents(
+        request,
+        sink -> {
+          try (var documents = store.list(prefix, after)) {
+            var out = new Elements(request.wantsLines(), sink);
+            for (long left = limit; left > 0 && documents.hasNext(); ) {
+              NodeRecord document = documents.next();
+              if (wanted.test(document)) {
+                out.write(document, embeddings ? BulkRoutes::withEmbedding : (json, d) -> {});
+                left--;
+              }
+            }
+            out.end();
+          }
+        });
+  }
+
+  private static void withEmbedding(JsonWriter json, NodeRecord document) {
+    if (document.embedding() != null) {
+      DocumentRoutes.embedding(json.name("embedding"), document);
+    }
+  }
+
+  private Answer conflicts(Request request) {
+    CrdtStore store = node.store(Parameters.database(request));
+    String id = Parameters.optional(request, "id");
+    BiConsumer<JsonWriter, NodeRecord> members =
+        (json, document) -> DocumentRoutes.conflicts(json.name("conflicts"), document);
+    if (id != null) {
+      Optional<NodeRecord> document = store.get(id);
+      if (document.isEmpty()) {
+        throw io.pluresdb.crdt.CoreException.notFound(id);
+      }
+      return documents(
+          request,
+          sink -> {
+            var out = new Elements(request.wantsLines(), sink);
+            for (NodeRecord one : Stream.of(document.get()).filter(BulkRoutes::lost).toList()) {
+              out.write(one, members);
+            }
+            out.end();
+          });
+    }
+    return documents(
+        request,
+        sink -> {
+          try (var documents = store.list("", null)) {
+            var out = new Elements(request.wantsLines(), sink);
+            while (documents.hasNext()) {
+              NodeRecord document = documents.next();
+              if (lost(document)) {
+                out.write(document, members);
+              }
+            }
+            out.end();
+          }
+        });
+  }
+
+  private static boolean lost(NodeRecord document) {
+    return !document.conflicts().isEmpty();
+  }
+
+  private static Answer documents(Request request, Producer producer) {
+    return new Answer.Streamed(request.wantsLines() ? Answer.NDJSON : Answer.JSON, producer);
+  }
+
+  /** Documents as the elements of a JSON array, or one a line. */
+  private static final class Elements {
+    private final JsonWriter json = new JsonWriter();
+    private final boolean lines;
+    private final Sink sink;
+
+    Elements(boolean lines, Sink sink) {
+      this.lines = lines;
+      this.sink = sink;
+      if (!lines) {
+        json.beginArray();
+      }
+    }
+
+    void write(NodeRecord document, BiConsumer<JsonWriter, NodeRecord> members) throws IOException {
+      json.beginObject();
+      DocumentRoutes.document(json, document);
+      members.accept(json, document);
+      json.endObject();
+      if (lines) {
+        json.newline();
+      }
+      send();
+    }
+
+    void end() throws IOException {
+      if (!lines) {
+        json.endArray();
+      }
+      send();
+    }
+
+    private void send() throws IOException {
+      sink.write(json.array(), 0, json.size());
+      json.forget();
+    }
+  }
+
+  /**
+   * Server-sent events (WHATWG HTML, 9.2). The watcher is a place in the arrival log: a reader that
+   * falls behind is not sent what it missed one by one, it reads on from its place, seeing each
+   * document as it is by then.
+   */
+  private Answer watch(Request request) {
+    CrdtStore store = node.store(Parameters.database(request));
+    String prefix = request.query().getOrDefault("prefix", "");
+    String resume = request.headers().get("last-event-id");
+    long since =
+        resume != null
+            ? Parameters.integer("Last-Event-ID", resume, 0)
+            : Parameters.integer(request, "since", 0, -1);
+    long start = since >= 0 ? since : store.status().arrivals();
+    return new Answer.Streamed(
+        Answer.EVENTS,
+        sink -> {
+          var woken = new Semaphore(0);
+          sink.onClose(woken::release);
+          Runnable wake =
+              () -> {
+                if (woken.availablePermits() == 0) {
+                  woken.release();
+                }
+              };
+          CrdtStore.Subscription subscription = store.subscribe(wake);
+          try {
+            follow(store, prefix, start, sink, woken);
+          } finally {
+            subscription.close();
+          }
+        });
+  }
+
+  private void follow(CrdtStore store, String prefix, long start, Sink sink, Semaphore woken)
+      throws IOException, InterruptedException {
+    var json = new JsonWriter();
+    // The place is said at once and with each comment: a reader that saw no event yet resumes too.
+    ascii(sink, ": watching\nid: " + start + "\n\n");
+    sink.flush();
+    long place = start;
+    while (true) {
+      // Before reading: a commit that comes after the read wakes us again.
+      woken.drainPermits();
+      CrdtStore.Events events = store.events(prefix, place, WATCH_STEP);
+      if (events.next() != place) {
+        send(events, json, sink);
+        place = events.next();
+      } else if (!woken.tryAcquire(keepAliveMillis, TimeUnit.MILLISECONDS)) {
+        ascii(sink, ": keep-alive\nid: " + place + "\n\n");
+        sink.flush();
+      } else {
+        // Woken by a commit, or because the reader left: flushing finds out which.
+        sink.flush();
+      }
+    }
+  }
+
+  private static void send(CrdtStore.Events events, JsonWriter json, Sink sink) throws IOException {
+    List<CrdtStore.Event> list = events.events();
+    for (int i = 0; i < list.size(); i++) {
+      CrdtStore.Event event = list.get(i);
+      // Events of one change share their place: only the last may say it, or resuming skips some.
+      if (i + 1 == list.size() || list.get(i + 1).arrival() != event.arrival()) {
+        ascii(sink, "id: " + event.arrival() + "\n");
+      }
+      ascii(sink, "data: ");
+      json.clear().beginObject();
+      NodeRecord document = event.document();
+      if (document == null) {
+        json.name("type").string("delete").name("id").string(event.id());
+      } else {
+        json.name("type").string("upsert");
+        DocumentRoutes.document(json, document);
+      }
+      json.endObject();
+      sink.write(json.array(), 0, json.size());
+      ascii(sink, "\n\n");
+    }
+    sink.flush();
+  }
+
+  private static void ascii(Sink sink, String text) throws IOException {
+    byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+    sink.write(bytes, 0, bytes.length);
+  }
+}

@@ -1,0 +1,281 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.store.Transaction.Acknowledgement;
+import io.pluresdb.crdt.value.CanonicalJson;
+import io.pluresdb.daemon.api.JsonMembers.Slice;
+import io.pluresdb.daemon.api.Route.Handler.Prompt;
+import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.node.Node;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/** Routes that read or write single documents and batches. */
+final class DocumentRoutes {
+  /** A document, its id and an embedding in decimal. */
+  static final int DOCUMENT_BODY_BYTES = CanonicalJson.MAX_BYTES + (128 << 10);
+
+  /** Largest batch body; the change it becomes has its own limit. */
+  static final int BATCH_BODY_BYTES = 8 << 20;
+
+  /** Most hits of a search. */
+  static final int MAX_HITS = 10_000;
+
+  private static final int DEFAULT_HITS = 10;
+
+  private static final List<String> PUT = List.of("id", "data", "embedding", "durability");
+  private static final List<String> PATCH = List.of("id", "patch", "durability");
+  private static final List<String> BATCH = List.of("operations", "atomic", "durability");
+  private static final List<String> OPERATION =
+      List.of("op", "id", "data", "embedding", "patch", "path", "amount");
+  private static final List<String> SEARCH = List.of("query", "embedding", "limit", "threshold");
+
+  private final Node node;
+
+  DocumentRoutes(Node node) {
+    this.node = node;
+  }
+
+  List<Route> routes() {
+    List<String> db = List.of(Api.DATABASE);
+    return List.of(
+        new Route("POST", "/api/put", DOCUMENT_BODY_BYTES, db, new Prompt(this::put)),
+        new Route("POST", "/api/patch", DOCUMENT_BODY_BYTES, db, new Prompt(this::patch)),
+        new Route("POST", "/api/batch", BATCH_BODY_BYTES, db, new Prompt(this::batch)),
+        new Route(
+            "GET", "/api/get", 0, List.of("id", "metadata", Api.DATABASE), new Prompt(this::get)),
+        new Route(
+            "DELETE", "/api/delete", 0, List.of("id", Api.DATABASE), new Prompt(this::delete)),
+        new Route("POST", "/api/search", DOCUMENT_BODY_BYTES, db, new Waiting(this::search)));
+  }
+
+  private CompletableFuture<Answer> put(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", PUT);
+    return write(request, put(body), acknowledgement(body));
+  }
+
+  private CompletableFuture<Answer> patch(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", PATCH);
+    Edit patch = Edit.patch(body.string("id"), body.required("patch").bytes());
+    return write(request, patch, acknowledgement(body));
+  }
+
+  private CompletableFuture<Answer> delete(Request request) {
+    return write(request, Edit.delete(Parameters.required(request, "id")), Acknowledgement.LOCAL);
+  }
+
+  private CompletableFuture<Answer> write(Request request, Edit edit, Acknowledgement ack) {
+    return store(request)
+        .submit(new Transaction(List.of(edit), ack))
+        .thenApply(receipt -> Answer.of(result(new JsonWriter(), edit)));
+  }
+
+  /** A put as {@code /api/put}, {@code /api/batch} and {@code /api/import} spell it. */
+  static Edit put(JsonMembers members) {
+    String id = members.string("id");
+    byte[] data = members.required("data").bytes();
+    float[] embedding = members.floats("embedding");
+    return embedding == null ? Edit.put(id, data) : Edit.put(id, data, embedding);
+  }
+
+  private static Acknowledgement acknowledgement(JsonMembers members) {
+    if (!members.has("durability")) {
+      return Acknowledgement.LOCAL;
+    }
+    return switch (members.string("durability")) {
+      case "local" -> Acknowledgement.LOCAL;
+      case "relaxed" -> Acknowledgement.RELAXED;
+      default ->
+          throw ApiException.invalid(
+              "durability must be \"local\" or \"relaxed\", but is \""
+                  + members.string("durability")
+                  + "\"");
+    };
+  }
+
+  private CompletableFuture<Answer> batch(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", BATCH);
+    List<Slice> operations = body.elements("operations", ChangeBody.MAX_EDITS);
+    var edits = new ArrayList<Edit>(operations.size());
+    for (int i = 0; i < operations.size(); i++) {
+      edits.add(edit(operations.get(i), "operations[" + i + "]"));
+    }
+    Acknowledgement ack = acknowledgement(body);
+    CrdtStore store = store(request);
+    if (body.bool("atomic", true)) {
+      return store
+          .submit(new Transaction(edits, ack))
+          .thenApply(
+              receipt -> {
+                var json = new JsonWriter().beginObject().name("results").beginArray();
+                edits.forEach(edit -> result(json, edit));
+                return Answer.of(json.endArray().endObject());
+              });
+    }
+    List<CompletableFuture<CrdtStore.Receipt>> each = new ArrayList<>(edits.size());
+    for (Edit edit : edits) {
+      each.add(submit(store, new Transaction(List.of(edit), ack)));
+    }
+    return CompletableFuture.allOf(each.toArray(CompletableFuture<?>[]::new))
+        .handle((done, failure) -> results(edits, each));
+  }
+
+  /** As {@link CrdtStore#submit}, with a refusal at once as a failed future too. */
+  private static CompletableFuture<CrdtStore.Receipt> submit(CrdtStore store, Transaction one) {
+    try {
+      return store.submit(one);
+    } catch (RuntimeException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private static Answer results(List<Edit> edits, List<CompletableFuture<CrdtStore.Receipt>> each) {
+    var json = new JsonWriter().beginObject().name("results").beginArray();
+    for (int i = 0; i < edits.size(); i++) {
+      if (each.get(i).isCompletedExceptionally()) {
+        ApiException failure = ApiException.of(each.get(i).exceptionNow());
+        json.beginObject().name("id").string(text(edits.get(i).id())).name("error");
+        json.beginObject().name("code").string(failure.code());
+        json.name("message").string(failure.message());
+        json.name("hint").string(failure.hint()).endObject().endObject();
+      } else {
+        result(json, edits.get(i));
+      }
+    }
+    return Answer.of(json.endArray().endObject());
+  }
+
+  private static Edit edit(Slice slice, String subject) {
+    var operation = JsonMembers.read(slice, subject, OPERATION);
+    String op = operation.string("op");
+    List<String> members =
+        switch (op) {
+          case "put" -> List.of("op", "id", "data", "embedding");
+          case "patch" -> List.of("op", "id", "patch");
+          case "delete" -> List.of("op", "id");
+          case "increment" -> List.of("op", "id", "path", "amount");
+          default ->
+              throw ApiException.invalid(
+                  subject + ".op must be put, patch, delete or increment, but is \"" + op + "\"");
+        };
+    OPERATION.stream()
+        .filter(name -> operation.has(name) && !members.contains(name))
+        .forEach(
+            name -> {
+              throw ApiException.invalid(
+                  subject + ": " + op + " takes " + members + ", but has \"" + name + "\"");
+            });
+    return switch (op) {
+      case "put" -> put(operation);
+      case "patch" -> Edit.patch(operation.string("id"), operation.required("patch").bytes());
+      case "delete" -> Edit.delete(operation.string("id"));
+      default -> {
+        long most = CrdtOperation.Increment.MAX_AMOUNT;
+        operation.required("amount");
+        yield Edit.increment(
+            operation.string("id"),
+            operation.string("path"),
+            operation.integer("amount", -most, most, 0));
+      }
+    };
+  }
+
+  private static JsonWriter result(JsonWriter json, Edit edit) {
+    return json.beginObject().name("id").string(text(edit.id())).endObject();
+  }
+
+  private static String text(byte[] id) {
+    return new String(id, java.nio.charset.StandardCharsets.UTF_8);
+  }
+
+  private CompletableFuture<Answer> get(Request request) {
+    String id = Parameters.required(request, "id");
+    boolean metadata = Parameters.bool(request, "metadata", false);
+    NodeRecord document = store(request).get(id).orElseThrow(() -> CoreException.notFound(id));
+    var json = new JsonWriter().beginObject();
+    document(json, document);
+    if (metadata) {
+      json.name("clock").beginObject();
+      document.clock().forEach((actor, seq) -> json.name(actor.hex()).number(seq));
+      json.endObject().name("embedding");
+      embedding(json, document);
+      json.name("conflicts");
+      conflicts(json, document);
+    }
+    return CompletableFuture.completedFuture(Answer.of(json.endObject()));
+  }
+
+  private Answer search(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", SEARCH);
+    if (body.has("query")) {
+      throw new ApiException(
+          400,
+          "CORE_FEATURE_DISABLED",
+          "this version searches by embedding only, not by text",
+          "send \"embedding\": the numbers your model gives for the text");
+    }
+    body.required("embedding");
+    float[] embedding = body.floats("embedding");
+    if (embedding == null) {
+      throw ApiException.invalid("embedding must be an array of numbers");
+    }
+    int limit = (int) body.integer("limit", 1, MAX_HITS, DEFAULT_HITS);
+    double threshold = body.number("threshold", 0, 1, 0);
+    var json = new JsonWriter().beginArray();
+    for (CrdtStore.Hit hit : store(request).vectorSearch(embedding, limit, threshold)) {
+      json.beginObject();
+      document(json, hit.document());
+      json.name("score").number(hit.score()).endObject();
+    }
+    return Answer.of(json.endArray());
+  }
+
+  private CrdtStore store(Request request) {
+    return node.store(Parameters.database(request));
+  }
+
+  /** The members that every route shows of a document. */
+  static void document(JsonWriter json, NodeRecord document) {
+    json.name("id").string(document.id());
+    json.name("data").raw(document.data());
+    json.name("timestamp").number(document.timestamp());
+  }
+
+  static void embedding(JsonWriter json, NodeRecord document) {
+    float[] embedding = document.embedding();
+    if (embedding == null) {
+      json.nothing();
+      return;
+    }
+    json.beginArray();
+    for (float value : embedding) {
+      json.number(value);
+    }
+    json.endArray();
+  }
+
+  /** What lost: {@code value}, or {@code increment} where a counter's step lost against a value. */
+  static void conflicts(JsonWriter json, NodeRecord document) {
+    json.beginArray();
+    for (NodeRecord.Conflict conflict : document.conflicts()) {
+      json.beginObject().name("path").string(conflict.path());
+      String value = conflict.value();
+      if (value.startsWith("+")) {
+        json.name("increment").number(Long.parseLong(value.substring(1)));
+      } else {
+        json.name("value").raw(value.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      }
+      json.name("actor").string(conflict.dot().actor().hex());
+      json.name("seq").number(conflict.dot().seq());
+      json.name("timestamp").number(conflict.timestamp()).endObject();
+    }
+    json.endArray();
+  }
+}

@@ -1,0 +1,224 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.daemon.api.Route.Handler.Prompt;
+import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.node.Node;
+import io.pluresdb.daemon.node.Node.DatabaseStatus;
+import io.pluresdb.daemon.node.Node.Device;
+import io.pluresdb.daemon.node.Node.PeerStatus;
+import io.pluresdb.daemon.node.NodeException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/** Routes about the device, its databases, members and peers. */
+final class NodeRoutes {
+  private static final int BODY_BYTES = 64 << 10;
+  private static final Duration SHORTEST_INVITE = Duration.ofMinutes(1);
+  private static final Duration LONGEST_INVITE = Duration.ofDays(30);
+
+  private final Node node;
+  private final String version;
+  private final InstantSource clock;
+
+  NodeRoutes(Node node, String version, InstantSource clock) {
+    this.node = node;
+    this.version = version;
+    this.clock = clock;
+  }
+
+  List<Route> routes() {
+    List<String> db = List.of(Api.DATABASE);
+    return List.of(
+        new Route("GET", "/healthz", 0, List.of(), new Prompt(request -> yes("ok"))),
+        new Route("GET", "/readyz", 0, List.of(), new Prompt(request -> yes("ready"))),
+        new Route("GET", "/api/status", 0, db, new Waiting(this::status)),
+        new Route("GET", "/api/peers", 0, db, new Waiting(this::peers)),
+        new Route("GET", "/api/devices", 0, db, new Waiting(this::devices)),
+        new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
+        new Route("POST", "/api/disconnect", BODY_BYTES, db, new Waiting(this::disconnect)),
+        new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
+        new Route("POST", "/api/invite", BODY_BYTES, db, new Waiting(this::invite)),
+        new Route("POST", "/api/join", BODY_BYTES, db, new Waiting(this::join)));
+  }
+
+  private static CompletableFuture<Answer> yes(String what) {
+    return CompletableFuture.completedFuture(
+        Answer.of(new JsonWriter().beginObject().name(what).bool(true).endObject()));
+  }
+
+  private Answer status(Request request) {
+    List<String> databases =
+        request.query().containsKey(Api.DATABASE)
+            ? List.of(Parameters.database(request))
+            : node.databases();
+    var json = new JsonWriter().beginObject();
+    json.name("version").string(version);
+    json.name("deviceId").string(node.deviceId());
+    json.name("uptimeMillis")
+        .number(Duration.between(node.startedAt(), clock.instant()).toMillis());
+    json.name("databases").beginArray();
+    databases.forEach(name -> database(json, node.status(name)));
+    return Answer.of(json.endArray().endObject());
+  }
+
+  private static void database(JsonWriter json, DatabaseStatus status) {
+    json.beginObject();
+    json.name("name").string(status.name());
+    json.name("id").string(status.id());
+    json.name("topic").string(status.topic());
+    json.name("documents").number(status.store().documents());
+    json.name("frontier").beginObject();
+    status
+        .store()
+        .frontier()
+        .heads()
+        .forEach(
+            (actor, head) -> {
+              json.name(actor.hex()).beginObject();
+              json.name("seq").number(head.seq());
+              json.name("hash").string(head.hash().hex()).endObject();
+            });
+    json.endObject();
+    json.name("frontierHash").string(status.store().frontier().hash().hex());
+    json.name("stateHash").string(status.store().stateHash().hex());
+    json.name("pending").number(status.store().pending());
+    json.name("peers").number(status.peers());
+    json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.endObject();
+  }
+
+  private Answer peers(Request request) {
+    var json = new JsonWriter().beginArray();
+    for (PeerStatus peer : node.peers(Parameters.database(request))) {
+      json.beginObject();
+      json.name("deviceId").string(peer.deviceId());
+      json.name("name").string(peer.name());
+      json.name("address").string(peer.address());
+      json.name("path").string(peer.path());
+      json.name("direction").string(peer.direction());
+      json.name("state").string(peer.state());
+      json.name("lag").number(peer.lag());
+      json.name("bytesSent").number(peer.bytesSent());
+      json.name("bytesReceived").number(peer.bytesReceived());
+      json.name("lastError").string(peer.lastError());
+      json.endObject();
+    }
+    return Answer.of(json.endArray());
+  }
+
+  private Answer devices(Request request) {
+    var json = new JsonWriter().beginArray();
+    for (Device device : node.devices(Parameters.database(request))) {
+      json.beginObject();
+      json.name("deviceId").string(device.deviceId());
+      json.name("name").string(device.name());
+      json.name("role").string(device.role().toString());
+      json.name("since").number(device.since().toEpochMilli());
+      json.name("connected").bool(device.connected());
+      json.name("self").bool(device.self());
+      json.endObject();
+    }
+    return Answer.of(json.endArray());
+  }
+
+  private Answer connect(Request request) {
+    String text = address(request);
+    node.connect(Parameters.database(request), resolve(text));
+    return Answer.of(new JsonWriter().beginObject().name("address").string(text).endObject());
+  }
+
+  private Answer disconnect(Request request) {
+    String text = address(request);
+    if (!node.disconnect(Parameters.database(request), resolve(text))) {
+      throw new NodeException(
+          "NODE_UNKNOWN_ADDRESS",
+          text + " is not among the addresses of this database",
+          "peers lists them");
+    }
+    return Answer.of(new JsonWriter().beginObject().name("address").string(text).endObject());
+  }
+
+  private static String address(Request request) {
+    return JsonMembers.read(request.bytes(), "the body", List.of("address")).string("address");
+  }
+
+  /** Resolves {@code HOST:PORT}; an IPv6 host stands in brackets. */
+  private static InetSocketAddress resolve(String text) {
+    int colon = text.lastIndexOf(':');
+    String host = text.substring(0, Math.max(colon, 0));
+    if (host.startsWith("[") && host.endsWith("]")) {
+      host = host.substring(1, host.length() - 1);
+    } else if (host.contains(":")) {
+      host = "";
+    }
+    int port = 0;
+    try {
+      port = Integer.parseInt(text.substring(colon + 1));
+    } catch (NumberFormatException e) {
+      // Stays 0, which the check below refuses.
+    }
+    if (host.isEmpty() || port < 1 || port > 65_535) {
+      throw ApiException.invalid(
+          "address must be HOST:PORT with a port from 1 to 65535, but is \"" + text + "\"");
+    }
+    var address = new InetSocketAddress(host, port);
+    if (address.isUnresolved()) {
+      throw ApiException.invalid(
+          "address must name a host that resolves, but " + host + " does not");
+    }
+    return address;
+  }
+
+  private Answer sync(Request request) {
+    if (request.bytes().length > 0) {
+      JsonMembers.read(request.bytes(), "the body", List.of(Api.DATABASE));
+    }
+    String database = Parameters.database(request);
+    node.sync(database);
+    int peers = node.status(database).peers();
+    return Answer.of(new JsonWriter().beginObject().name("peers").number(peers).endObject());
+  }
+
+  private Answer invite(Request request) {
+    byte[] bytes = request.bytes().length == 0 ? new byte[] {'{', '}'} : request.bytes();
+    var body = JsonMembers.read(bytes, "the body", List.of("role", "expiresSeconds"));
+    Role role = body.has("role") ? Role.parse(body.string("role")) : Role.WRITE;
+    var validity =
+        Duration.ofSeconds(
+            body.integer(
+                "expiresSeconds",
+                SHORTEST_INVITE.toSeconds(),
+                LONGEST_INVITE.toSeconds(),
+                Node.DEFAULT_INVITE_VALIDITY.toSeconds()));
+    Node.Invite invite = node.invite(Parameters.database(request), role, validity);
+    return Answer.of(
+        new JsonWriter()
+            .beginObject()
+            .name("url")
+            .string(invite.url())
+            .name("expires")
+            .number(invite.expires().toEpochMilli())
+            .endObject());
+  }
+
+  private Answer join(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("url"));
+    Node.Joined joined = node.join(Parameters.database(request), body.string("url")).join();
+    return Answer.of(
+        new JsonWriter()
+            .beginObject()
+            .name("database")
+            .string(joined.database())
+            .name("id")
+            .string(joined.id())
+            .name("role")
+            .string(joined.role().toString())
+            .name("carriedOver")
+            .number(joined.carriedOver())
+            .endObject());
+  }
+}

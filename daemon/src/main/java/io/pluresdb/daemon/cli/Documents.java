@@ -1,0 +1,305 @@
+package io.pluresdb.daemon.cli;
+
+import io.pluresdb.daemon.api.Answer;
+import io.pluresdb.daemon.api.ApiClient;
+import io.pluresdb.daemon.api.JsonMembers;
+import io.pluresdb.daemon.api.JsonWriter;
+import io.pluresdb.daemon.api.Request;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Commands on documents. */
+final class Documents {
+  private static final List<String> DOCUMENT =
+      List.of("id", "data", "timestamp", "clock", "embedding", "conflicts");
+
+  private Documents() {}
+
+  /** JSON as the command line gives it: itself, {@code @FILE} or {@code -} for standard input. */
+  static byte[] json(Root root, String argument) throws IOException {
+    if (argument.equals("-")) {
+      return root.io().in().readAllBytes();
+    }
+    if (!argument.startsWith("@")) {
+      return argument.getBytes(StandardCharsets.UTF_8);
+    }
+    Path file = Path.of(argument.substring(1));
+    if (!Files.isReadable(file)) {
+      throw CliException.file(file + " cannot be read", "check the path after @");
+    }
+    return Files.readAllBytes(file);
+  }
+
+  private static void done(Root root, byte[] answer, String verb, String id) {
+    if (root.json()) {
+      root.print(answer);
+    } else {
+      root.io().out().println(verb + " " + id);
+    }
+  }
+
+  @Command(name = "put", description = "Write a document.")
+  static final class Put implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(index = "0", paramLabel = "ID", description = "The document.")
+    private String id = "";
+
+    @Parameters(index = "1", paramLabel = "JSON", description = "JSON, @FILE, or - for stdin.")
+    private String data = "";
+
+    @Option(
+        names = "--embedding",
+        paramLabel = "JSON",
+        description = "An array of numbers, @FILE, or - for stdin.")
+    private @Nullable String embedding;
+
+    Put(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      var body = new JsonWriter().beginObject().name("id").string(id);
+      body.name("data").raw(json(root, data));
+      if (embedding != null) {
+        body.name("embedding").raw(json(root, embedding));
+      }
+      byte[] answer = root.call(Request.post("/api/put", body.endObject().toByteArray()));
+      done(root, answer, "put", id);
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "patch", description = "Merge a patch (RFC 7396) into a document.")
+  static final class Patch implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(index = "0", paramLabel = "ID", description = "The document.")
+    private String id = "";
+
+    @Parameters(index = "1", paramLabel = "JSON", description = "JSON, @FILE, or - for stdin.")
+    private String patch = "";
+
+    Patch(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      var body = new JsonWriter().beginObject().name("id").string(id);
+      body.name("patch").raw(json(root, patch)).endObject();
+      done(root, root.call(Request.post("/api/patch", body.toByteArray())), "patched", id);
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "delete", description = "Delete a document.")
+  static final class Delete implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "ID", description = "The document.")
+    private String id = "";
+
+    Delete(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      done(root, root.call(Request.delete("/api/delete").with("id", id)), "deleted", id);
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "get", description = "Print a document.")
+  static final class Get implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "ID", description = "The document.")
+    private String id = "";
+
+    @Option(
+        names = "--metadata",
+        description = "Also print its time, clock, embedding and conflicts.")
+    private boolean metadata;
+
+    Get(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      Request request = Request.get("/api/get").with("id", id);
+      byte[] answer = root.call(metadata ? request.with("metadata", "true") : request);
+      if (root.json() || metadata) {
+        root.print(answer);
+      } else {
+        root.print(JsonMembers.read(answer, "the answer", DOCUMENT).required("data").bytes());
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "list", description = "Print documents, one JSON object a line.")
+  static final class ListDocuments implements Callable<Integer> {
+    private final Root root;
+
+    @Option(names = "--prefix", paramLabel = "P", description = "Only ids that start with P.")
+    private @Nullable String prefix;
+
+    @Option(names = "--type", paramLabel = "T", description = "Only documents of this type.")
+    private @Nullable String type;
+
+    @Option(names = "--limit", paramLabel = "N", description = "At most N documents.")
+    private @Nullable String limit;
+
+    @Option(names = "--after", paramLabel = "ID", description = "Only ids after this one.")
+    private @Nullable String after;
+
+    ListDocuments(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      Request request = Request.get("/api/list").withHeader("accept", Answer.NDJSON);
+      request = with(request, "prefix", prefix);
+      request = with(request, "type", type);
+      request = with(request, "limit", limit);
+      request = with(request, "after", after);
+      try (ApiClient client = root.client()) {
+        client.exchange(root.chosen(request), new OutSink(root.io().out()));
+      }
+      return Main.OK;
+    }
+  }
+
+  static Request with(Request request, String name, @Nullable String value) {
+    return value == null ? request : request.with(name, value);
+  }
+
+  @Command(name = "watch", description = "Print changes as they come, one JSON object a line.")
+  static final class Watch implements Callable<Integer> {
+    private final Root root;
+
+    @Option(names = "--prefix", paramLabel = "P", description = "Only ids that start with P.")
+    private @Nullable String prefix;
+
+    @Option(
+        names = "--since",
+        paramLabel = "N",
+        description = "From this place in the arrival log; 0 is its start (default: now).")
+    private @Nullable String since;
+
+    Watch(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      Request request = with(with(Request.get("/api/watch"), "prefix", prefix), "since", since);
+      try (ApiClient client = root.daemon()) {
+        client.exchange(root.chosen(request), new EventSink(root.io().out()));
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "conflicts", description = "Print values that lost against concurrent ones.")
+  static final class Conflicts implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(arity = "0..1", paramLabel = "ID", description = "Only this document.")
+    private @Nullable String id;
+
+    Conflicts(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(with(Request.get("/api/conflicts"), "id", id));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      var table = new Table("ID", "PATH", "LOST VALUE", "ACTOR", "TIME");
+      for (Map<String, Json> document : Json.parse(answer).objects()) {
+        for (Map<String, Json> conflict : document.getOrDefault("conflicts", Json.NONE).objects()) {
+          String value =
+              conflict.containsKey("value")
+                  ? Json.text(conflict, "value")
+                  : "+" + Json.text(conflict, "increment");
+          table.row(
+              Json.text(document, "id"),
+              Json.text(conflict, "path"),
+              value,
+              Json.text(conflict, "actor").substring(0, 8),
+              Json.time(conflict, "timestamp"));
+        }
+      }
+      table.print(root.io().out());
+      return Main.OK;
+    }
+  }
+
+  @Command(
+      name = "vsearch",
+      description = "Print the documents whose embeddings are most similar to one.")
+  static final class Search implements Callable<Integer> {
+    private final Root root;
+
+    @Option(
+        names = "--embedding",
+        required = true,
+        paramLabel = "JSON",
+        description = "An array of numbers, @FILE, or - for stdin.")
+    private String embedding = "";
+
+    @Option(names = "--limit", paramLabel = "N", description = "Most hits (default: 10).")
+    private @Nullable Integer limit;
+
+    @Option(
+        names = "--threshold",
+        paramLabel = "S",
+        description = "Least score, 0 to 1 (default: 0).")
+    private @Nullable Double threshold;
+
+    Search(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      var body = new JsonWriter().beginObject().name("embedding").raw(json(root, embedding));
+      if (limit != null) {
+        body.name("limit").number(limit.longValue());
+      }
+      if (threshold != null) {
+        body.name("threshold").number(threshold.doubleValue());
+      }
+      byte[] answer = root.call(Request.post("/api/search", body.endObject().toByteArray()));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      var table = new Table("SCORE", "ID", "DATA");
+      for (Map<String, Json> hit : Json.parse(answer).objects()) {
+        String score = String.format("%.4f", Double.parseDouble(Json.text(hit, "score")));
+        table.row(score, Json.text(hit, "id"), Json.text(hit, "data"));
+      }
+      table.print(root.io().out());
+      return Main.OK;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+package io.pluresdb.daemon.cli;
+
+import io.pluresdb.daemon.api.ApiOptions;
+import io.pluresdb.daemon.api.HttpServer;
+import io.pluresdb.daemon.config.Config;
+import io.pluresdb.daemon.config.Settings;
+import io.pluresdb.daemon.config.Settings.HostPort;
+import io.pluresdb.daemon.node.DeviceNode;
+import io.pluresdb.daemon.node.NodeOptions;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Commands that make and run a device. */
+final class Serving {
+  private static final int TOKEN_BYTES = 32;
+
+  private Serving() {}
+
+  @Command(name = "init", description = "Make a data directory: a device key and a database.")
+  static final class Init implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(
+        arity = "0..1",
+        paramLabel = "PATH",
+        description = "Where (default: the data directory).")
+    private @Nullable Path path;
+
+    @Option(names = "--force", description = "Delete everything in it and start over.")
+    private boolean force;
+
+    Init(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      Path at = path == null ? root.dataDir() : path;
+      DeviceNode.init(at, force);
+      if (root.json()) {
+        root.print(
+            new io.pluresdb.daemon.api.JsonWriter()
+                .beginObject()
+                .name("dataDir")
+                .string(at.toString())
+                .endObject()
+                .toByteArray());
+      } else {
+        root.io().out().println("Made " + at + ".");
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "serve", description = "Run the daemon until it is told to stop.")
+  static final class Serve implements Callable<Integer> {
+    private final Root root;
+
+    @Option(names = "--bind", paramLabel = "HOST", description = "Sets api.bind.")
+    private @Nullable String bind;
+
+    @Option(
+        names = "--port",
+        paramLabel = "PORT",
+        description = "Sets api.port; 0 takes a free port.")
+    private @Nullable String port;
+
+    @Option(names = "--listen", paramLabel = "HOST:PORT", description = "Sets peers.listen.")
+    private @Nullable String listen;
+
+    @Option(names = "--no-lan", description = "Sets peers.lan to false.")
+    private boolean noLan;
+
+    Serve(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+      Config config = root.config(flags());
+      Logging.set(config.get(Settings.LOG_LEVEL));
+      Path dataDir = root.dataDir().toAbsolutePath();
+      var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
+      var options = ApiOptions.at(api, dataDir.resolve(Ports.SOCKET_FILE));
+      try (DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
+        String token = token(dataDir);
+        try (HttpServer server =
+            HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
+          announce(dataDir, node, server);
+          awaitStop();
+        } finally {
+          Files.deleteIfExists(dataDir.resolve(Ports.FILE));
+        }
+      }
+      return Main.OK;
+    }
+
+    private Map<String, String> flags() {
+      var flags = new HashMap<String, String>();
+      if (bind != null) {
+        flags.put(Settings.API_BIND.key(), bind);
+      }
+      if (port != null) {
+        flags.put(Settings.API_PORT.key(), port);
+      }
+      if (listen != null) {
+        flags.put(Settings.PEERS_LISTEN.key(), listen);
+      }
+      if (noLan) {
+        flags.put(Settings.PEERS_LAN.key(), "false");
+      }
+      return flags;
+    }
+
+    private NodeOptions nodeOptions(Config config) {
+      return new NodeOptions(
+          Backend.deviceName(config, root.io()),
+          new NodeOptions.Network(
+              resolved(config.get(Settings.PEERS_LISTEN)),
+              config.get(Settings.PEERS_LAN),
+              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList()));
+    }
+
+    private static InetSocketAddress resolved(HostPort at) {
+      return new InetSocketAddress(at.host(), at.port());
+    }
+
+    /** The token that TCP callers send: kept from earlier runs, otherwise made. */
+    private String token(Path dataDir) throws IOException {
+      Path file = dataDir.resolve(Ports.TOKEN_FILE);
+      if (Files.exists(file)) {
+        return Files.readString(file).strip();
+      }
+      byte[] bytes = new byte[TOKEN_BYTES];
+      root.io().random().nextBytes(bytes);
+      String token = HexFormat.of().formatHex(bytes);
+      Ports.writePrivately(file, (token + "\n").getBytes(StandardCharsets.UTF_8));
+      return token;
+    }
+
+    private void announce(Path dataDir, DeviceNode node, HttpServer server) throws IOException {
+      String http = text(server.address());
+      String socket = server.socket().map(Path::toString).orElse("");
+      InetSocketAddress listening = node.listening();
+      String peers = listening == null ? "" : text(listening);
+      new Ports(http, socket, peers).write(dataDir);
+      long millis = Duration.between(root.io().started(), root.io().clock().instant()).toMillis();
+      root.io()
+          .out()
+          .println(
+              "pluresdb ready: http://"
+                  + http
+                  + " socket "
+                  + (socket.isEmpty() ? "none" : socket)
+                  + " peers "
+                  + (peers.isEmpty() ? "none" : peers)
+                  + " in "
+                  + millis
+                  + " ms");
+      root.io().out().flush();
+    }
+
+    private static String text(InetSocketAddress address) {
+      String host = address.getAddress().getHostAddress();
+      return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+    }
+
+    /** Returns when this thread is interrupted, which a signal does. */
+    private static void awaitStop() {
+      try {
+        new CountDownLatch(1).await();
+      } catch (InterruptedException e) {
+        // Told to stop.
+      }
+    }
+  }
+}

@@ -1,0 +1,332 @@
+package io.pluresdb.daemon.cli;
+
+import io.pluresdb.daemon.api.JsonWriter;
+import io.pluresdb.daemon.api.Request;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Commands about this device, its members and its peers. */
+final class Sharing {
+  private static final byte[] NO_BODY = {};
+
+  private Sharing() {}
+
+  private static byte[] object(String name, String value) {
+    return new JsonWriter().beginObject().name(name).string(value).endObject().toByteArray();
+  }
+
+  private static byte[] sendToDaemon(Root root, Request request) throws InterruptedException {
+    try (var client = root.daemon()) {
+      return client.call(root.chosen(request));
+    }
+  }
+
+  @Command(name = "status", description = "Print how this device and its databases are.")
+  static final class Status implements Callable<Integer> {
+    private final Root root;
+
+    @Option(names = "--detailed", description = "Also print ids, hashes and sizes.")
+    private boolean detailed;
+
+    Status(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.get("/api/status"));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      Map<String, Json> status = Json.parse(answer).members();
+      var out = root.io().out();
+      var uptime = Duration.ofMillis(Long.parseLong(Json.text(status, "uptimeMillis")));
+      out.println("version  " + Json.text(status, "version"));
+      out.println("device   " + Json.text(status, "deviceId"));
+      out.println("up       " + uptime.toSeconds() + " s");
+      out.println();
+      var databases = status.getOrDefault("databases", Json.NONE).objects();
+      var table = new Table("DATABASE", "DOCUMENTS", "PEERS", "PENDING", "FRONTIER", "STATE");
+      for (Map<String, Json> database : databases) {
+        table.row(
+            Json.text(database, "name"),
+            Json.text(database, "documents"),
+            Json.text(database, "peers"),
+            Json.text(database, "pending"),
+            Json.text(database, "frontierHash").substring(0, 8),
+            Json.text(database, "stateHash").substring(0, 8));
+      }
+      table.print(out);
+      if (detailed) {
+        databases.forEach(this::details);
+      }
+      return Main.OK;
+    }
+
+    private void details(Map<String, Json> database) {
+      var out = root.io().out();
+      out.println();
+      for (String name :
+          new String[] {"name", "id", "topic", "frontierHash", "stateHash", "bytesOnDisk"}) {
+        out.println(String.format("%-13s%s", name, Json.text(database, name)));
+      }
+      database
+          .getOrDefault("frontier", Json.NONE)
+          .members()
+          .forEach(
+              (actor, head) ->
+                  out.println(
+                      String.format(
+                          "%-13s%s seq %s hash %s",
+                          "actor",
+                          actor,
+                          Json.text(head.members(), "seq"),
+                          Json.text(head.members(), "hash"))));
+    }
+  }
+
+  @Command(name = "invite", description = "Make an invite for one device.")
+  static final class Invite implements Callable<Integer> {
+    private final Root root;
+
+    @Option(
+        names = "--role",
+        paramLabel = "R",
+        description = "pull, read, write or admin (default: write).")
+    private @Nullable String role;
+
+    @Option(
+        names = "--expires",
+        paramLabel = "D",
+        description = "How long it is valid: 30m, 24h, 7d (default: 24h).")
+    private @Nullable String expires;
+
+    @Option(names = "--no-qr", description = "Print the URL only.")
+    private boolean noQr;
+
+    Invite(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      var body = new JsonWriter().beginObject();
+      if (role != null) {
+        body.name("role").string(role);
+      }
+      if (expires != null) {
+        body.name("expiresSeconds").number(seconds(expires));
+      }
+      byte[] answer = root.call(Request.post("/api/invite", body.endObject().toByteArray()));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      Map<String, Json> invite = Json.parse(answer).members();
+      String url = Json.text(invite, "url");
+      if (!noQr) {
+        root.io().out().print(QrText.of(url));
+      }
+      root.io().out().println(url);
+      root.io().out().println("valid until " + Json.time(invite, "expires"));
+      return Main.OK;
+    }
+
+    static long seconds(String text) {
+      try {
+        long count = Long.parseLong(text, 0, text.length() - 1, 10);
+        long unit =
+            switch (text.charAt(text.length() - 1)) {
+              case 's' -> 1;
+              case 'm' -> 60;
+              case 'h' -> 3_600;
+              case 'd' -> 86_400;
+              default -> throw new NumberFormatException("unit");
+            };
+        return Math.multiplyExact(count, unit);
+      } catch (NumberFormatException | IndexOutOfBoundsException | ArithmeticException e) {
+        throw CliException.usage(
+            "--expires must be a number with s, m, h or d, but is \"" + text + "\"",
+            "for example --expires 24h");
+      }
+    }
+  }
+
+  @Command(name = "join", description = "Join the database of an invite; syncing starts at once.")
+  static final class Join implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "URL", description = "What invite printed on the other device.")
+    private String url = "";
+
+    Join(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = sendToDaemon(root, Request.post("/api/join", object("url", url)));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      Map<String, Json> joined = Json.parse(answer).members();
+      root.io()
+          .out()
+          .println(
+              "joined "
+                  + Json.text(joined, "database")
+                  + " with role "
+                  + Json.text(joined, "role")
+                  + "; documents carried over: "
+                  + Json.text(joined, "carriedOver"));
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "devices", description = "Print the members of the database.")
+  static final class Devices implements Callable<Integer> {
+    private final Root root;
+
+    Devices(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.get("/api/devices"));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      var table = new Table("NAME", "ROLE", "CONNECTED", "SINCE", "DEVICE");
+      for (Map<String, Json> device : Json.parse(answer).objects()) {
+        boolean self = Json.text(device, "self").equals("true");
+        table.row(
+            Json.text(device, "name"),
+            Json.text(device, "role"),
+            self ? "this" : Json.text(device, "connected").equals("true") ? "yes" : "no",
+            Json.time(device, "since"),
+            Json.text(device, "deviceId"));
+      }
+      table.print(root.io().out());
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "connect", description = "Keep a peer's address connected, also after restarts.")
+  static final class Connect implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "HOST:PORT", description = "Where the peer listens.")
+    private String address = "";
+
+    Connect(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.post("/api/connect", object("address", address)));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        root.io().out().println("connecting " + address + "; peers shows how it goes");
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "disconnect", description = "Forget a peer's address and end its session.")
+  static final class Disconnect implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "HOST:PORT", description = "The address, as peers shows it.")
+    private String address = "";
+
+    Disconnect(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.post("/api/disconnect", object("address", address)));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        root.io().out().println("disconnected " + address);
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "peers", description = "Print the sessions and wanted addresses.")
+  static final class Peers implements Callable<Integer> {
+    private final Root root;
+
+    Peers(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.get("/api/peers"));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      var table =
+          new Table(
+              "NAME",
+              "ADDRESS",
+              "STATE",
+              "PATH",
+              "DIRECTION",
+              "LAG",
+              "SENT",
+              "RECEIVED",
+              "LAST ERROR");
+      for (Map<String, Json> peer : Json.parse(answer).objects()) {
+        table.row(
+            Json.text(peer, "name"),
+            Json.text(peer, "address"),
+            Json.text(peer, "state"),
+            Json.text(peer, "path"),
+            Json.text(peer, "direction"),
+            Json.text(peer, "lag"),
+            Json.text(peer, "bytesSent"),
+            Json.text(peer, "bytesReceived"),
+            Json.text(peer, "lastError"));
+      }
+      table.print(root.io().out());
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "sync", description = "Try every address now and compare with every peer.")
+  static final class Sync implements Callable<Integer> {
+    private final Root root;
+
+    Sync(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = sendToDaemon(root, Request.post("/api/sync", NO_BODY));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        String peers = Json.text(Json.parse(answer).members(), "peers");
+        root.io().out().println("comparing with " + peers + " connected peers");
+      }
+      return Main.OK;
+    }
+  }
+}

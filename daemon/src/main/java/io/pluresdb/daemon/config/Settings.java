@@ -1,0 +1,166 @@
+package io.pluresdb.daemon.config;
+
+import io.pluresdb.crdt.auth.MembershipEntry;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Locale;
+
+/** Every setting there is. */
+public final class Settings {
+  public static final Setting<String> API_BIND =
+      new Setting<>(
+          "api.bind",
+          "address",
+          "a loopback address: localhost, 127.0.0.1 or ::1",
+          "127.0.0.1",
+          "Where the HTTP API listens; other devices never use it.",
+          text -> {
+            if (!text.equals("localhost") && !text.equals("::1") && !text.startsWith("127.")) {
+              throw new IllegalArgumentException();
+            }
+            return text;
+          });
+
+  public static final Setting<Integer> API_PORT =
+      new Setting<>(
+          "api.port",
+          "TCP port",
+          "0 to 65535, where 0 takes a free port",
+          "34569",
+          "Port of the HTTP API.",
+          text -> port(text, 0));
+
+  public static final Setting<HostPort> PEERS_LISTEN =
+      new Setting<>(
+          "peers.listen",
+          "HOST:PORT",
+          "HOST:PORT with a port from 0 to 65535",
+          "0.0.0.0:34570",
+          "Where other devices reach this one, over TCP and UDP.",
+          text -> HostPort.parse(text, 0));
+
+  public static final Setting<Boolean> PEERS_LAN =
+      new Setting<>(
+          "peers.lan",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to look for and answer peers on the local network.",
+          Settings::bool);
+
+  public static final Setting<List<HostPort>> PEERS_STATIC =
+      new Setting<>(
+          "peers.static",
+          "list of HOST:PORT",
+          "at most 64 times HOST:PORT with a port from 1 to 65535, separated by commas",
+          "",
+          "Peers to keep connected in every database, besides those that are found.",
+          Settings::hostPorts);
+
+  public static final Setting<String> DEVICE_NAME =
+      new Setting<>(
+          "device.name",
+          "text",
+          "at most 128 bytes of UTF-8 without control characters; empty takes the host's name",
+          "",
+          "What people call this device; other members see it.",
+          text -> {
+            if (text.getBytes(StandardCharsets.UTF_8).length > MembershipEntry.MAX_NAME_BYTES
+                || text.chars().anyMatch(Character::isISOControl)) {
+              throw new IllegalArgumentException();
+            }
+            return text;
+          });
+
+  public static final Setting<LogLevel> LOG_LEVEL =
+      new Setting<>(
+          "log.level",
+          "level",
+          "error, warn, info or debug",
+          "info",
+          "Least severity that serve logs on standard error.",
+          text -> LogLevel.valueOf(text.toUpperCase(Locale.ROOT)));
+
+  /** In the order in which they are listed. */
+  public static final List<Setting<?>> ALL =
+      List.of(API_BIND, API_PORT, PEERS_LISTEN, PEERS_LAN, PEERS_STATIC, DEVICE_NAME, LOG_LEVEL);
+
+  /** Values of {@link #LOG_LEVEL}, most severe first. */
+  public enum LogLevel {
+    ERROR,
+    WARN,
+    INFO,
+    DEBUG
+  }
+
+  private static final int MAX_STATIC_PEERS = 64;
+
+  private Settings() {}
+
+  /**
+   * The setting of that key.
+   *
+   * @throws ConfigException naming the nearest key when there is none
+   */
+  public static Setting<?> of(String key, String origin) {
+    return ALL.stream()
+        .filter(setting -> setting.key().equals(key))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new ConfigException(
+                    "there is no setting " + key + ", which " + origin + " names",
+                    "the nearest is " + Nearest.to(key, ALL.stream().map(Setting::key).toList())));
+  }
+
+  private static boolean bool(String text) {
+    return switch (text) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw new IllegalArgumentException();
+    };
+  }
+
+  private static int port(String text, int least) {
+    int port = Integer.parseInt(text);
+    if (port < least || port > 65_535) {
+      throw new IllegalArgumentException();
+    }
+    return port;
+  }
+
+  private static List<HostPort> hostPorts(String text) {
+    if (text.isBlank()) {
+      return List.of();
+    }
+    String[] parts = text.split(",", -1);
+    if (parts.length > MAX_STATIC_PEERS) {
+      throw new IllegalArgumentException();
+    }
+    return java.util.Arrays.stream(parts).map(part -> HostPort.parse(part.strip(), 1)).toList();
+  }
+
+  /** A host and a port as people write them; not resolved. */
+  public record HostPort(String host, int port) {
+    /**
+     * @param leastPort 0 where a free port may be asked for, otherwise 1
+     * @throws IllegalArgumentException when it is anything else
+     */
+    public static HostPort parse(String text, int leastPort) {
+      URI uri = URI.create("tcp://" + text);
+      if (uri.getHost() == null
+          || !text.equals(uri.getHost() + ":" + uri.getPort())
+          || uri.getPort() < leastPort
+          || uri.getPort() > 65_535) {
+        throw new IllegalArgumentException();
+      }
+      return new HostPort(uri.getHost(), uri.getPort());
+    }
+
+    @Override
+    public String toString() {
+      return host + ":" + port;
+    }
+  }
+}

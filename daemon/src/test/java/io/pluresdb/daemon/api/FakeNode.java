@@ -1,0 +1,106 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.daemon.node.Node;
+import io.pluresdb.daemon.node.NodeException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentSkipListSet;
+
+/** A node with one database in memory and no network. */
+public final class FakeNode implements Node {
+  public static final Instant STARTED = Instant.ofEpochMilli(1_700_000_000_000L);
+
+  private final FakeStore store = new FakeStore();
+  private final Set<String> wanted = new ConcurrentSkipListSet<>();
+
+  public FakeStore store() {
+    return store;
+  }
+
+  @Override
+  public String deviceId() {
+    return "ABCD-EFGH";
+  }
+
+  @Override
+  public Instant startedAt() {
+    return STARTED;
+  }
+
+  @Override
+  public List<String> databases() {
+    return List.of(DEFAULT_DATABASE);
+  }
+
+  @Override
+  public FakeStore store(String database) {
+    if (!database.equals(DEFAULT_DATABASE)) {
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE", "there is no database " + database, "status lists them");
+    }
+    return store;
+  }
+
+  @Override
+  public DatabaseStatus status(String database) {
+    return new DatabaseStatus(
+        database, "1d".repeat(32), "70".repeat(32), store(database).status(), wanted.size());
+  }
+
+  @Override
+  public List<PeerStatus> peers(String database) {
+    store(database);
+    return wanted.stream()
+        .map(address -> new PeerStatus("", "", address, "none", "none", "connecting", 3, 0, 0, ""))
+        .toList();
+  }
+
+  @Override
+  public List<Device> devices(String database) {
+    store(database);
+    return List.of(new Device(deviceId(), "laptop", Role.ADMIN, STARTED, false, true));
+  }
+
+  @Override
+  public Invite invite(String database, Role role, Duration validity) {
+    store(database);
+    if (role == Role.ADMIN) {
+      throw new NodeException("NODE_NOT_ALLOWED", "only an admin may invite", "ask one");
+    }
+    return new Invite("pluresdb://join/" + role, STARTED.plus(validity));
+  }
+
+  @Override
+  public CompletableFuture<Joined> join(String database, String url) {
+    if (url.endsWith("/expired")) {
+      return CompletableFuture.failedFuture(
+          new NodeException("NODE_INVITE_EXPIRED", "the invite has ended", "ask for another"));
+    }
+    return CompletableFuture.completedFuture(new Joined(database, "1d".repeat(32), Role.WRITE, 2));
+  }
+
+  @Override
+  public void connect(String database, InetSocketAddress address) {
+    store(database);
+    wanted.add(text(address));
+  }
+
+  @Override
+  public boolean disconnect(String database, InetSocketAddress address) {
+    return wanted.remove(text(address));
+  }
+
+  @Override
+  public void sync(String database) {
+    store(database);
+  }
+
+  private static String text(InetSocketAddress address) {
+    return address.getHostString() + ":" + address.getPort();
+  }
+}

@@ -1,0 +1,347 @@
+package io.pluresdb.daemon.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.daemon.api.LocalClient;
+import io.pluresdb.daemon.api.Request;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Commands as people type them, against a real node: without a daemon and with one. */
+@Timeout(120)
+class CommandLineTest {
+  @TempDir Path directory;
+
+  private Thread daemon = Thread.ofVirtual().start(() -> {});
+
+  private record Result(int code, String out, String err) {}
+
+  private Result run(String... arguments) {
+    return runWith("", arguments);
+  }
+
+  private Result runWith(String stdin, String... arguments) {
+    var out = new ByteArrayOutputStream();
+    var err = new ByteArrayOutputStream();
+    var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
+    all.addAll(List.of(arguments));
+    int code = new Main(io(stdin, out, err)).run(all.toArray(String[]::new));
+    return new Result(
+        code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+
+  private static Io io(String stdin, ByteArrayOutputStream out, ByteArrayOutputStream err) {
+    InstantSource clock = InstantSource.system();
+    return new Io(
+        new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),
+        new PrintStream(out, false, StandardCharsets.UTF_8),
+        new PrintStream(err, true, StandardCharsets.UTF_8),
+        Map.of("HOSTNAME", "test-device"),
+        false,
+        clock,
+        new Random(1),
+        clock.instant());
+  }
+
+  private Path dataDir() {
+    return directory.resolve("d");
+  }
+
+  private void good(String expected, String... arguments) {
+    Result result = run(arguments);
+    assertThat(result.err()).isEmpty();
+    assertThat(result.out()).isEqualTo(expected);
+    assertThat(result.code()).isZero();
+  }
+
+  private String serve(String... more) throws IOException {
+    var out = new ByteArrayOutputStream();
+    var all =
+        new ArrayList<>(
+            List.of(
+                "--data-dir",
+                dataDir().toString(),
+                "serve",
+                "--port",
+                "0",
+                "--listen",
+                "127.0.0.1:0",
+                "--no-lan",
+                "--log-level",
+                "error"));
+    all.addAll(List.of(more));
+    daemon =
+        Thread.ofPlatform()
+            .start(
+                () ->
+                    new Main(io("", out, new ByteArrayOutputStream()))
+                        .run(all.toArray(String[]::new)));
+    long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (!out.toString(StandardCharsets.UTF_8).endsWith("ms\n")
+        && daemon.isAlive()
+        && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    return out.toString(StandardCharsets.UTF_8);
+  }
+
+  @AfterEach
+  void stop() throws InterruptedException {
+    daemon.interrupt();
+    daemon.join(Duration.ofSeconds(20));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void documents_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    if (served) {
+      assertThat(serve()).startsWith("pluresdb ready: ");
+    }
+    good("put a\n", "put", "a", "{\"b\": [1, 2]}");
+    good("{\"b\":[1,2]}\n", "get", "a");
+    good("patched a\n", "patch", "a", "{\"c\":true}");
+    assertThat(run("get", "a", "--metadata").out()).contains("\"clock\":{", "\"conflicts\":[]");
+    assertThat(run("get", "a", "--json").out()).startsWith("{\"id\":\"a\",\"data\":{");
+    assertThat(runWith("\"from stdin\"", "put", "s", "-").out()).isEqualTo("put s\n");
+    Files.writeString(directory.resolve("x.json"), "[7]");
+    good("{\"id\":\"f\"}\n", "--json", "put", "f", "@" + directory.resolve("x.json"));
+    assertThat(run("list").out().lines()).hasSize(3).allMatch(line -> line.startsWith("{\"id\""));
+    assertThat(run("list", "--prefix", "f", "--limit", "1").out()).contains("[7]");
+    good("deleted f\n", "delete", "f");
+    assertThat(run("conflicts").out()).startsWith("ID  PATH");
+    good("put v\n", "put", "v", "1", "--embedding", "[1,0]");
+    assertThat(run("vsearch", "--embedding", "[1,1]").out())
+        .startsWith("SCORE   ID  DATA\n0.7071  v   1\n");
+    assertThat(run("search", "--embedding", "[1,1]", "--json").out()).contains("\"score\":0.70");
+    Result missing = run("get", "none");
+    assertThat(missing.code()).isEqualTo(3);
+    assertThat(missing.err())
+        .isEqualTo(
+            """
+            Error [CORE_NODE_NOT_FOUND]: document "none" does not exist
+              -> list shows the documents that exist
+            """);
+    assertThat(run("put", "a", "{").code()).isEqualTo(1);
+    assertThat(run("put", "a", "{").err()).startsWith("Error [CORE_SERIALIZATION_ERROR]: ");
+    assertThat(run("get", "a", "--db", "other").code()).isEqualTo(3);
+    assertThat(run("status").out()).contains("DATABASE", "default", "3");
+    assertThat(run("status", "--detailed").out()).contains("frontierHash", "actor");
+    assertThat(run("devices").out()).contains("test-device", "admin", "this");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void bulk_goesInAndComesOut(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    var lines = new StringBuilder();
+    for (int i = 0; i < 1_500; i++) {
+      lines.append(String.format("{\"id\":\"d%04d\",\"data\":{\"n\":%d}}%n", i, i));
+    }
+    Path plain = directory.resolve("in.jsonl");
+    Files.writeString(plain, lines);
+    assertThat(run("import", plain.toString()).out()).startsWith("Imported 1,500 documents in ");
+    Path packed = directory.resolve("in.jsonl.gz");
+    try (var out = new GZIPOutputStream(Files.newOutputStream(packed))) {
+      out.write("{\"id\":\"z\",\"data\":1,\"embedding\":[0.5]}".getBytes(StandardCharsets.UTF_8));
+    }
+    good("{\"imported\":1}\n", "import", packed.toString(), "--json");
+    Path csv = directory.resolve("in.csv");
+    Files.writeString(csv, "name,id\r\n\"Ann \"\"A\"\", x\",c1\r\nü,c2\r\n\r\n");
+    good("{\"imported\":2}\n", "--json", "import", csv.toString());
+    good("{\"name\":\"Ann \\\"A\\\", x\"}\n", "get", "c1");
+    assertThat(runWith("{\"id\":\"p\",\"data\":2}", "import", "-").code()).isZero();
+    Path exported = directory.resolve("out.jsonl");
+    assertThat(run("export", "-o", exported.toString()).err())
+        .isEqualTo("Exported 1,504 documents\n");
+    assertThat(run("export", "-o", exported.toString()).code()).isEqualTo(1);
+    assertThat(run("export", "--prefix", "z").out()).contains("\"embedding\":[0.5]");
+    assertThat(run("import", exported.toString()).out()).startsWith("Imported 1,504 ");
+    Result bad = runWith("{\"id\":\"q\",\"data\":1}\n{\"id\":\"r\"}\n", "import", "-");
+    assertThat(bad.code()).isEqualTo(1);
+    assertThat(bad.err()).contains("line 2: ", "1 documents are in", "  -> correct it");
+    good("1\n", "get", "q");
+    assertThat(run("import", directory.resolve("none.jsonl").toString()).err())
+        .contains("[CLI_FILE]", "cannot be read");
+    Files.writeString(csv, "id,a\n1,2,3\n");
+    assertThat(run("import", csv.toString()).err()).contains("must have 2 cells, but has 3");
+    Files.writeString(csv, "a,b\n1,2\n");
+    assertThat(run("import", csv.toString()).err()).contains("must name a column id");
+  }
+
+  @Test
+  void serve_announcesItselfAndStopsCleanly() throws Exception {
+    String ready = serve();
+    assertThat(ready)
+        .matches(
+            "pluresdb ready: http://127\\.0\\.0\\.1:\\d+ socket .*pluresdb\\.sock peers"
+                + " 127\\.0\\.0\\.1:\\d+ in \\d+ ms\\n");
+    Path token = dataDir().resolve("api-token");
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(token)))
+        .isEqualTo("rw-------");
+    Ports ports = Ports.read(dataDir());
+    try (LocalClient tcp =
+        LocalClient.tcp(
+            new java.net.InetSocketAddress(
+                java.net.InetAddress.ofLiteral("127.0.0.1"), ports.httpAddress().port()),
+            Files.readString(token).strip())) {
+      assertThat(new String(tcp.call(Request.get("/api/status")), StandardCharsets.UTF_8))
+          .contains("\"version\":\"" + Version.text() + "\"");
+    }
+    String before = Files.readString(token);
+    Files.delete(dataDir().resolve("pluresdb.sock"));
+    good("put overTcp\n", "put", "overTcp", "1");
+    daemon.interrupt();
+    daemon.join();
+    assertThat(dataDir().resolve("ports.json")).doesNotExist();
+    assertThat(dataDir().resolve("pluresdb.sock")).doesNotExist();
+    good("1\n", "get", "overTcp");
+    serve();
+    assertThat(Files.readString(token)).isEqualTo(before);
+  }
+
+  @Test
+  void serve_twice_isRefused() throws Exception {
+    serve();
+    Result second = run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan");
+    assertThat(second.code()).isEqualTo(1);
+    assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
+  }
+
+  @Test
+  void sharing_reachesTheDaemon() throws Exception {
+    serve();
+    Result invite = run("invite", "--role", "read", "--expires", "2h");
+    assertThat(invite.out()).contains("pluresdb://join/", "valid until ", "▀");
+    assertThat(run("invite", "--no-qr").out()).startsWith("pluresdb://join/");
+    assertThat(run("invite", "--json").out()).startsWith("{\"url\":\"pluresdb://join/");
+    assertThat(run("invite", "--expires", "soon").code()).isEqualTo(2);
+    good("connecting 127.0.0.1:9; peers shows how it goes\n", "connect", "127.0.0.1:9");
+    assertThat(run("peers").out()).contains("127.0.0.1:9");
+    assertThat(run("sync").out()).startsWith("comparing with 0");
+    good("disconnected 127.0.0.1:9\n", "disconnect", "127.0.0.1:9");
+    assertThat(run("disconnect", "127.0.0.1:9").code()).isEqualTo(3);
+    assertThat(run("join", "pluresdb://join/nonsense").err())
+        .startsWith("Error [NODE_INVITE_INVALID]: ");
+  }
+
+  @Test
+  void join_onAnotherDevice_carriesDocumentsOver() throws Exception {
+    serve();
+    run("put", "a", "{\"from\":\"first\"}");
+    String url = Json.text(Json.parse(bytes(run("invite", "--json").out())).members(), "url");
+    var other = new CommandLineTest();
+    other.directory = directory.resolve("other");
+    Files.createDirectories(other.directory);
+    try {
+      other.serve();
+      Result joined = other.run("join", url);
+      assertThat(joined.out()).as(joined.err()).startsWith("joined default with role write");
+      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      Result got = other.run("get", "a");
+      while (got.code() != 0 && System.nanoTime() < deadline) {
+        got = other.run("get", "a");
+      }
+      assertThat(got.out()).isEqualTo("{\"from\":\"first\"}\n");
+    } finally {
+      other.stop();
+    }
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void commands_thatNeedADaemonOrADirectory_sayWhatToDo() {
+    Result get = run("get", "a");
+    assertThat(get.code()).isEqualTo(1);
+    assertThat(get.err())
+        .contains("Error [NODE_NOT_INITIALIZED]: ", "  -> make one: pluresdb init");
+    run("init", dataDir().toString());
+    assertThat(run("init", dataDir().toString()).err()).contains("[NODE_ALREADY_INITIALIZED]");
+    assertThat(run("init", dataDir().toString(), "--force").code()).isZero();
+    for (String[] command : new String[][] {{"watch"}, {"sync"}, {"join", "pluresdb://join/x"}}) {
+      assertThat(run(command).err())
+          .contains("Error [NODE_NOT_RUNNING]: ", "  -> start one: pluresdb serve");
+    }
+  }
+
+  @Test
+  void usage_wrong_exitsWith2AndSuggests() {
+    Result option = run("list", "--prefx", "a");
+    assertThat(option.code()).isEqualTo(2);
+    assertThat(option.err()).contains("Error [CLI_USAGE]: Unknown option", "--prefix");
+    Result command = run("lst");
+    assertThat(command.code()).isEqualTo(2);
+    assertThat(command.err()).contains("[CLI_USAGE]", "list");
+    assertThat(run().err()).contains("a command is missing");
+    assertThat(run("put", "a").err()).contains("Missing required parameter", "put --help");
+    assertThat(run("serve", "--port", "x").err()).contains("[CONFIG_INVALID]", "api.port must be");
+    assertThat(run("serve", "--bind", "0.0.0.0").code()).isEqualTo(2);
+    assertThat(run("import", "file.txt").code()).isIn(1, 2);
+  }
+
+  @Test
+  void help_namesEveryCommand() {
+    String help = run("--help").out();
+    assertThat(Main.commandNames()).allMatch(name -> help.contains("  " + name));
+    assertThat(run("get", "--help").out()).contains("--metadata", "--data-dir");
+    assertThat(run("--version").out()).matches("pluresdb \\d+\\.\\d+\\.\\d+.*\\n");
+    assertThat(run("completion").out()).contains("_complete_pluresdb");
+  }
+
+  @Test
+  void config_showsValuesAndOrigins() throws IOException {
+    Files.createDirectories(dataDir());
+    Files.writeString(dataDir().resolve("config.toml"), "api.port = 7\n");
+    assertThat(run("config", "list").out())
+        .contains("KEY", "api.port", "config.toml", "peers.listen", "default");
+    good("7\n", "config", "get", "api.port");
+    assertThat(run("--log-level", "debug", "config", "list", "--json").out())
+        .contains("{\"key\":\"log.level\",\"value\":\"debug\",\"origin\":\"flag\"}");
+    Result unknown = run("config", "get", "api.prot");
+    assertThat(unknown.code()).isEqualTo(2);
+    assertThat(unknown.err()).contains("[CONFIG_INVALID]", "  -> the nearest is api.port");
+  }
+
+  @Test
+  void reference_namesEveryCommandAndOption() throws IOException {
+    String page =
+        Files.readString(Path.of(System.getProperty("pluresdb.root"), "docs/reference/cli.md"));
+    var line =
+        Main.commandLine(
+            io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()), Main.commandNames());
+    line.getSubcommands()
+        .forEach(
+            (name, command) -> {
+              assertThat(page).contains("`" + name);
+              command
+                  .getCommandSpec()
+                  .options()
+                  .forEach(option -> assertThat(page).contains(option.longestName()));
+            });
+  }
+}
