@@ -49,7 +49,7 @@ public final class FakeNode implements Node {
   @Override
   public DatabaseStatus status(String database) {
     return new DatabaseStatus(
-        database, "1d".repeat(32), "70".repeat(32), store(database).status(), wanted.size());
+        database, "1d".repeat(32), "70".repeat(32), store(database).status(), wanted.size(), 0);
   }
 
   @Override

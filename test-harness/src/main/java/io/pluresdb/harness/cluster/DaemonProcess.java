@@ -1,0 +1,246 @@
+package io.pluresdb.harness.cluster;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.pluresdb.daemon.api.LocalClient;
+import io.pluresdb.daemon.api.Request;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/** A daemon started by its own command line, spoken to over its Unix socket. */
+public final class DaemonProcess implements AutoCloseable {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final int STOP_SECONDS = 20;
+  private static final long POLL_NANOS = 5_000_000;
+
+  private final Path directory;
+  private final int peerPort;
+  private @Nullable Process process;
+  private String readyLine = "";
+
+  private DaemonProcess(Path directory, int peerPort) {
+    this.directory = directory;
+    this.peerPort = peerPort;
+  }
+
+  /** Starts a daemon on {@code directory}, which is made when missing. */
+  public static DaemonProcess start(Path directory) {
+    var daemon = new DaemonProcess(directory, freePort());
+    daemon.start();
+    return daemon;
+  }
+
+  private static int freePort() {
+    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The command that starts a JVM with the flags of a daemon and this class path. */
+  public static List<String> java(String mainClass) {
+    var command = new ArrayList<String>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "-XX:+UseSerialGC",
+            "-Xms24m",
+            "-Xmx384m",
+            "-XX:MaxMetaspaceSize=128m",
+            "-XX:ReservedCodeCacheSize=64m",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            System.getProperty("java.class.path"),
+            mainClass));
+    return command;
+  }
+
+  /** The command that serves {@code directory}; further options may be added. */
+  public static List<String> serve(Path directory, int peerPort) {
+    List<String> command = java("io.pluresdb.daemon.cli.Main");
+    command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
+    command.addAll(List.of("--listen", "127.0.0.1:" + peerPort, "--no-lan"));
+    return command;
+  }
+
+  /** Starts it again, with the same directory and the same port for peers. */
+  public void start() {
+    try {
+      Process started =
+          new ProcessBuilder(serve(directory, peerPort))
+              .redirectError(
+                  ProcessBuilder.Redirect.appendTo(
+                      directory.resolveSibling(directory.getFileName() + ".log").toFile()))
+              .start();
+      process = started;
+      BufferedReader out = started.inputReader();
+      String line = out.readLine();
+      if (line == null || !line.startsWith("pluresdb ready")) {
+        throw new IllegalStateException("not ready: " + line + "\n" + log());
+      }
+      readyLine = line;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What the daemon wrote to standard error. */
+  public String log() {
+    try {
+      return Files.readString(directory.resolveSibling(directory.getFileName() + ".log"));
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  public Path directory() {
+    return directory;
+  }
+
+  public int peerPort() {
+    return peerPort;
+  }
+
+  public String readyLine() {
+    return readyLine;
+  }
+
+  /** Ends it without warning. */
+  public void kill() {
+    end(running().destroyForcibly());
+  }
+
+  /** Tells it to stop and waits. */
+  public void stop() {
+    Process ending = running();
+    ending.destroy();
+    end(ending);
+  }
+
+  private Process running() {
+    if (process == null) {
+      throw new IllegalStateException("not running");
+    }
+    return process;
+  }
+
+  private void end(Process ending) {
+    try {
+      if (!ending.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
+        ending.destroyForcibly();
+        throw new IllegalStateException("did not end within " + STOP_SECONDS + " s");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    process = null;
+  }
+
+  /** A fresh connection to the Unix socket. */
+  public LocalClient client() {
+    try {
+      return LocalClient.unix(directory.resolve("pluresdb.sock"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** One request; throws {@link io.pluresdb.daemon.api.ApiException} as the server answered. */
+  public JsonNode call(Request request) {
+    try (LocalClient client = client()) {
+      return JSON.readTree(client.call(request));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+
+  public JsonNode post(String path, String json) {
+    return call(Request.post(path, json.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  public void put(String id, String json) {
+    post("/api/put", "{\"id\":\"" + id + "\",\"data\":" + json + "}");
+  }
+
+  /** The document as JSON text, or {@code none}. */
+  public String get(String id) {
+    try {
+      return call(Request.get("/api/get").with("id", id)).get("data").toString();
+    } catch (io.pluresdb.daemon.api.ApiException e) {
+      if (e.code().equals("CORE_NODE_NOT_FOUND")) {
+        return "none";
+      }
+      throw e;
+    }
+  }
+
+  public void delete(String id) {
+    call(Request.delete("/api/delete").with("id", id));
+  }
+
+  /** Imports lines of {@code {"id", "data"}}; {@code gzipped} as the file is. */
+  public JsonNode importLines(Path file, boolean gzipped) {
+    try (InputStream in = Files.newInputStream(file)) {
+      Request request = Request.post("/api/import", in);
+      return call(gzipped ? request.withHeader("content-encoding", "gzip") : request);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The default database as {@code /api/status} shows it. */
+  public JsonNode status() {
+    return call(Request.get("/api/status")).get("databases").get(0);
+  }
+
+  /** Lets {@code other} into this one's database. */
+  public JsonNode admit(DaemonProcess other) {
+    String url = post("/api/invite", "{}").get("url").asText();
+    return other.post("/api/join", "{\"url\":\"" + url + "\"}");
+  }
+
+  /** Whether both hold the same operations and show the same documents. */
+  public boolean equalTo(DaemonProcess other) {
+    JsonNode mine = status();
+    JsonNode theirs = other.status();
+    return mine.get("frontierHash").equals(theirs.get("frontierHash"))
+        && mine.get("stateHash").equals(theirs.get("stateHash"))
+        && mine.get("documents").equals(theirs.get("documents"));
+  }
+
+  /** Waits until {@code condition} holds. */
+  public static void await(String what, Duration deadline, BooleanSupplier condition) {
+    long end = System.nanoTime() + deadline.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError("not within " + deadline + ": " + what);
+      }
+      LockSupport.parkNanos(POLL_NANOS);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (process != null) {
+      stop();
+    }
+  }
+}
