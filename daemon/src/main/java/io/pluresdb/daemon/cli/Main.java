@@ -60,25 +60,29 @@ public final class Main {
             // Reading entropy is left to the first use.
             new LazyRandom(),
             ProcessHandle.current().info().startInstant().orElseGet(Instant::now));
-    Thread main = Thread.currentThread();
     var stopped = new CountDownLatch(1);
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> {
-                  main.interrupt();
-                  try {
-                    if (!stopped.await(STOP_SECONDS, TimeUnit.SECONDS)) {
-                      io.err().println("Error [CLI_STOP]: the daemon did not stop in time");
-                    }
-                  } catch (InterruptedException e) {
-                    // The process ends either way.
-                  }
-                }));
+    if (List.of(arguments).contains("serve")) {
+      // Only serve stops with care; a signal ends any other command at once.
+      Runtime.getRuntime().addShutdownHook(stopping(Thread.currentThread(), stopped, io));
+    }
     int code = new Main(io).run(arguments);
     io.out().flush();
     stopped.countDown();
     System.exit(code);
+  }
+
+  private static Thread stopping(Thread main, CountDownLatch stopped, Io io) {
+    return new Thread(
+        () -> {
+          main.interrupt();
+          try {
+            if (!stopped.await(STOP_SECONDS, TimeUnit.SECONDS)) {
+              io.err().println("Error [CLI_STOP]: the daemon did not stop in time");
+            }
+          } catch (InterruptedException e) {
+            // The process ends either way.
+          }
+        });
   }
 
   private static PrintStream stream(FileDescriptor descriptor) {
