@@ -87,6 +87,7 @@ final class NodeRoutes {
     json.name("stateHash").string(status.store().stateHash().hex());
     json.name("pending").number(status.store().pending());
     json.name("peers").number(status.peers());
+    json.name("trafficBytes").number(status.trafficBytes());
     json.name("bytesOnDisk").number(status.store().bytesOnDisk());
     json.endObject();
   }
