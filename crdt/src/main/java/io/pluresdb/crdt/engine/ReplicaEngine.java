@@ -203,7 +203,7 @@ public final class ReplicaEngine {
       case RunOutcome.Applied(int changes) -> {
         foreignChanges += changes;
         stagedBytes += run.encodedBytes();
-        foreignChanges += waiting.retry(replica);
+        release();
       }
       case RunOutcome.Known known -> knownRuns++;
       case RunOutcome.Waiting(var actor, var seq) -> hold(run);
@@ -211,6 +211,16 @@ public final class ReplicaEngine {
       case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
     }
     return outcome;
+  }
+
+  /** Stages what waited and need not wait any more. */
+  private void release() {
+    int released = waiting.retry(replica);
+    if (released > 0) {
+      foreignChanges += released;
+      // Also when nothing else was staged: otherwise no turn would sync it.
+      stagedBytes = Math.max(stagedBytes, 1);
+    }
   }
 
   private void hold(ChangeRun run) {
@@ -346,7 +356,7 @@ public final class ReplicaEngine {
     if (broken != null) {
       return;
     }
-    foreignChanges += waiting.retry(replica);
+    release();
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
