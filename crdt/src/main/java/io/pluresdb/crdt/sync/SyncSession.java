@@ -16,6 +16,7 @@ import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -175,7 +176,7 @@ public final class SyncSession {
   }
 
   private static Step onMembers(List<MembershipEntry> entries, View view) {
-    boolean weKnowMore = !entries.containsAll(view.membership().entries());
+    boolean weKnowMore = !new HashSet<>(entries).containsAll(view.membership().entries());
     return new Step(
         null,
         entries,
