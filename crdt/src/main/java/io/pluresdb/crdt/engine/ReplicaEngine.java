@@ -112,6 +112,10 @@ public final class ReplicaEngine {
     }
     if (replica.isGroupFull()) {
       commit();
+      if (broken != null) {
+        callback.done(null, broken);
+        return;
+      }
     }
     try {
       Receipt receipt = replica.stage(transaction);
@@ -124,6 +128,9 @@ public final class ReplicaEngine {
 
   /** Stages changes that came by another way than a session. */
   public RunOutcome apply(ChangeRun run) {
+    if (broken != null) {
+      throw broken;
+    }
     return stage(run);
   }
 
@@ -305,7 +312,7 @@ public final class ReplicaEngine {
     waiters.clear();
     try {
       replica.commit();
-    } catch (StorageException e) {
+    } catch (RuntimeException e) {
       done.forEach(waiter -> waiter.callback.done(null, e));
       if (e instanceof StorageException.Full) {
         dropContributors();
