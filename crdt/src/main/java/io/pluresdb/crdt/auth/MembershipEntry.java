@@ -1,10 +1,12 @@
 package io.pluresdb.crdt.auth;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.value.Utf8;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -39,7 +41,11 @@ public record MembershipEntry(
 
   private static final int VERSION = 1;
 
-  /** Makes and signs an entry. */
+  /**
+   * Makes and signs an entry.
+   *
+   * @throws CoreException when the name is too long or has no UTF-8 form
+   */
   public static MembershipEntry sign(
       Hash database,
       byte[] device,
@@ -48,6 +54,14 @@ public record MembershipEntry(
       long atMillis,
       byte[] invite,
       Signer signer) {
+    int nameBytes = name.getBytes(StandardCharsets.UTF_8).length;
+    if (nameBytes > MAX_NAME_BYTES || !Utf8.isEncodable(name)) {
+      throw CoreException.invalid(
+          "name of a device must be at most "
+              + MAX_NAME_BYTES
+              + " bytes of UTF-8, but is "
+              + nameBytes);
+    }
     var unsigned =
         new MembershipEntry(
             database, device, role, name, atMillis, invite, signer.publicKey(), new byte[64]);

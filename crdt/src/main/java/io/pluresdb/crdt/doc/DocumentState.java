@@ -10,6 +10,8 @@ import io.pluresdb.crdt.op.Register;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -124,7 +126,8 @@ public final class DocumentState {
     }
     List<Sibling> siblings = registers.get(at).siblings;
     if (!observed.isEmpty()) {
-      siblings.removeIf(sibling -> observed.contains(sibling.dot()));
+      Collection<Dot> gone = observed.size() > 8 ? new HashSet<>(observed) : observed;
+      siblings.removeIf(sibling -> gone.contains(sibling.dot()));
     }
     if (added != null) {
       int position = siblings.size();

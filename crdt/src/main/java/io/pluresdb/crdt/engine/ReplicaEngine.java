@@ -115,6 +115,10 @@ public final class ReplicaEngine {
     }
     if (replica.isGroupFull()) {
       commit();
+      if (broken != null) {
+        callback.done(null, broken);
+        return;
+      }
     }
     try {
       Receipt receipt = replica.stage(transaction);
@@ -127,6 +131,9 @@ public final class ReplicaEngine {
 
   /** Stages changes that came by another way than a session. */
   public RunOutcome apply(ChangeRun run) {
+    if (broken != null) {
+      throw broken;
+    }
     return stage(run);
   }
 
@@ -206,7 +213,7 @@ public final class ReplicaEngine {
       case RunOutcome.Applied(int changes) -> {
         foreignChanges += changes;
         stagedBytes += run.encodedBytes();
-        foreignChanges += waiting.retry(replica);
+        release();
       }
       case RunOutcome.Known known -> knownRuns++;
       case RunOutcome.Waiting(var actor, var seq) -> hold(run);
@@ -214,6 +221,16 @@ public final class ReplicaEngine {
       case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
     }
     return outcome;
+  }
+
+  /** Stages what waited and need not wait any more. */
+  private void release() {
+    int released = waiting.retry(replica);
+    if (released > 0) {
+      foreignChanges += released;
+      // Also when nothing else was staged: otherwise no turn would sync it.
+      stagedBytes = Math.max(stagedBytes, 1);
+    }
   }
 
   private void hold(ChangeRun run) {
@@ -301,7 +318,7 @@ public final class ReplicaEngine {
     waiters.clear();
     try {
       replica.commit();
-    } catch (StorageException e) {
+    } catch (RuntimeException e) {
       done.forEach(waiter -> waiter.callback.done(null, e));
       if (e instanceof StorageException.Full) {
         dropContributors();
@@ -352,7 +369,7 @@ public final class ReplicaEngine {
     if (broken != null) {
       return;
     }
-    foreignChanges += waiting.retry(replica);
+    release();
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);

@@ -14,6 +14,7 @@ import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -52,6 +53,7 @@ public final class ReplicaStore implements CrdtStore {
   private final Object gate = new Object();
   private volatile boolean closing; // Written under gate.
   private boolean stopped;
+  private boolean reported;
   private boolean storageOpen = true;
 
   private ReplicaStore(
@@ -103,8 +105,12 @@ public final class ReplicaStore implements CrdtStore {
       } catch (RuntimeException e) {
         // A read error of the storage, or a defect: nothing more may be written on top of it.
         engine.fail(e);
-        failures.accept(e);
         more = false;
+      }
+      RuntimeException broken = engine.broken();
+      if (broken != null && !reported) {
+        reported = true;
+        failures.accept(broken);
       }
       events.clear();
     }
@@ -120,9 +126,14 @@ public final class ReplicaStore implements CrdtStore {
     do {
       queue.drainTo(events, EVENTS_PER_TURN);
       for (Runnable event : events) {
-        event.run();
-        if (engine.wantsTurn()) {
-          engine.turn(false);
+        try {
+          event.run();
+          if (engine.wantsTurn()) {
+            engine.turn(false);
+          }
+        } catch (RuntimeException e) {
+          // Those after it are run all the same: each has somebody who waits for an answer.
+          engine.fail(e);
         }
       }
       events.clear();
@@ -211,6 +222,15 @@ public final class ReplicaStore implements CrdtStore {
         e -> {
           RunOutcome outcome = e.apply(run);
           e.turn(false);
+          if (outcome instanceof RunOutcome.Applied
+              && replica.view().frontier().seq(run.actor()) < run.toSeq()) {
+            RuntimeException broken = e.broken();
+            throw broken != null
+                ? broken
+                : new StorageException.Full(
+                    "the changes were not written: free space on the disk and apply them again",
+                    new java.io.IOException("disk full"));
+          }
           return outcome;
         });
   }

@@ -54,7 +54,8 @@ public final class ChangeBody {
   private static final int ASSIGN = 2;
   private static final int REMOVE = 3;
   private static final int INCREMENT = 4;
-  private static final int MAX_OBSERVED = 65_536;
+  // Bounded by the bytes of the body alone, as on the writing side: a dot takes three or more.
+  private static final int MAX_OBSERVED = MAX_BYTES / 3;
   private static final int MAX_ACTORS = 65_536;
 
   private ChangeBody() {}

@@ -30,6 +30,9 @@ public record ChangeRun(
     @Nullable Genesis genesis,
     List<Change> changes,
     byte[] signature) {
+  /** Largest run, in bytes: with the head of a message it fits into one. */
+  public static final int MAX_BYTES = (4 << 20) - 64;
+
   /** Most changes in one run. */
   public static final int MAX_CHANGES = 65_536;
 
@@ -68,6 +71,7 @@ public record ChangeRun(
   }
 
   public static ChangeRun read(ByteReader in) {
+    int start = in.position();
     ActorId actor = ActorId.read(in);
     long fromSeq = in.varint();
     if (fromSeq == 0) {
@@ -82,7 +86,12 @@ public record ChangeRun(
     for (int i = 0; i < count; i++) {
       changes.add(Change.read(in));
     }
-    return new ChangeRun(actor, fromSeq, genesis, changes, in.bytes(Signer.SIGNATURE_BYTES));
+    byte[] signature = in.bytes(Signer.SIGNATURE_BYTES);
+    int bytes = in.position() - start;
+    if (bytes > MAX_BYTES) {
+      throw new CodecException("a run must be at most " + MAX_BYTES + " bytes, but is " + bytes);
+    }
+    return new ChangeRun(actor, fromSeq, genesis, changes, signature);
   }
 
   /** Bytes of all bodies and headers, within a few. */

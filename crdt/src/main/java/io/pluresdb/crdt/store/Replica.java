@@ -212,12 +212,14 @@ public final class Replica {
     var genesis = new Genesis(identity.signer().publicKey(), nonce);
     ActorId actor = genesis.actor(identity.database());
     ActorRow row = actors.get(actor);
+    // An actor without a change here may have one elsewhere: this may be a backup from just before.
     boolean trusted =
-        switch (anchor.read()) {
-          case Anchor.Reading.Missing() -> row == null;
-          case Anchor.Reading.Damaged(var detail) -> false;
-          case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
-        };
+        row != null
+            && switch (anchor.read()) {
+              case Anchor.Reading.Missing() -> false;
+              case Anchor.Reading.Damaged(var detail) -> false;
+              case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
+            };
     if (trusted && !relaxedMarked) {
       own = new Own(actor, genesis);
     } else {
@@ -225,15 +227,9 @@ public final class Replica {
     }
   }
 
-  private boolean agrees(Anchor.Mark mark, ActorId actor, @Nullable ActorRow row) {
-    if (!Arrays.equals(mark.instance(), instance)) {
-      return false;
-    }
-    if (!mark.actor().equals(actor)) {
-      // The anchor still speaks of an earlier actor: fine while the new one published nothing.
-      return row == null;
-    }
-    return row != null
+  private boolean agrees(Anchor.Mark mark, ActorId actor, ActorRow row) {
+    return Arrays.equals(mark.instance(), instance)
+        && mark.actor().equals(actor)
         && (row.head().seq() > mark.seq()
             || (row.head().seq() == mark.seq() && row.head().hash().equals(mark.headHash())));
   }

@@ -16,6 +16,7 @@ import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -38,8 +39,7 @@ public final class SyncSession {
   /** Least of it, however many peers there are: one message must fit. */
   public static final int MIN_WINDOW_BYTES = 1 << 20;
 
-  /** A peer that sends this many windows without waiting for an acknowledgement must go. */
-  public static final int MAX_UNACKNOWLEDGED_WINDOWS = 3;
+  private static final int TOLERATED_WINDOWS = 3;
 
   /** A message of changes ends before it exceeds this, unless a single stretch does. */
   public static final int TARGET_BYTES = 512 << 10;
@@ -124,6 +124,11 @@ public final class SyncSession {
     lastProbeMillis = nowMillis;
   }
 
+  /** A peer that sends more than this without waiting for an acknowledgement must go. */
+  public long maxUnacknowledgedBytes() {
+    return (long) TOLERATED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES;
+  }
+
   public Hello hello() {
     return hello;
   }
@@ -191,7 +196,7 @@ public final class SyncSession {
   }
 
   private static Step onMembers(List<MembershipEntry> entries, View view) {
-    boolean weKnowMore = !entries.containsAll(view.membership().entries());
+    boolean weKnowMore = !new HashSet<>(entries).containsAll(view.membership().entries());
     return new Step(
         null,
         entries,
@@ -231,8 +236,7 @@ public final class SyncSession {
 
   private Step onChanges(Changes changes) {
     received += changes.bytes();
-    if (received
-        > (long) MAX_UNACKNOWLEDGED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES) {
+    if (received > maxUnacknowledgedBytes()) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
     receivedCursor = Math.max(receivedCursor, changes.cursor());

@@ -85,6 +85,12 @@ public final class CanonicalJson {
     if (!Utf8.isValid(json, from, to)) {
       throw serialization("JSON is not valid UTF-8");
     }
+    // The parser would look here for UTF-16, UTF-32 and a byte order mark.
+    for (int i = from; i < Math.min(to, from + 4); i++) {
+      if (json[i] == 0 || json[from] == (byte) 0xef) {
+        throw serialization("JSON must be UTF-8 without a byte order mark");
+      }
+    }
     T target = newTarget.get();
     try (JsonParser parser = FACTORY.createParser(json, from, to - from)) {
       if (parser.nextToken() == null) {

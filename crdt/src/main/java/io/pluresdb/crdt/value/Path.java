@@ -155,7 +155,7 @@ public final class Path {
         ascii = false;
       }
     }
-    if (depth >= MAX_DEPTH) {
+    if (depth > MAX_DEPTH) {
       throw new CodecException("path is deeper than " + MAX_DEPTH);
     }
     if (!ascii && !Utf8.isValid(path, 0, path.length)) {

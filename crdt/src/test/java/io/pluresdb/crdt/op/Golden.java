@@ -1,0 +1,187 @@
+package io.pluresdb.crdt.op;
+
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.crdt.value.Path;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/** The examples of docs/protocol/change-format.md: everything follows from fixed keys. */
+public final class Golden {
+  public static final Hash DATABASE = ReplicaIdentity.databaseHash("golden");
+  public static final Signer SIGNER = new Signer(filled(32, 7));
+  public static final ChangeRun.Genesis GENESIS =
+      new ChangeRun.Genesis(SIGNER.publicKey(), filled(16, 9));
+  public static final ActorId ACTOR = GENESIS.actor(DATABASE);
+  static final ActorId OTHER = new ActorId(0x0102030405060708L, 0x090a0b0c0d0e0f10L);
+  public static final long TIME = 1_700_000_000_000L << 16;
+
+  private Golden() {}
+
+  static byte[] filled(int length, int value) {
+    byte[] bytes = new byte[length];
+    java.util.Arrays.fill(bytes, (byte) value);
+    return bytes;
+  }
+
+  static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  static byte[] field(String dotted) {
+    return Register.field(Path.parse(dotted));
+  }
+
+  static List<DocumentEdit> edits() {
+    return List.of(
+        new DocumentEdit(
+            utf8("d"),
+            List.of(
+                new CrdtOperation.Assign(Register.exists(), List.of(), new byte[0]),
+                new CrdtOperation.Assign(
+                    field("a"), List.of(new Dot(OTHER, 3, 1), new Dot(ACTOR, 1, 0)), utf8("1")),
+                new CrdtOperation.Remove(field("b.c"), List.of(new Dot(OTHER, 2, 0))),
+                new CrdtOperation.Increment(field("n"), -5),
+                new CrdtOperation.Unknown(64, field("x"), utf8("?")))));
+  }
+
+  static byte[] body() {
+    return ChangeBody.encode(ACTOR, edits());
+  }
+
+  public static Change change() {
+    return new Change(List.of(new Change.Dependency(OTHER, 3)), TIME, body());
+  }
+
+  public static ChangeRun run() {
+    Hash hash = change().hash(DATABASE, ACTOR, 1, Hash.ZERO);
+    return new ChangeRun(ACTOR, 1, GENESIS, List.of(change()), SIGNER.sign(hash.bytes()));
+  }
+
+  static DocumentState state() {
+    var state = new DocumentState();
+    int index = 0;
+    for (CrdtOperation operation : edits().getFirst().operations()) {
+      state.apply(operation, new Dot(ACTOR, 1, index), TIME);
+      index += operation.makesDot() ? 1 : 0;
+    }
+    state.apply(
+        new CrdtOperation.Assign(field("a"), List.of(), utf8("2")), new Dot(OTHER, 4, 0), TIME + 1);
+    return state;
+  }
+
+  static Frontier frontier() {
+    return Frontier.of(
+        Map.of(
+            ACTOR, new Head(1, change().hash(DATABASE, ACTOR, 1, Hash.ZERO)),
+            OTHER, new Head(300, Hash.ZERO)));
+  }
+
+  static MembershipEntry entry() {
+    return MembershipEntry.sign(
+        DATABASE, SIGNER.publicKey(), Role.WRITE, "caf\u00e9", 5, filled(16, 3), SIGNER);
+  }
+
+  /** A format: its example and its reader, which answers with what the value encodes to. */
+  record Format(String name, byte[] bytes, Function<byte[], byte[]> reencode) {
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  static List<Format> formats() {
+    var formats = new ArrayList<Format>();
+    formats.add(
+        new Format(
+            "body", body(), bytes -> ChangeBody.encode(ACTOR, ChangeBody.decode(ACTOR, bytes))));
+    formats.add(
+        new Format(
+            "change",
+            written(change()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              Change read = Change.read(in);
+              in.end();
+              return written(read::write);
+            }));
+    formats.add(
+        new Format(
+            "run",
+            written(run()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              ChangeRun read = ChangeRun.read(in);
+              in.end();
+              return written(read::write);
+            }));
+    formats.add(
+        new Format(
+            "document row",
+            state().toByteArray(),
+            bytes -> DocumentState.read(bytes).toByteArray()));
+    formats.add(
+        new Format(
+            "frontier",
+            written(frontier()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              Frontier read = Frontier.read(in);
+              in.end();
+              return written(read::write);
+            }));
+    formats.add(
+        new Format(
+            "membership entry",
+            written(entry()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              MembershipEntry read = MembershipEntry.read(in);
+              in.end();
+              return written(read::write);
+            }));
+    messages()
+        .forEach(
+            (name, message) ->
+                formats.add(
+                    new Format(
+                        name,
+                        message.toByteArray(),
+                        bytes -> SyncMessage.read(bytes).toByteArray())));
+    return formats;
+  }
+
+  static Map<String, SyncMessage> messages() {
+    var messages = new LinkedHashMap<String, SyncMessage>();
+    messages.put(
+        "Hello",
+        new SyncMessage.Hello(1, DATABASE, frontier().hash(), new Hash(filled(32, 1)), 8 << 20));
+    messages.put("Members", new SyncMessage.Members(List.of(entry())));
+    messages.put("Heads", new SyncMessage.Heads(true, frontier()));
+    messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));
+    messages.put("Ack", new SyncMessage.Ack(1_000, 1));
+    messages.put("Probe", new SyncMessage.Probe(frontier().hash(), new Hash(filled(32, 1))));
+    return messages;
+  }
+
+  static byte[] written(java.util.function.Consumer<ByteWriter> write) {
+    var out = new ByteWriter();
+    write.accept(out);
+    return out.toByteArray();
+  }
+}

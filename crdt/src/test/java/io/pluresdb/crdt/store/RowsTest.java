@@ -1,0 +1,52 @@
+package io.pluresdb.crdt.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Documented;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.op.Golden;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.LogRow;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+
+/** Keys and values of the tables, byte for byte. */
+class RowsTest {
+  static final LogRow LOG = new LogRow(7, Golden.change(), Golden.run().signature());
+  static final ArrivalRow ARRIVAL = new ArrivalRow(Golden.ACTOR, 300, 2);
+  static final ActorRow FRONTIER =
+      new ActorRow(
+          new Head(1, Golden.change().hash(Golden.DATABASE, Golden.ACTOR, 1, Hash.ZERO)),
+          Golden.TIME,
+          Golden.GENESIS);
+
+  private static void assertDocumented(String name, byte[] bytes, UnaryOperator<byte[]> reencode) {
+    assertThat(HexFormat.of().formatHex(bytes)).isEqualTo(Documented.example(name));
+    assertThat(reencode.apply(bytes)).isEqualTo(bytes);
+    for (int length = 0; length < bytes.length; length++) {
+      byte[] part = Arrays.copyOf(bytes, length);
+      assertThatThrownBy(() -> reencode.apply(part)).isInstanceOf(CodecException.class);
+    }
+  }
+
+  @Test
+  void rows_areAsDocumented_readBack_andTruncatedOnesAreRefused() {
+    assertDocumented("log row", LOG.toByteArray(), b -> LogRow.read(b).toByteArray());
+    assertDocumented("arrival row", ARRIVAL.toByteArray(), b -> ArrivalRow.read(b).toByteArray());
+    assertDocumented("frontier row", FRONTIER.toByteArray(), b -> ActorRow.read(b).toByteArray());
+  }
+
+  @Test
+  void logRow_withoutSignature_readsBack() {
+    var row = new LogRow(7, Golden.change(), null);
+    LogRow read = LogRow.read(row.toByteArray());
+    assertThat(read.signature()).isNull();
+    assertThat(read.toByteArray()).isEqualTo(row.toByteArray());
+  }
+}
