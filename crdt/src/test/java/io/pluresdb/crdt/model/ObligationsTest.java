@@ -11,6 +11,7 @@ import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.property.Gen;
 import io.pluresdb.crdt.property.Property;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Storage.Table;
@@ -243,6 +244,47 @@ class ObligationsTest {
                     .filter(row -> DocumentState.read(HexFormat.of().parseHex(row)).exists())
                     .count();
             assertThat(node.replica().view().documents()).isEqualTo(documents);
+          }
+        });
+  }
+
+  /** Documents that are only ever written together read the same at every moment, everywhere. */
+  @Test
+  void batch_onEveryReplica_isVisibleWholeOrNotAtAll() {
+    Gen<History> batches =
+        Gen.of(
+            random -> {
+              History history = History.gen().generate(random);
+              var steps = new ArrayList<History.Step>();
+              for (History.Step step : history.steps()) {
+                if (step instanceof History.Step.Write(var replica, var elapsed, var edits)) {
+                  Tree.Node node = Tree.node();
+                  node.fields().put("t", new Tree.Leaf(Integer.toString(random.nextInt(9))));
+                  List<EditSpec> batch = new ArrayList<>();
+                  History.IDS.forEach(id -> batch.add(new EditSpec.Put(id, node, 0)));
+                  steps.add(new History.Step.Write(replica, elapsed, batch));
+                } else {
+                  steps.add(step);
+                }
+              }
+              return new History(history.wallMillis(), steps);
+            });
+    Property.forAll(
+        HISTORIES,
+        batches,
+        history -> {
+          var cluster = new Cluster(history.wallMillis());
+          cluster.play(history);
+          for (Cluster.Observation observation : cluster.observations) {
+            List<String> documents =
+                observation
+                    .seen()
+                    .lines()
+                    .filter(line -> line.contains(" conflicts="))
+                    .map(line -> line.substring(1, line.indexOf(" conflicts=")))
+                    .toList();
+            assertThat(documents.size()).isIn(0, History.IDS.size());
+            assertThat(new HashSet<>(documents)).hasSizeLessThan(2);
           }
         });
   }
