@@ -229,7 +229,8 @@ public final class SyncSession {
     if (upTo > sentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
-    credit = Math.min(window, credit + Math.min(bytes, window));
+    // Credit may be below zero by the last message, which can be longer than the window.
+    credit = bytes >= window - credit ? window : credit + bytes;
     ackedCursor = Math.max(ackedCursor, upTo);
     return Step.sending();
   }
