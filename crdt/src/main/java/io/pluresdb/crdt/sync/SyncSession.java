@@ -272,13 +272,22 @@ public final class SyncSession {
     return ack;
   }
 
-  /** Compares frontiers from time to time; call it about once a second. */
+  /**
+   * Compares frontiers from time to time; call it about once a second.
+   *
+   * <p>Also when there is something to send and no credit for it, or the peer's frontier never
+   * came: what should have given it may have been lost.
+   */
   public Step onTick(long nowMillis, View view) {
-    boolean quiet = ready && cursor >= view.arrivals() && received == 0;
-    if (!quiet || nowMillis - lastProbeMillis < PROBE_MILLIS) {
+    boolean canSend = ready && credit > 0 && cursor < view.arrivals();
+    long quietMillis = nowMillis - lastProbeMillis;
+    // A clock that stepped back must not silence the probes until it is where it was.
+    boolean due = quietMillis < 0 || quietMillis >= PROBE_MILLIS;
+    if (canSend || received > 0 || !due) {
       return Step.sending();
     }
     lastProbeMillis = nowMillis;
-    return Step.sending(new Probe(view.frontier().hash(), view.membership().hash()));
+    return Step.sending(
+        greeted ? new Probe(view.frontier().hash(), view.membership().hash()) : hello);
   }
 }
