@@ -139,9 +139,17 @@ public final class ReplicaEngine {
 
   /** Admits a device: commits, and tells every peer. */
   public void admit(MembershipEntry entry) {
+    grow(List.of(entry));
+  }
+
+  private void grow(List<MembershipEntry> entries) {
     commit();
-    if (replica.stageMembers(List.of(entry))) {
+    Hash before = replica.view().membership().hash();
+    if (replica.stageMembers(entries)) {
       commit();
+    }
+    // On a full disk nothing has grown: telling the old list would make every peer answer.
+    if (!replica.view().membership().hash().equals(before)) {
       tellMembers();
     }
   }
@@ -184,11 +192,7 @@ public final class ReplicaEngine {
       return;
     }
     if (!step.members().isEmpty()) {
-      commit();
-      if (replica.stageMembers(step.members())) {
-        commit();
-        tellMembers();
-      }
+      grow(step.members());
     }
     if (step.heads() != null) {
       commit();

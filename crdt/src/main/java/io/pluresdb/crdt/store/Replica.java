@@ -327,6 +327,9 @@ public final class Replica {
               + body.length
               + ": split it or shorten the document");
     }
+    if (staging.own == null) {
+      adopt(author);
+    }
     staging.documents.putAll(touched);
     return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
   }
@@ -365,12 +368,15 @@ public final class Replica {
   private Own mint() {
     byte[] nonce = environment.randomBytes(Genesis.NONCE_BYTES);
     var genesis = new Genesis(identity.signer().publicKey(), nonce);
-    var fresh = new Own(genesis.actor(identity.database()), genesis);
+    return new Own(genesis.actor(identity.database()), genesis);
+  }
+
+  /** Goes on under a fresh actor; only together with its first change. */
+  private void adopt(Own fresh) {
     staging.own = fresh;
     staging.undeclared = new TreeSet<>(actors.keySet());
     staging.undeclared.addAll(staging.actors.keySet());
-    staging.batch.put(Table.META, Rows.META_ACTOR, nonce);
-    return fresh;
+    staging.batch.put(Table.META, Rows.META_ACTOR, fresh.genesis.nonce());
   }
 
   private List<Change.Dependency> dependencies() {

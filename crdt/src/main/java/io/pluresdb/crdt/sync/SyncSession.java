@@ -95,6 +95,7 @@ public final class SyncSession {
   private long received;
   private long receivedCursor;
   private long lastProbeMillis;
+  private Hash answeredMembers = Hash.ZERO;
 
   /** Starts a session with the largest window; send {@link #hello} first. */
   public SyncSession(Hash database, View view, long nowMillis) {
@@ -195,8 +196,15 @@ public final class SyncSession {
     return Step.sending(send.toArray(SyncMessage[]::new));
   }
 
-  private static Step onMembers(List<MembershipEntry> entries, View view) {
-    boolean weKnowMore = !new HashSet<>(entries).containsAll(view.membership().entries());
+  private Step onMembers(List<MembershipEntry> entries, View view) {
+    Hash ours = view.membership().hash();
+    // Once for each list: two full ones that differ would answer each other for ever.
+    boolean weKnowMore =
+        !ours.equals(answeredMembers)
+            && !new HashSet<>(entries).containsAll(view.membership().entries());
+    if (weKnowMore) {
+      answeredMembers = ours;
+    }
     return new Step(
         null,
         entries,
@@ -250,7 +258,8 @@ public final class SyncSession {
     if (upTo > sentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
-    credit = Math.min(window, credit + Math.min(bytes, window));
+    // Credit may be below zero by the last message, which can be longer than the window.
+    credit = bytes >= window - credit ? window : credit + bytes;
     ackedCursor = Math.max(ackedCursor, upTo);
     return Step.sending();
   }
@@ -297,13 +306,21 @@ public final class SyncSession {
     return new Probe(view.frontier().hash(), view.membership().hash());
   }
 
-  /** Compares frontiers from time to time; call it about once a second. */
+  /**
+   * Compares frontiers from time to time; call it about once a second.
+   *
+   * <p>Also when there is something to send and no credit for it, or the peer's frontier never
+   * came: what should have given it may have been lost.
+   */
   public Step onTick(long nowMillis, View view) {
-    boolean quiet = ready && cursor >= view.arrivals() && received == 0;
-    if (!quiet || nowMillis - lastProbeMillis < PROBE_MILLIS) {
+    boolean canSend = ready && credit > 0 && cursor < view.arrivals();
+    long quietMillis = nowMillis - lastProbeMillis;
+    // A clock that stepped back must not silence the probes until it is where it was.
+    boolean due = quietMillis < 0 || quietMillis >= PROBE_MILLIS;
+    if (canSend || received > 0 || !due) {
       return Step.sending();
     }
     lastProbeMillis = nowMillis;
-    return Step.sending(probe(view));
+    return Step.sending(greeted ? probe(view) : hello);
   }
 }

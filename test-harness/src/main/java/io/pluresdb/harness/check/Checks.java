@@ -1,0 +1,206 @@
+package io.pluresdb.harness.check;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.doc.DocumentState.RegisterState;
+import io.pluresdb.crdt.doc.Sibling;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.store.ChangeLog;
+import io.pluresdb.crdt.store.MemoryAnchor;
+import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.RunOutcome;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.bouncycastle.crypto.digests.Blake2bDigest;
+
+/** Looks at whole replicas. Everything here is computed anew from rows and changes. */
+public final class Checks {
+  private static final byte[] LOWEST = {};
+
+  private Checks() {}
+
+  /** The documents of a storage, as stored. */
+  static SortedMap<byte[], byte[]> rows(Storage storage) {
+    var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
+    try (var snapshot = storage.snapshot();
+        var cursor = snapshot.scan(Table.STATE, LOWEST, null)) {
+      while (cursor.next()) {
+        rows.put(cursor.key(), cursor.value());
+      }
+    }
+    return rows;
+  }
+
+  /** Fingerprint and number of documents against what is stored. */
+  public static void rescan(Replica replica, Chains chains) {
+    Replica.View view = replica.view();
+    if (!chains.equal(view.frontier())) {
+      throw new Violation(Invariant.I12, "the frontier is not what the log holds");
+    }
+    SortedMap<byte[], byte[]> rows = rows(replica.storage());
+    Hash key = Hash.of("pluresdb-fingerprint-v1", replica.identity().database().bytes());
+    var digest = new Blake2bDigest(key.bytes(), 32, null, null);
+    BigInteger sum = BigInteger.ZERO;
+    long documents = 0;
+    for (var row : rows.entrySet()) {
+      byte[] id = row.getKey();
+      digest.update((byte) (id.length >>> 8));
+      digest.update((byte) id.length);
+      digest.update(id, 0, id.length);
+      digest.update(row.getValue(), 0, row.getValue().length);
+      byte[] out = new byte[32];
+      digest.doFinal(out, 0);
+      // Four big-endian limbs, the least significant first.
+      for (int limb = 0; limb < 4; limb++) {
+        byte[] part = Arrays.copyOfRange(out, 8 * limb, 8 * limb + 8);
+        sum = sum.add(new BigInteger(1, part).shiftLeft(64 * limb));
+      }
+      if (NodeRecord.of(id, DocumentState.read(row.getValue())) != null) {
+        documents++;
+      }
+    }
+    byte[] stored = view.stateHash().bytes();
+    BigInteger claimed = BigInteger.ZERO;
+    for (int limb = 0; limb < 4; limb++) {
+      byte[] part = Arrays.copyOfRange(stored, 8 * limb, 8 * limb + 8);
+      claimed = claimed.add(new BigInteger(1, part).shiftLeft(64 * limb));
+    }
+    if (!sum.mod(BigInteger.ONE.shiftLeft(256)).equals(claimed)) {
+      throw new Violation(Invariant.I12, "the fingerprint is not that of the stored documents");
+    }
+    if (documents != view.documents()) {
+      throw new Violation(
+          Invariant.I12, view.documents() + " documents claimed, " + documents + " stored");
+    }
+  }
+
+  /** Byte for byte the same documents. */
+  public static void sameRows(Storage one, Storage two, Invariant invariant, String what) {
+    var mine = rows(one).entrySet().iterator();
+    var theirs = rows(two).entrySet().iterator();
+    while (mine.hasNext() && theirs.hasNext()) {
+      var a = mine.next();
+      var b = theirs.next();
+      if (!Arrays.equals(a.getKey(), b.getKey()) || !Arrays.equals(a.getValue(), b.getValue())) {
+        throw new Violation(
+            invariant,
+            what + " differ at document " + new String(a.getKey(), StandardCharsets.UTF_8));
+      }
+    }
+    if (mine.hasNext() || theirs.hasNext()) {
+      throw new Violation(invariant, what + " hold different documents");
+    }
+  }
+
+  /** Feeds the whole log to a fresh replica and compares. */
+  public static void replay(Replica replica, long greatestTimestamp) {
+    long wall = HybridClock.wallMillis(greatestTimestamp);
+    var environment = new Environment(() -> Instant.ofEpochMilli(wall), new SplittableRandom(wall));
+    var storage = new MemoryStorage();
+    var fresh = Replica.open(storage, replica.identity(), new MemoryAnchor(), environment);
+    if (fresh.stageMembers(replica.view().membership().entries())) {
+      fresh.commit();
+    }
+    long cursor = 0;
+    long end = replica.view().arrivals();
+    while (cursor < end) {
+      ChangeLog.Batch batch = replica.log().read(cursor, end, actor -> 0, 1 << 20);
+      for (ChangeRun run : batch.runs()) {
+        RunOutcome outcome = fresh.stage(run);
+        if (!(outcome instanceof RunOutcome.Applied)) {
+          throw new Violation(Invariant.I12, "a fresh replica answers " + outcome);
+        }
+      }
+      if (batch.cursor() == cursor) {
+        throw new Violation(Invariant.I12, "reading the log stops at " + cursor + " of " + end);
+      }
+      cursor = batch.cursor();
+    }
+    fresh.commit();
+    if (!fresh.view().frontier().equals(replica.view().frontier())
+        || !fresh.view().stateHash().equals(replica.view().stateHash())) {
+      throw new Violation(Invariant.I12, "replay of the log gives another state");
+    }
+    sameRows(storage, replica.storage(), Invariant.I12, "replay and replica");
+  }
+
+  /** Compares the replica with a model that knows nothing but the changes. */
+  public static void model(Replica replica) {
+    var model = new NaiveModel();
+    for (var arrived : replica.log().arrived(0, Integer.MAX_VALUE)) {
+      model.apply(arrived.actor(), arrived.seq(), arrived.change());
+    }
+    var seen = new TreeSet<String>();
+    for (var row : rows(replica.storage()).entrySet()) {
+      String id = new String(row.getKey(), StandardCharsets.UTF_8);
+      seen.add(id);
+      DocumentState state = DocumentState.read(row.getValue());
+      if (state.exists() != model.exists(id)) {
+        throw new Violation(
+            Invariant.I8,
+            "document "
+                + id
+                + (state.exists() ? " exists, though deleted" : " is gone, though written"));
+      }
+      if (!dots(state).equals(model.dots(id))) {
+        throw new Violation(
+            Invariant.I12,
+            "document " + id + " holds " + dots(state) + ", model " + model.dots(id));
+      }
+    }
+    for (String id : model.existing()) {
+      if (!seen.contains(id)) {
+        throw new Violation(Invariant.I8, "document " + id + " is gone, though written");
+      }
+    }
+  }
+
+  private static Set<Dot> dots(DocumentState state) {
+    var dots = new TreeSet<Dot>();
+    for (RegisterState register : state.registers()) {
+      dots.addAll(register.dots());
+    }
+    return dots;
+  }
+
+  /** Both halves of a pair show the same batches. */
+  public static void pair(Storage storage, String pair) {
+    String a = contexts(storage, pair + ":a");
+    String b = contexts(storage, pair + ":b");
+    if (!a.equals(b)) {
+      throw new Violation(Invariant.I7, "the halves of " + pair + " are " + a + " and " + b);
+    }
+  }
+
+  private static String contexts(Storage storage, String id) {
+    byte[] row = storage.get(Table.STATE, id.getBytes(StandardCharsets.UTF_8));
+    var out = new StringBuilder();
+    if (row != null) {
+      for (RegisterState register : DocumentState.read(row).registers()) {
+        out.append(new String(register.key(), StandardCharsets.ISO_8859_1));
+        for (Sibling sibling : register.siblings()) {
+          ActorId actor = sibling.dot().actor();
+          out.append(' ').append(actor.hex()).append('/').append(sibling.dot().seq());
+          out.append('=').append(new String(sibling.value(), StandardCharsets.UTF_8));
+        }
+        out.append(';');
+      }
+    }
+    return out.toString();
+  }
+}

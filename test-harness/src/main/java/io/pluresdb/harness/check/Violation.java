@@ -1,0 +1,22 @@
+package io.pluresdb.harness.check;
+
+/** An invariant that does not hold; ends the simulation. */
+public final class Violation extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  private final Invariant invariant;
+
+  public Violation(Invariant invariant, String detail) {
+    super(invariant + " (" + invariant.text() + "): " + detail);
+    this.invariant = invariant;
+  }
+
+  public Violation(Invariant invariant, String detail, Throwable cause) {
+    super(invariant + " (" + invariant.text() + "): " + detail, cause);
+    this.invariant = invariant;
+  }
+
+  public Invariant invariant() {
+    return invariant;
+  }
+}

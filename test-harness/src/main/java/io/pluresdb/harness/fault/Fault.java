@@ -1,0 +1,45 @@
+package io.pluresdb.harness.fault;
+
+/** What can go wrong; each is counted when it fires. */
+public enum Fault {
+  /** Power loss between events; a prefix of the unsynced commits survives. */
+  POWER_LOSS,
+  /** Power loss right before, or right after, a commit or its anchor. */
+  POWER_LOSS_IN_COMMIT,
+  /** The process ends cleanly and starts again. */
+  RESTART,
+  /** Every commit is refused for a while. */
+  DISK_FULL,
+  /** A commit or a sync fails, and so does everything after it. */
+  DISK_FAILED,
+  /** An earlier copy of the database comes back; the anchor was left alone. */
+  RESTORE,
+  /** An earlier copy of the database comes back, and there is no anchor any more. */
+  RESTORE_WITHOUT_ANCHOR,
+  /** Two groups of devices cannot reach each other. */
+  PARTITION,
+  /** One device hears another and cannot answer. */
+  ONE_WAY,
+  /** A connection ends with all that was under way. */
+  BREAK,
+  /** Single messages are lost. */
+  LOSS,
+  /** Single messages arrive twice. */
+  REPEAT,
+  /** Single messages overtake others. */
+  REORDER,
+  /** A bit of a message changes. */
+  CORRUPT,
+  /** Everything between two devices takes long. */
+  SLOW,
+  /** A device reads nothing from its connections for a while. */
+  UNREAD,
+  /** A device never reads again, also after everything else has healed. */
+  NEVER_READS,
+  /** A wall clock steps by less than ten minutes. */
+  CLOCK_STEP,
+  /** A wall clock steps by more than ten minutes. */
+  CLOCK_JUMP,
+  /** A device is admitted while everything else goes on. */
+  LATE_ADMISSION
+}

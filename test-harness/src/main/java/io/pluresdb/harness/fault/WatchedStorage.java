@@ -1,0 +1,196 @@
+package io.pluresdb.harness.fault;
+
+import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.harness.check.Chains;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A storage in memory whose writes are watched and can go wrong: a disk that is full, power loss
+ * around a commit, and the defects a storage can have.
+ */
+public final class WatchedStorage implements Storage {
+  private static final byte[] RELAXED = "relaxed".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] REPLICA = "replica".getBytes(StandardCharsets.US_ASCII);
+
+  /** Where the power goes. */
+  public enum Point {
+    BEFORE_COMMIT,
+    AFTER_COMMIT
+  }
+
+  private final MemoryStorage inner;
+  private final Chains chains;
+  private final Defect defect;
+  private @Nullable Point powerLoss;
+  private boolean full;
+  private final Runnable onRefused;
+
+  /**
+   * Watches a storage.
+   *
+   * @param onRefused told of every commit that a full disk refuses
+   */
+  public WatchedStorage(MemoryStorage inner, Chains chains, Defect defect, Runnable onRefused) {
+    this.inner = inner;
+    this.chains = chains;
+    this.defect = defect;
+    this.onRefused = onRefused;
+  }
+
+  public MemoryStorage inner() {
+    return inner;
+  }
+
+  public Chains chains() {
+    return chains;
+  }
+
+  /** The power goes at the next commit. */
+  public void losePower(Point point) {
+    powerLoss = point;
+  }
+
+  /** Whether commits are refused. */
+  public void full(boolean now) {
+    full = now;
+  }
+
+  private record Write(Table table, byte[] key, byte @Nullable [] value) {}
+
+  private static final class WatchedBatch implements Batch {
+    private final List<Write> writes = new ArrayList<>();
+
+    @Override
+    public void put(Table table, byte[] key, byte[] value) {
+      writes.add(new Write(table, key, value));
+    }
+
+    @Override
+    public void delete(Table table, byte[] key) {
+      writes.add(new Write(table, key, null));
+    }
+
+    @Override
+    public int size() {
+      return writes.size();
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  @Override
+  public Batch newBatch() {
+    return new WatchedBatch();
+  }
+
+  @Override
+  public void commit(Batch batch, Durability durability) {
+    var writes = ((WatchedBatch) batch).writes;
+    Point point = powerLoss;
+    powerLoss = null;
+    if (point == Point.BEFORE_COMMIT) {
+      throw new PowerLoss();
+    }
+    if (full) {
+      onRefused.run();
+      if (defect == Defect.SILENT_FULL_DISK) {
+        return;
+      }
+      throw new StorageException.Full("the disk is full (simulated)", new IOException("ENOSPC"));
+    }
+    boolean synced = durability == Durability.SYNCED && defect != Defect.SYNC_IS_A_LIE;
+    if (defect == Defect.TORN_BATCH && writes.size() > 1) {
+      int half = writes.size() / 2;
+      write(writes.subList(0, half), Durability.BUFFERED);
+      write(writes.subList(half, writes.size()), synced ? Durability.SYNCED : Durability.BUFFERED);
+    } else {
+      write(writes, synced ? Durability.SYNCED : Durability.BUFFERED);
+    }
+    for (Write write : writes) {
+      if (write.table == Table.LOG && write.value != null) {
+        chains.appendLog(write.key, write.value);
+      }
+    }
+    for (Write write : writes) {
+      if (write.table == Table.FRONTIER && write.value != null) {
+        chains.checkHead(write.key, write.value);
+      }
+    }
+    if (synced) {
+      chains.synced();
+    }
+    if (point == Point.AFTER_COMMIT) {
+      throw new PowerLoss();
+    }
+  }
+
+  private void write(List<Write> writes, Durability durability) {
+    try (Batch out = inner.newBatch()) {
+      for (Write write : writes) {
+        byte[] value = write.value;
+        if (value == null) {
+          out.delete(write.table, write.key);
+        } else if (!isForgotten(write)) {
+          out.put(write.table, write.key, isClock(write) ? withoutClock(value) : value);
+        }
+      }
+      inner.commit(out, durability);
+    }
+  }
+
+  private boolean isForgotten(Write write) {
+    return defect == Defect.NO_RELAXED_MARK
+        && write.table == Table.META
+        && Arrays.equals(write.key, RELAXED);
+  }
+
+  private boolean isClock(Write write) {
+    return defect == Defect.FORGETFUL_CLOCK
+        && write.table == Table.META
+        && Arrays.equals(write.key, REPLICA);
+  }
+
+  /** The clock is the last eight bytes of the row. */
+  private static byte[] withoutClock(byte[] value) {
+    byte[] forgotten = value.clone();
+    Arrays.fill(forgotten, value.length - 8, value.length, (byte) 0);
+    return forgotten;
+  }
+
+  @Override
+  public void sync() {
+    if (defect == Defect.SYNC_IS_A_LIE) {
+      return;
+    }
+    inner.sync();
+    chains.synced();
+  }
+
+  @Override
+  public byte @Nullable [] get(Table table, byte[] key) {
+    return inner.get(table, key);
+  }
+
+  @Override
+  public Snapshot snapshot() {
+    return inner.snapshot();
+  }
+
+  @Override
+  public long bytesOnDisk() {
+    return 0;
+  }
+
+  @Override
+  public void close() {
+    inner.close();
+  }
+}

@@ -1,0 +1,162 @@
+package io.pluresdb.harness.sim;
+
+import io.pluresdb.harness.fault.Defect;
+import io.pluresdb.harness.fault.Fault;
+import io.pluresdb.harness.sim.Action.Inject;
+import io.pluresdb.harness.sim.Action.Kind;
+import io.pluresdb.harness.sim.Action.Write;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.SplittableRandom;
+
+/**
+ * What a simulation is made of; a seed and a scenario determine every event.
+ *
+ * @param seed decides the schedule and all chances of the network
+ * @param replicas 2 to 16
+ * @param writes how many the schedule holds
+ * @param faultMillis virtual length of the phase in which things go wrong
+ * @param faultCount how many faults the schedule holds
+ * @param faults kinds that may occur; each seed draws some of them
+ * @param defect the defence that is switched off
+ * @param windowBytes credit that peers give each other, 0 for the protocol's own
+ */
+public record Scenario(
+    long seed,
+    int replicas,
+    int writes,
+    long faultMillis,
+    int faultCount,
+    Set<Fault> faults,
+    Defect defect,
+    int windowBytes) {
+  private static final int HOT_DOCUMENTS = 5;
+  private static final int PAIRS = 3;
+  private static final int MAX_REPLICAS = 16;
+
+  public Scenario {
+    if (replicas < 2 || replicas > MAX_REPLICAS) {
+      throw new IllegalArgumentException(
+          "replicas must be 2 to " + MAX_REPLICAS + ", but is " + replicas);
+    }
+    faults = Set.copyOf(faults);
+  }
+
+  /** The standard scenario of a seed: size and kinds of faults are drawn from it. */
+  public static Scenario of(long seed) {
+    var random = new SplittableRandom(seed ^ 0x5eed_0001L);
+    var faults = EnumSet.noneOf(Fault.class);
+    boolean faithful = random.nextBoolean();
+    for (Fault fault : Fault.values()) {
+      boolean possible =
+          switch (fault) {
+            case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
+            case NEVER_READS -> random.nextInt(5) == 0;
+            default -> true;
+          };
+      if (random.nextInt(100) < 55 && possible) {
+        faults.add(fault);
+      }
+    }
+    int replicas = 3 + random.nextInt(3);
+    int window = random.nextInt(3) == 0 ? 2_048 : 0;
+    return new Scenario(seed, replicas, 120, 40_000, 14, faults, Defect.NONE, window);
+  }
+
+  public Scenario with(Defect off, Set<Fault> only) {
+    return new Scenario(seed, replicas, writes, faultMillis, faultCount, only, off, windowBytes);
+  }
+
+  public Scenario withWindow(int bytes) {
+    return new Scenario(seed, replicas, writes, faultMillis, faultCount, faults, defect, bytes);
+  }
+
+  public Scenario withReplicas(int count) {
+    return new Scenario(seed, count, writes, faultMillis, faultCount, faults, defect, windowBytes);
+  }
+
+  /** The writes and faults, by time. */
+  public List<Action> schedule() {
+    var random = new SplittableRandom(seed);
+    var actions = new ArrayList<Action>();
+    int id = 0;
+    while (id < writes) {
+      long at = 200 + random.nextLong(faultMillis);
+      int node = random.nextInt(replicas);
+      int burst = random.nextInt(4) == 0 ? 2 + random.nextInt(6) : 1;
+      for (int i = 0; i < burst && id < writes; i++) {
+        actions.add(write(random, at, node, id++));
+      }
+    }
+    // In a fixed order: a set's order may differ between virtual machines.
+    var kinds = faults.stream().sorted().toList();
+    if (kinds.contains(Fault.LATE_ADMISSION)) {
+      long at = 2_000 + random.nextLong(faultMillis / 2);
+      actions.add(new Inject(at, Fault.LATE_ADMISSION, replicas - 1, 0, 0, 0));
+    }
+    if (kinds.contains(Fault.NEVER_READS)) {
+      long at = 1_000 + random.nextLong(faultMillis / 2);
+      actions.add(new Inject(at, Fault.NEVER_READS, replicas - 1, 0, 0, 0));
+    }
+    for (int i = 0; i < faultCount && !kinds.isEmpty(); i++) {
+      fault(random, kinds.get(random.nextInt(kinds.size())), actions);
+    }
+    actions.sort(Comparator.comparingLong(Action::atMillis));
+    return actions;
+  }
+
+  private static Write write(SplittableRandom random, long at, int node, int id) {
+    int roll = random.nextInt(100);
+    Kind kind =
+        roll < 30
+            ? Kind.PUT
+            : roll < 50
+                ? Kind.PATCH
+                : roll < 62
+                    ? Kind.DELETE
+                    : roll < 74
+                        ? Kind.INCREMENT
+                        : roll < 86 ? Kind.PAIR_PUT : roll < 91 ? Kind.PAIR_DELETE : Kind.BATCH;
+    String document =
+        switch (kind) {
+          case PAIR_PUT, PAIR_DELETE -> "pair:" + random.nextInt(PAIRS);
+          case PUT ->
+              random.nextInt(3) == 0 ? "cold:" + id : "hot:" + random.nextInt(HOT_DOCUMENTS);
+          case PATCH, DELETE, INCREMENT, BATCH ->
+              random.nextInt(6) == 0
+                  ? "cold:" + random.nextInt(id + 1)
+                  : "hot:" + random.nextInt(HOT_DOCUMENTS);
+        };
+    return new Write(at, node, id, kind, document, random.nextInt(4) == 0);
+  }
+
+  private void fault(SplittableRandom random, Fault fault, List<Action> actions) {
+    long at = 500 + random.nextLong(faultMillis - 2_000);
+    long rest = faultMillis - at;
+    int node = random.nextInt(replicas);
+    int other = (node + 1 + random.nextInt(replicas - 1)) % replicas;
+    long millis = Math.min(rest, 500 + random.nextLong(12_000));
+    int amount =
+        switch (fault) {
+          case PARTITION -> 1 + random.nextInt((1 << replicas) - 2);
+          case CLOCK_STEP -> random.nextInt(1_140_000) - 570_000;
+          case CLOCK_JUMP ->
+              (random.nextInt(3) == 0 ? -1 : 1) * (660_000 + random.nextInt(600_000));
+          case LOSS, REPEAT, REORDER -> 5 + random.nextInt(50);
+          case CORRUPT -> 5 + random.nextInt(15);
+          default -> random.nextInt(1_001);
+        };
+    switch (fault) {
+      case LATE_ADMISSION, NEVER_READS -> {} // Once per schedule.
+      case RESTORE, RESTORE_WITHOUT_ANCHOR -> {
+        // The amount is when the copy is taken: what was written between is rolled back.
+        long taken = at - random.nextLong(at);
+        actions.add(new Inject(at, fault, node, other, Math.min(rest, 3_000), (int) taken));
+      }
+      default -> actions.add(new Inject(at, fault, node, other, millis, amount));
+    }
+  }
+}

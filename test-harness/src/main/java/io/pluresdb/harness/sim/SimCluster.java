@@ -1,0 +1,1072 @@
+package io.pluresdb.harness.sim;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.engine.ReplicaEngine;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.store.Transaction.Acknowledgement;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.harness.check.Chains;
+import io.pluresdb.harness.check.Checks;
+import io.pluresdb.harness.check.Invariant;
+import io.pluresdb.harness.check.Ledger;
+import io.pluresdb.harness.check.Violation;
+import io.pluresdb.harness.fault.Defect;
+import io.pluresdb.harness.fault.Fault;
+import io.pluresdb.harness.fault.PowerLoss;
+import io.pluresdb.harness.fault.WatchedAnchor;
+import io.pluresdb.harness.fault.WatchedStorage;
+import io.pluresdb.harness.sim.Action.Inject;
+import io.pluresdb.harness.sim.Action.Write;
+import io.pluresdb.harness.sim.SimNetwork.Connection;
+import io.pluresdb.harness.sim.SimNetwork.End;
+import io.pluresdb.harness.sim.SimNetwork.Pair;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.PriorityQueue;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import org.bouncycastle.crypto.digests.Blake2bDigest;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Devices, their disks, clocks and network in one thread and virtual time. The engines, replicas
+ * and sessions are the product's own.
+ *
+ * <p>A run has three phases: the schedule's writes and faults; healing, after which every device is
+ * up, every channel faithful and every clock right; and settling, within a bound. What must hold is
+ * checked at every commit, every send and every restart, and once more over everything at the end.
+ */
+public final class SimCluster {
+  private static final long EPOCH = 1_700_000_000_000L;
+
+  /** How long replicas may take to become equal once nothing goes wrong any more. */
+  private static final long SETTLE_MILLIS = 300_000;
+
+  /** A connection with a message that is stuck this long ends. */
+  private static final long STUCK_MILLIS = 8_000;
+
+  private static final long MAX_BACKOFF_MILLIS = 5_000;
+  private static final int MAX_PENDING = 1 << 16;
+  private static final Hash DATABASE = ReplicaIdentity.databaseHash("simulation");
+  private static final List<String> PAIRS = List.of("pair:0", "pair:1", "pair:2");
+
+  private record Event(long at, long sequence, Runnable action) implements Comparable<Event> {
+    @Override
+    public int compareTo(Event other) {
+      int order = Long.compare(at, other.at);
+      return order != 0 ? order : Long.compare(sequence, other.sequence);
+    }
+  }
+
+  /** A write that was acknowledged. */
+  private static final class Acknowledged {
+    final int node;
+    final ActorId actor;
+    final long seq;
+    final boolean relaxed;
+    boolean rolledBack;
+    boolean mayBeLost;
+
+    Acknowledged(int node, Receipt receipt, boolean relaxed) {
+      this.node = node;
+      this.actor = receipt.actor();
+      this.seq = receipt.seq();
+      this.relaxed = relaxed;
+    }
+  }
+
+  private record Backup(MemoryStorage storage, WatchedAnchor anchor) {}
+
+  private final Scenario scenario;
+  private final SplittableRandom random;
+  private final PriorityQueue<Event> queue = new PriorityQueue<>();
+  private final List<SimNode> nodes = new ArrayList<>();
+  private final List<Pair> pairs = new ArrayList<>();
+  private final Ledger ledger = new Ledger();
+  private final List<Acknowledged> acknowledged = new ArrayList<>();
+  private final Map<Hash, Hash> stateOfFrontier = new HashMap<>();
+  private final Map<Inject, Backup> backups = new HashMap<>();
+  private final EnumMap<Fault, Integer> fired = new EnumMap<>(Fault.class);
+  private final Blake2bDigest trace = new Blake2bDigest(256);
+  private final @Nullable Consumer<String> log;
+  private long now;
+  private long sequence;
+  private long events;
+  private long messages;
+  private boolean healed;
+
+  public SimCluster(Scenario scenario) {
+    this(scenario, null);
+  }
+
+  /**
+   * A cluster that tells what happens.
+   *
+   * @param log told every event in a line, or null
+   */
+  public SimCluster(Scenario scenario, @Nullable Consumer<String> log) {
+    this.scenario = scenario;
+    this.log = log;
+    random = new SplittableRandom(scenario.seed() * 0x9e3779b97f4a7c15L + 1);
+    byte[] founder = null;
+    for (int i = 0; i < scenario.replicas(); i++) {
+      int index = i;
+      var node =
+          new SimNode(
+              i,
+              DATABASE,
+              founder,
+              new SplittableRandom(scenario.seed() + 1_000_003L * (i + 1)),
+              () -> Instant.ofEpochMilli(wallMillis(index)),
+              watched(new MemoryStorage(), new Chains(DATABASE, ledger)));
+      nodes.add(node);
+      if (founder == null) {
+        founder = node.signer.publicKey();
+      }
+      for (int j = 0; j < i; j++) {
+        pairs.add(new Pair(j, i));
+      }
+    }
+  }
+
+  private long wallMillis(int node) {
+    return EPOCH + now + nodes.get(node).clockOffset;
+  }
+
+  private WatchedStorage watched(MemoryStorage storage, Chains chains) {
+    return new WatchedStorage(storage, chains, scenario.defect(), () -> fire(Fault.DISK_FULL));
+  }
+
+  /** Plays a schedule to its end, or to the first violation. */
+  public Outcome run(List<Action> schedule) {
+    Violation violation = null;
+    try {
+      play(schedule);
+    } catch (Violation e) {
+      violation = e;
+    }
+    byte[] digest = new byte[32];
+    trace.doFinal(digest, 0);
+    int lost = (int) acknowledged.stream().filter(a -> a.mayBeLost).count();
+    return new Outcome(
+        scenario.seed(),
+        violation,
+        HexFormat.of().formatHex(digest),
+        events,
+        messages,
+        acknowledged.size(),
+        lost,
+        now,
+        Map.copyOf(fired));
+  }
+
+  private void play(List<Action> schedule) {
+    for (SimNode node : nodes) {
+      start(node);
+      at(node.random.nextInt(1_000), () -> tick(node));
+    }
+    boolean[] late = new boolean[nodes.size()];
+    for (Action action : schedule) {
+      switch (action) {
+        case Write write -> at(write.atMillis(), () -> write(write));
+        case Inject inject -> {
+          late[inject.node()] |= inject.fault() == Fault.LATE_ADMISSION;
+          if (inject.fault() == Fault.RESTORE || inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
+            at(inject.amount(), () -> takeBackup(inject));
+          }
+          at(inject.atMillis(), () -> inject(inject));
+        }
+      }
+    }
+    for (int i = 1; i < nodes.size(); i++) {
+      if (!late[i]) {
+        admit(nodes.get(i));
+      }
+    }
+    pairs.forEach(pair -> attempt(pair, random.nextInt(500)));
+    runUntil(scenario.faultMillis());
+    heal();
+    long bound = settleBound();
+    while (!isSettled()) {
+      if (now >= bound) {
+        throw new Violation(
+            Invariant.I2, "after " + (now - scenario.faultMillis()) + " ms " + where());
+      }
+      runUntil(now + 1_000);
+      // A replica that was ahead in time keeps the others waiting until its time has come.
+      bound = Math.max(bound, settleBound());
+    }
+    checkEverything();
+  }
+
+  private long settleBound() {
+    long aheadUntil =
+        HybridClock.wallMillis(ledger.greatestTimestamp()) - EPOCH - HybridClock.MAX_AHEAD_MILLIS;
+    return Math.max(scenario.faultMillis(), aheadUntil) + SETTLE_MILLIS;
+  }
+
+  // Events.
+
+  private void at(long time, Runnable action) {
+    queue.add(new Event(Math.max(time, now), sequence++, action));
+  }
+
+  private void after(long millis, Runnable action) {
+    at(now + millis, action);
+  }
+
+  private void runUntil(long end) {
+    Event next;
+    while ((next = queue.peek()) != null && next.at <= end) {
+      queue.remove();
+      now = next.at;
+      events++;
+      next.action.run();
+    }
+    now = end;
+  }
+
+  private void trace(String what, int node, byte[] bytes) {
+    byte[] text = (now + " " + what + " " + node + " ").getBytes(StandardCharsets.UTF_8);
+    trace.update(text, 0, text.length);
+    trace.update(bytes, 0, bytes.length);
+    if (log != null) {
+      log.accept(now + " node " + node + " " + what + (bytes.length > 0 ? " " + bytes.length : ""));
+    }
+  }
+
+  private void trace(String what, int node) {
+    trace(what, node, new byte[0]);
+  }
+
+  private void fire(Fault fault) {
+    fired.merge(fault, 1, Integer::sum);
+  }
+
+  private boolean isFaithful() {
+    return !fired.containsKey(Fault.LOSS)
+        && !fired.containsKey(Fault.REPEAT)
+        && !fired.containsKey(Fault.REORDER)
+        && !fired.containsKey(Fault.CORRUPT);
+  }
+
+  // Devices.
+
+  private void start(SimNode node) {
+    if (node.engine != null) {
+      return;
+    }
+    node.storage.full(now < node.fullUntil);
+    Replica replica;
+    try {
+      replica = Replica.open(node.storage, node.identity, node.anchor, node.environment);
+    } catch (StorageException.Full e) {
+      after(500, () -> start(node));
+      return;
+    } catch (PowerLoss e) {
+      losePower(node, 0, 500);
+      return;
+    }
+    trace("start", node.index);
+    ActorId own = replica.ownActor();
+    if (own != null) {
+      long next = node.storage.chains().seq(own) + 1;
+      if (ledger.get(own, next) != null) {
+        throw new Violation(
+            Invariant.I15,
+            "node " + node.index + " would write change " + next + " of " + own + " again");
+      }
+    }
+    Checks.rescan(replica, node.storage.chains());
+    PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
+    node.lives++;
+    node.lastWrite.clear();
+    node.engine = new ReplicaEngine(replica, node.environment, event -> told(node, event));
+    pairs.stream()
+        .filter(pair -> pair.a == node.index || pair.b == node.index)
+        .forEach(pair -> attempt(pair, random.nextInt(200)));
+  }
+
+  /** What the engine says about its peers; between correct ones there is nothing to say. */
+  private void told(SimNode node, String event) {
+    trace(event, node.index);
+    boolean blame =
+        event.startsWith("session closed: protocol violation")
+            || event.startsWith("session closed: malformed")
+            || event.startsWith("rejected BAD_SIGNATURE")
+            || event.startsWith("rejected MALFORMED")
+            || event.startsWith("rejected WRONG_GENESIS")
+            || event.startsWith("rejected BUFFER_FULL");
+    if (blame && isFaithful()) {
+      throw new Violation(Invariant.I16, "node " + node.index + " blames a correct peer: " + event);
+    }
+  }
+
+  private void guard(SimNode node, Consumer<ReplicaEngine> action) {
+    ReplicaEngine engine = node.engine;
+    if (engine == null) {
+      return;
+    }
+    try {
+      action.accept(engine);
+    } catch (PowerLoss e) {
+      fire(Fault.POWER_LOSS_IN_COMMIT);
+      losePower(node, node.random.nextInt(1_001), 300 + node.random.nextInt(2_000));
+      return;
+    } catch (Violation e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw new Violation(Invariant.I16, "node " + node.index + " stopped: " + e, e);
+    }
+    if (engine.broken() != null && node.engine == engine) {
+      fire(Fault.DISK_FAILED);
+      losePower(node, node.random.nextInt(1_001), 1_000);
+    }
+  }
+
+  private void turn(SimNode node) {
+    node.turnScheduled = false;
+    boolean idle = node.random.nextInt(4) != 0;
+    guard(
+        node,
+        engine -> {
+          boolean more = engine.turn(idle);
+          if (more || !idle) {
+            scheduleTurn(node);
+          }
+          look(node, engine);
+        });
+  }
+
+  private void scheduleTurn(SimNode node) {
+    if (!node.turnScheduled) {
+      node.turnScheduled = true;
+      after(node.random.nextInt(4), () -> turn(node));
+    }
+  }
+
+  /** What must hold on a node between any two commits. */
+  private void look(SimNode node, ReplicaEngine engine) {
+    Replica.View view = engine.replica().view();
+    if (!node.storage.chains().equal(view.frontier())) {
+      throw new Violation(
+          Invariant.I6, "node " + node.index + " shows another frontier than it wrote");
+    }
+    Hash state = stateOfFrontier.putIfAbsent(view.frontier().hash(), view.stateHash());
+    if (state != null && !state.equals(view.stateHash())) {
+      throw new Violation(
+          Invariant.I1,
+          "node " + node.index + " has the operations of another and a different state");
+    }
+    PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
+    if (engine.pending() > MAX_PENDING) {
+      throw new Violation(Invariant.I11, engine.pending() + " changes wait on node " + node.index);
+    }
+  }
+
+  private void tick(SimNode node) {
+    guard(node, ReplicaEngine::tick);
+    if (node.engine != null) {
+      scheduleTurn(node);
+    }
+    after(1_000, () -> tick(node));
+  }
+
+  private void admit(SimNode newcomer) {
+    SimNode founder = nodes.getFirst();
+    byte[] device = newcomer.signer.publicKey();
+    guard(
+        founder,
+        engine -> {
+          if (engine.replica().view().membership().role(device) == null) {
+            engine.admit(
+                MembershipEntry.sign(
+                    DATABASE,
+                    device,
+                    Role.WRITE,
+                    "node " + newcomer.index,
+                    EPOCH,
+                    new byte[MembershipEntry.INVITE_BYTES],
+                    founder.signer));
+          }
+        });
+    ReplicaEngine engine = founder.engine;
+    if (engine == null || engine.replica().view().membership().role(device) == null) {
+      after(1_000, () -> admit(newcomer));
+    } else {
+      trace("admitted", newcomer.index);
+      scheduleTurn(founder);
+    }
+  }
+
+  // Ends of lives.
+
+  private void losePower(SimNode node, int survivorsPermille, long downMillis) {
+    MemoryStorage storage = node.storage.inner();
+    int unsynced = storage.unsyncedCommits();
+    int survivors = (int) ((long) unsynced * survivorsPermille / 1_000);
+    trace("power loss, " + survivors + " of " + unsynced + " unsynced commits survive", node.index);
+    stop(node, storage.crash(survivors), false, downMillis);
+  }
+
+  private void stop(SimNode node, MemoryStorage disk, boolean restored, long downMillis) {
+    node.engine = null;
+    node.lives++;
+    node.anchor.keepPower();
+    node.storage = watched(disk, Chains.scan(DATABASE, ledger, disk));
+    for (Pair pair : pairs) {
+      Connection connection = pair.connection;
+      if (connection != null && (pair.a == node.index || pair.b == node.index)) {
+        breakConnection(connection);
+      }
+    }
+    account(node, restored);
+    after(downMillis, () -> start(node));
+  }
+
+  /** Which acknowledged writes the device lost, and whether it was allowed to. */
+  private void account(SimNode node, boolean restored) {
+    for (Acknowledged write : acknowledged) {
+      if (write.node == node.index
+          && !write.rolledBack
+          && node.storage.chains().seq(write.actor) < write.seq) {
+        if (!write.relaxed && !restored) {
+          throw new Violation(
+              Invariant.I3,
+              "node "
+                  + node.index
+                  + " acknowledged and lost change "
+                  + write.seq
+                  + " of "
+                  + write.actor);
+        }
+        write.rolledBack = true;
+      }
+      if (write.rolledBack && !write.mayBeLost) {
+        write.mayBeLost =
+            nodes.stream().noneMatch(n -> n.storage.chains().durableSeq(write.actor) >= write.seq);
+      }
+    }
+  }
+
+  private void takeBackup(Inject inject) {
+    SimNode node = nodes.get(inject.node());
+    trace("backup", node.index);
+    backups.put(inject, new Backup(node.storage.inner().copy(), node.anchor.copy()));
+  }
+
+  // Faults.
+
+  private void inject(Inject inject) {
+    SimNode node = nodes.get(inject.node());
+    long until = now + inject.millis();
+    trace(inject.toString(), inject.node());
+    switch (inject.fault()) {
+      case POWER_LOSS -> {
+        if (node.engine != null) {
+          fire(inject.fault());
+          losePower(node, inject.amount(), inject.millis());
+        }
+      }
+      case POWER_LOSS_IN_COMMIT -> {
+        switch (inject.amount() % 3) {
+          case 0 -> node.storage.losePower(WatchedStorage.Point.BEFORE_COMMIT);
+          case 1 -> node.storage.losePower(WatchedStorage.Point.AFTER_COMMIT);
+          default -> node.anchor.losePower();
+        }
+      }
+      case RESTART -> {
+        if (node.engine != null) {
+          fire(inject.fault());
+          restart(node, inject.millis());
+        }
+      }
+      case DISK_FULL -> {
+        node.fullUntil = Math.max(node.fullUntil, until);
+        node.storage.full(true);
+        after(
+            inject.millis(),
+            () -> {
+              if (now >= node.fullUntil) {
+                node.storage.full(false);
+              }
+            });
+      }
+      case DISK_FAILED -> {
+        if (node.engine == null) {
+          return;
+        }
+        if (inject.amount() % 2 == 0) {
+          node.storage.inner().failNextCommit(MemoryStorage.Fault.FAILED);
+        } else {
+          node.storage.inner().failNextSync(MemoryStorage.Fault.SYNC_FAILED);
+        }
+      }
+      case RESTORE, RESTORE_WITHOUT_ANCHOR -> restore(node, inject);
+      case PARTITION -> {
+        fire(inject.fault());
+        for (Pair pair : pairs) {
+          boolean aside = (inject.amount() >> pair.a & 1) != (inject.amount() >> pair.b & 1);
+          if (aside) {
+            pair.block(pair.a, until);
+            pair.block(pair.b, until);
+          }
+        }
+      }
+      case ONE_WAY -> {
+        fire(inject.fault());
+        pair(inject).block(inject.node(), until);
+      }
+      case BREAK -> {
+        Connection connection = pair(inject).connection;
+        if (connection != null) {
+          fire(inject.fault());
+          breakConnection(connection);
+        }
+      }
+      case LOSS -> {
+        pair(inject).lossUntil = until;
+        pair(inject).lossPercent = inject.amount();
+      }
+      case REPEAT -> {
+        pair(inject).repeatUntil = until;
+        pair(inject).repeatPercent = inject.amount();
+      }
+      case REORDER -> {
+        pair(inject).reorderUntil = until;
+        pair(inject).reorderPercent = inject.amount();
+      }
+      case CORRUPT -> {
+        pair(inject).corruptUntil = until;
+        pair(inject).corruptPercent = inject.amount();
+      }
+      case SLOW -> pair(inject).slowUntil = until;
+      case UNREAD -> node.unreadUntil = Math.max(node.unreadUntil, until);
+      case NEVER_READS -> node.neverReads = true;
+      case CLOCK_STEP, CLOCK_JUMP -> {
+        fire(inject.fault());
+        node.clockOffset += inject.amount();
+      }
+      case LATE_ADMISSION -> {
+        fire(inject.fault());
+        admit(node);
+      }
+    }
+  }
+
+  private Pair pair(Inject inject) {
+    int a = Math.min(inject.node(), inject.other());
+    int b = Math.max(inject.node(), inject.other());
+    return pairs.stream().filter(p -> p.a == a && p.b == b).findFirst().orElseThrow();
+  }
+
+  private void restart(SimNode node, long downMillis) {
+    guard(
+        node,
+        engine -> {
+          try {
+            engine.replica().close();
+          } catch (StorageException e) {
+            trace("unclean end", node.index);
+          }
+          MemoryStorage storage = node.storage.inner();
+          // The operating system goes on: all that it was given reaches the disk.
+          stop(node, storage.crash(storage.unsyncedCommits()), false, downMillis);
+        });
+  }
+
+  private void restore(SimNode node, Inject inject) {
+    Backup backup = backups.remove(inject);
+    if (backup == null) {
+      return;
+    }
+    fire(inject.fault());
+    if (scenario.defect() == Defect.ANCHOR_INSIDE_DATABASE) {
+      node.anchor = backup.anchor;
+    } else if (inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
+      node.anchor = new WatchedAnchor();
+    }
+    stop(node, backup.storage, true, inject.millis());
+  }
+
+  private void heal() {
+    trace("heal", -1);
+    healed = true;
+    pairs.forEach(Pair::heal);
+    for (SimNode node : nodes) {
+      node.fullUntil = 0;
+      node.unreadUntil = 0;
+      node.clockOffset = 0;
+      node.storage.full(false);
+      if (node.index > 0) {
+        admit(node);
+      }
+    }
+  }
+
+  // Network.
+
+  private void attempt(Pair pair, long delayMillis) {
+    if (!pair.attemptScheduled && pair.connection == null) {
+      pair.attemptScheduled = true;
+      after(
+          delayMillis,
+          () -> {
+            pair.attemptScheduled = false;
+            connect(pair);
+          });
+    }
+  }
+
+  private void connect(Pair pair) {
+    SimNode a = nodes.get(pair.a);
+    SimNode b = nodes.get(pair.b);
+    if (pair.connection != null) {
+      return;
+    }
+    if (a.engine == null || b.engine == null || now < pair.blockedToA || now < pair.blockedToB) {
+      pair.backoffMillis = Math.min(MAX_BACKOFF_MILLIS, 100 + 2 * pair.backoffMillis);
+      attempt(pair, pair.backoffMillis);
+      return;
+    }
+    pair.backoffMillis = 0;
+    trace("connected to " + b.index, a.index);
+    var connection = new Connection(pair, this, a, b);
+    pair.connection = connection;
+    guard(a, engine -> connection.atA.peer = engine.connect(connection.atA));
+    if (!connection.dead) {
+      guard(b, engine -> connection.atB.peer = engine.connect(connection.atB));
+    }
+    scheduleTurn(a);
+    scheduleTurn(b);
+  }
+
+  /** Ends a connection: each side notices in its own time, and later they try again. */
+  void breakConnection(Connection connection) {
+    if (connection.dead) {
+      return;
+    }
+    connection.dead = true;
+    trace("connection to " + connection.pair.b + " ends", connection.pair.a);
+    noticeEnd(connection.atA);
+    noticeEnd(connection.atB);
+    after(
+        2_000,
+        () -> {
+          if (connection.pair.connection == connection) {
+            connection.pair.connection = null;
+          }
+          attempt(connection.pair, random.nextInt(500));
+        });
+  }
+
+  private void noticeEnd(End end) {
+    after(
+        random.nextInt(2_000),
+        () -> {
+          ReplicaEngine.Peer peer = end.peer;
+          if (peer != null && end.owner.lives == end.life) {
+            guard(end.owner, engine -> engine.disconnect(peer));
+          }
+        });
+  }
+
+  boolean isWritable(End end) {
+    if (scenario.defect() == Defect.UNBOUNDED_LINK) {
+      return true;
+    }
+    return end.hasRoom();
+  }
+
+  void send(End end, SyncMessage given) {
+    SimNode node = end.owner;
+    checkPublished(node, given);
+    Connection connection = end.connection;
+    if (connection.dead) {
+      return;
+    }
+    SyncMessage message = given;
+    if (given instanceof SyncMessage.Hello(var v, var database, var frontier, var members, var w)
+        && scenario.windowBytes() > 0) {
+      message = new SyncMessage.Hello(v, database, frontier, members, scenario.windowBytes());
+    }
+    if (given instanceof SyncMessage.Probe && scenario.defect() == Defect.NO_PROBE) {
+      return;
+    }
+    if (given instanceof SyncMessage.Changes && end.underWay.size() >= SimNetwork.MAX_UNDER_WAY) {
+      throw new Violation(
+          Invariant.I11, "node " + node.index + " sends changes over a link that is not writable");
+    }
+    if (end.underWay.size() >= SimNetwork.MAX_QUEUED) {
+      throw new Violation(
+          Invariant.I11, end.underWay.size() + " messages are under way from node " + node.index);
+    }
+    byte[] bytes = message.toByteArray();
+    Pair pair = connection.pair;
+    SimNode receiver = connection.other(end).owner;
+    trace(
+        "sends to " + receiver.index + " " + message.getClass().getSimpleName(), node.index, bytes);
+    int latency = 1 + random.nextInt(30);
+    if (now < pair.slowUntil) {
+      fire(Fault.SLOW);
+      latency += 200 + random.nextInt(1_500);
+    }
+    long blocked = pair.blockedTo(receiver.index);
+    if (blocked - now > STUCK_MILLIS && !connection.breakScheduled) {
+      connection.breakScheduled = true;
+      after(STUCK_MILLIS, () -> breakConnection(connection));
+    }
+    if (now < pair.corruptUntil && random.nextInt(100) < pair.corruptPercent) {
+      fire(Fault.CORRUPT);
+      bytes[random.nextInt(bytes.length)] ^= (byte) (1 << random.nextInt(8));
+    }
+    if (now < pair.lossUntil && random.nextInt(100) < pair.lossPercent) {
+      fire(Fault.LOSS);
+      return;
+    }
+    if (now < pair.repeatUntil && random.nextInt(100) < pair.repeatPercent) {
+      fire(Fault.REPEAT);
+      at(Math.max(blocked, now + latency + random.nextInt(500)), () -> arrive(end, bytes));
+    }
+    if (now < pair.reorderUntil && random.nextInt(100) < pair.reorderPercent) {
+      fire(Fault.REORDER);
+      at(Math.max(blocked, now + latency + random.nextInt(500)), () -> arrive(end, bytes));
+      return;
+    }
+    end.underWay.add(bytes);
+    end.bytesUnderWay += bytes.length;
+    end.lastArrival = Math.max(end.lastArrival, Math.max(blocked, now + latency));
+    at(end.lastArrival, () -> arriveNext(end));
+  }
+
+  private void arriveNext(End from) {
+    Connection connection = from.connection;
+    if (connection.dead) {
+      return;
+    }
+    SimNode receiver = connection.other(from).owner;
+    if (receiver.neverReads) {
+      fire(Fault.NEVER_READS);
+      return;
+    }
+    if (now < receiver.unreadUntil) {
+      fire(Fault.UNREAD);
+      at(receiver.unreadUntil, () -> arriveNext(from));
+      return;
+    }
+    boolean hadRoom = from.hasRoom();
+    byte[] bytes = from.underWay.remove();
+    from.bytesUnderWay -= bytes.length;
+    if (!hadRoom && from.hasRoom()) {
+      scheduleTurn(from.owner);
+    }
+    arrive(from, bytes);
+  }
+
+  private void arrive(End from, byte[] bytes) {
+    End to = from.connection.other(from);
+    SimNode node = to.owner;
+    ReplicaEngine.Peer peer = to.peer;
+    if (from.connection.dead
+        || peer == null
+        || node.neverReads
+        || node.lives != to.life
+        || node.engine == null) {
+      return;
+    }
+    messages++;
+    trace("receives from " + from.owner.index, node.index, bytes);
+    SyncMessage message;
+    try {
+      message = SyncMessage.read(bytes);
+    } catch (CodecException e) {
+      if (isFaithful()) {
+        throw new Violation(
+            Invariant.I16, "a correct message cannot be read: " + e.getMessage(), e);
+      }
+      breakConnection(from.connection);
+      return;
+    }
+    guard(
+        node,
+        engine -> {
+          engine.receive(peer, message);
+          if (engine.wantsTurn()) {
+            engine.turn(false);
+          }
+        });
+    scheduleTurn(node);
+  }
+
+  /** Nothing of the own actor leaves before it would survive power loss, relaxed writes apart. */
+  private void checkPublished(SimNode node, SyncMessage message) {
+    ReplicaEngine engine = node.engine;
+    ActorId own = engine == null ? null : engine.replica().ownActor();
+    if (own == null) {
+      return;
+    }
+    switch (message) {
+      case SyncMessage.Changes(var cursor, var runs) -> {
+        for (ChangeRun run : runs) {
+          if (run.actor().equals(own)) {
+            checkPublished(node, own, run.toSeq());
+          }
+        }
+      }
+      case SyncMessage.Heads(var wantReply, var frontier) ->
+          checkPublished(node, own, frontier.seq(own));
+      case SyncMessage.Hello hello -> {}
+      case SyncMessage.Members members -> {}
+      case SyncMessage.Ack ack -> {}
+      case SyncMessage.Probe probe -> {}
+    }
+  }
+
+  private void checkPublished(SimNode node, ActorId own, long upTo) {
+    for (long seq = node.storage.chains().durableSeq(own) + 1; seq <= upTo; seq++) {
+      long number = seq;
+      boolean relaxed =
+          acknowledged.stream().anyMatch(w -> w.relaxed && w.seq == number && w.actor.equals(own));
+      if (!relaxed) {
+        throw new Violation(
+            Invariant.I14,
+            "node "
+                + node.index
+                + " publishes change "
+                + seq
+                + " of "
+                + own
+                + " before it is synced");
+      }
+    }
+  }
+
+  // Writes.
+
+  private void write(Write write) {
+    SimNode node = nodes.get(write.node());
+    trace(write.toString(), write.node());
+    guard(
+        node,
+        engine -> {
+          node.lastWrite.put(write.document(), write.id());
+          var acknowledgement = write.relaxed() ? Acknowledgement.RELAXED : Acknowledgement.LOCAL;
+          engine.submit(
+              new Transaction(edits(write), acknowledgement),
+              (receipt, failure) -> done(node, write, receipt, failure));
+          scheduleTurn(node);
+          if (engine.wantsTurn()) {
+            engine.turn(false);
+          }
+        });
+  }
+
+  private static List<Edit> edits(Write write) {
+    String id = write.document();
+    int n = write.id();
+    return switch (write.kind()) {
+      case PUT -> List.of(put(id, n));
+      case PATCH -> List.of(patch(id, n));
+      case DELETE -> List.of(Edit.delete(id));
+      case INCREMENT -> List.of(Edit.increment(id, "n", n % 7 - 3));
+      case PAIR_PUT -> List.of(put(id + ":a", n), put(id + ":b", n));
+      case PAIR_DELETE -> List.of(Edit.delete(id + ":a"), Edit.delete(id + ":b"));
+      case BATCH -> List.of(put(id, n), patch(id, n + 1), put("cold:b" + n, n));
+    };
+  }
+
+  private static Edit put(String id, int n) {
+    String filler = n % 20 == 0 ? ",\"text\":\"" + "x".repeat(3_000) + "\"" : "";
+    return Edit.put(
+        id,
+        ("{\"w\":"
+                + n
+                + ",\"f"
+                + n % 4
+                + "\":{\"a\":"
+                + n
+                + ",\"b\":["
+                + n % 3
+                + "]}"
+                + filler
+                + "}")
+            .getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static Edit patch(String id, int n) {
+    String value = n % 5 == 0 ? "null" : n % 5 == 1 ? "{\"a\":" + n + "}" : String.valueOf(n);
+    return Edit.patch(
+        id,
+        ("{\"w\":" + n + ",\"f" + n % 4 + "\":" + value + "}").getBytes(StandardCharsets.UTF_8));
+  }
+
+  private void done(
+      SimNode node, Write write, @Nullable Receipt receipt, @Nullable RuntimeException failure) {
+    ReplicaEngine engine = node.engine;
+    if (receipt == null || engine == null) {
+      trace("refused " + write.id(), node.index);
+      if (!(failure instanceof CoreException) && !(failure instanceof StorageException)) {
+        throw new Violation(Invariant.I16, "write " + write.id() + " failed with " + failure);
+      }
+      return;
+    }
+    trace("acknowledged " + write.id(), node.index);
+    acknowledged.add(new Acknowledged(node.index, receipt, write.relaxed()));
+    if (!write.relaxed() && node.storage.chains().durableSeq(receipt.actor()) < receipt.seq()) {
+      throw new Violation(
+          Invariant.I3, "node " + node.index + " acknowledges write " + write.id() + " unsynced");
+    }
+    Frontier frontier = engine.replica().view().frontier();
+    if (frontier.seq(receipt.actor()) < receipt.seq()) {
+      throw new Violation(Invariant.I6, "write " + write.id() + " is acknowledged and not there");
+    }
+    if (write.id() == node.lastWrite.getOrDefault(write.document(), -1)
+        && frontier.seq(receipt.actor()) == receipt.seq()
+        && engine.replica().view().arrivals() == receipt.arrival()) {
+      readOwn(node, write, receipt);
+    }
+  }
+
+  /** The newest change on this device is this write: it must show. */
+  private static void readOwn(SimNode node, Write write, Receipt receipt) {
+    String id =
+        switch (write.kind()) {
+          case PAIR_PUT, PAIR_DELETE -> write.document() + ":a";
+          case PUT, PATCH, DELETE, INCREMENT, BATCH -> write.document();
+        };
+    byte[] row = node.storage.get(Table.STATE, id.getBytes(StandardCharsets.UTF_8));
+    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
+    boolean shows =
+        switch (write.kind()) {
+          case DELETE, PAIR_DELETE -> !state.exists();
+          case PUT, PATCH, INCREMENT, PAIR_PUT, BATCH ->
+              state.exists() && state.clock().getOrDefault(receipt.actor(), 0L) == receipt.seq();
+        };
+    if (!shows) {
+      throw new Violation(Invariant.I6, "node " + node.index + " does not read its " + write);
+    }
+  }
+
+  // The end.
+
+  /** Devices that hear the others. */
+  private List<SimNode> hearing() {
+    return nodes.stream().filter(node -> !node.neverReads).toList();
+  }
+
+  private boolean isSettled() {
+    Replica.View first = null;
+    for (SimNode node : hearing()) {
+      ReplicaEngine engine = node.engine;
+      if (engine == null) {
+        return false;
+      }
+      Replica.View view = engine.replica().view();
+      if (engine.replica().hasStaged() || (isFaithful() && engine.pending() > 0)) {
+        return false;
+      }
+      if (first == null) {
+        first = view;
+      } else if (!view.frontier().equals(first.frontier())
+          || !view.membership().hash().equals(first.membership().hash())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private String where() {
+    var out = new StringBuilder("they stand at");
+    for (SimNode node : nodes) {
+      ReplicaEngine engine = node.engine;
+      out.append(' ').append(node.index).append(": ");
+      if (engine == null) {
+        out.append("down");
+        continue;
+      }
+      engine
+          .replica()
+          .view()
+          .frontier()
+          .heads()
+          .forEach((a, h) -> out.append(a + "/" + h.seq() + " "));
+      out.append("members ").append(engine.replica().view().membership().hash());
+      out.append(" pending ").append(engine.pending()).append(';');
+    }
+    return out.toString();
+  }
+
+  private void checkEverything() {
+    List<SimNode> hearing = hearing();
+    SimNode first = hearing.getFirst();
+    ReplicaEngine engine = first.engine;
+    if (engine == null) {
+      throw new IllegalStateException("a settled node is up");
+    }
+    for (SimNode node : hearing) {
+      ReplicaEngine other = node.engine;
+      if (other == null) {
+        continue;
+      }
+      look(node, other);
+      Checks.rescan(other.replica(), node.storage.chains());
+      if (!other.replica().view().stateHash().equals(engine.replica().view().stateHash())) {
+        throw new Violation(Invariant.I1, "equal frontiers, different fingerprints");
+      }
+      Checks.sameRows(
+          first.storage, node.storage, Invariant.I1, "nodes " + first.index + " and " + node.index);
+    }
+    Frontier frontier = engine.replica().view().frontier();
+    boolean deaf = hearing.size() < nodes.size();
+    for (Acknowledged write : acknowledged) {
+      // A device that never reads learns of no session, and so sends nothing either: what only it
+      // holds stays with it.
+      boolean unheard = nodes.get(write.node).neverReads || (write.rolledBack && deaf);
+      if (!write.mayBeLost && !unheard && frontier.seq(write.actor) < write.seq) {
+        throw new Violation(
+            Invariant.I3,
+            "change " + write.seq + " of " + write.actor + " was acknowledged and is gone");
+      }
+    }
+    frontier
+        .heads()
+        .forEach(
+            (actor, head) -> {
+              Ledger.Entry entry = ledger.get(actor, head.seq());
+              if (entry == null || !entry.hash().equals(head.hash())) {
+                throw new Violation(
+                    Invariant.I4, "nobody wrote change " + head.seq() + " of " + actor);
+              }
+            });
+    Checks.replay(engine.replica(), ledger.greatestTimestamp());
+    Checks.model(engine.replica());
+    trace("settled " + frontier.hash().hex(), -1);
+  }
+
+  /** Whether the faults are over. */
+  boolean isHealed() {
+    return healed;
+  }
+}

@@ -1,0 +1,139 @@
+package io.pluresdb.harness.sim;
+
+import io.pluresdb.harness.fault.Fault;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongFunction;
+import java.util.stream.Collectors;
+
+/**
+ * Runs many seeds: {@code --seeds N} of them from {@code --seed S} (default 1) on; {@code --json}
+ * prints one object, {@code --verbose} every event. Exits with 2 when an invariant is violated.
+ */
+public final class SimMain {
+  private SimMain() {}
+
+  /** What a number of seeds came to. */
+  record Summary(
+      int seeds,
+      List<Outcome> failures,
+      long events,
+      long messages,
+      long acknowledged,
+      long lost,
+      double seconds,
+      Map<Fault, Integer> fired,
+      String lastTrace) {
+    double seedsPerSecond() {
+      return seeds / seconds;
+    }
+
+    @Override
+    public String toString() {
+      return String.format(
+          java.util.Locale.ROOT,
+          "seeds=%d failing=%s seconds=%.1f seedsPerSecond=%.2f events=%d messages=%d"
+              + " acknowledged=%d allowedLosses=%d fired=%s",
+          seeds,
+          failures.stream().map(Outcome::seed).toList(),
+          seconds,
+          seedsPerSecond(),
+          events,
+          messages,
+          acknowledged,
+          lost,
+          fired);
+    }
+
+    String json() {
+      String faults =
+          fired.entrySet().stream()
+              .map(e -> "\"" + e.getKey() + "\":" + e.getValue())
+              .collect(Collectors.joining(","));
+      return String.format(
+          java.util.Locale.ROOT,
+          "{\"seeds\":%d,\"failing\":%s,\"seconds\":%.3f,\"seedsPerSecond\":%.3f,\"events\":%d,"
+              + "\"messages\":%d,\"acknowledged\":%d,\"allowedLosses\":%d,\"fired\":{%s},"
+              + "\"trace\":\"%s\"}",
+          seeds,
+          failures.stream().map(Outcome::seed).toList(),
+          seconds,
+          seedsPerSecond(),
+          events,
+          messages,
+          acknowledged,
+          lost,
+          faults,
+          lastTrace);
+    }
+  }
+
+  static Summary run(long firstSeed, int seeds) {
+    return run(firstSeed, seeds, Scenario::of);
+  }
+
+  static Summary run(long firstSeed, int seeds, LongFunction<Scenario> scenarios) {
+    var fired = new EnumMap<Fault, Integer>(Fault.class);
+    for (Fault fault : Fault.values()) {
+      fired.put(fault, 0);
+    }
+    var failures = new ArrayList<Outcome>();
+    long events = 0;
+    long messages = 0;
+    long acknowledged = 0;
+    long lost = 0;
+    String trace = "";
+    long started = System.nanoTime();
+    for (long seed = firstSeed; seed < firstSeed + seeds; seed++) {
+      Outcome outcome = Simulator.run(scenarios.apply(seed));
+      outcome.fired().forEach((fault, count) -> fired.merge(fault, count, Integer::sum));
+      events += outcome.events();
+      messages += outcome.messages();
+      acknowledged += outcome.acknowledged();
+      lost += outcome.lost();
+      trace = outcome.trace();
+      if (outcome.failed()) {
+        failures.add(outcome);
+      }
+    }
+    double seconds = (System.nanoTime() - started) / 1e9;
+    return new Summary(
+        seeds, failures, events, messages, acknowledged, lost, seconds, fired, trace);
+  }
+
+  /** Entry point. */
+  public static void main(String[] arguments) {
+    long seed = 1;
+    int seeds = 1;
+    boolean json = false;
+    boolean verbose = false;
+    for (int i = 0; i < arguments.length; i++) {
+      switch (arguments[i]) {
+        case "--seed" -> seed = Long.parseLong(arguments[++i]);
+        case "--seeds" -> seeds = Integer.parseInt(arguments[++i]);
+        case "--json" -> json = true;
+        case "--verbose" -> verbose = true;
+        default -> {
+          System.err.println("Usage: SimMain [--seeds N] [--seed S] [--json] [--verbose]");
+          System.exit(64);
+        }
+      }
+    }
+    if (verbose) {
+      Scenario scenario = Scenario.of(seed);
+      Outcome outcome = new SimCluster(scenario, System.out::println).run(scenario.schedule());
+      System.out.println(outcome);
+      System.exit(outcome.failed() ? 2 : 0);
+    }
+    Summary summary = run(seed, seeds);
+    System.out.println(json ? summary.json() : summary.toString());
+    if (!json) {
+      summary.failures().stream()
+          .limit(3)
+          .forEach(o -> System.out.println(Simulator.report(Scenario.of(o.seed()), o)));
+    }
+    System.exit(summary.failures().isEmpty() ? 0 : 2);
+  }
+}
