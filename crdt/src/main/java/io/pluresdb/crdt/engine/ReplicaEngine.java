@@ -333,7 +333,7 @@ public final class ReplicaEngine {
     }
     unsyncedBytes += stagedBytes;
     stagedBytes = 0;
-    peers.values().forEach(peer -> peer.staged = false);
+    acknowledgeRepeats();
     done.forEach(waiter -> waiter.callback.done(waiter.receipt, null));
     List.copyOf(listeners).forEach(Runnable::run);
   }

@@ -64,6 +64,9 @@ public final class SimCluster {
   /** How long replicas may take to become equal once nothing goes wrong any more. */
   private static final long SETTLE_MILLIS = 300_000;
 
+  /** How long the last acknowledgements may take after that. */
+  private static final long CONFIRM_MILLIS = 40_000;
+
   /** A connection with a message that is stuck this long ends. */
   private static final long STUCK_MILLIS = 8_000;
 
@@ -115,7 +118,6 @@ public final class SimCluster {
   private long sequence;
   private long events;
   private long messages;
-  private boolean healed;
 
   public SimCluster(Scenario scenario) {
     this(scenario, null);
@@ -219,6 +221,38 @@ public final class SimCluster {
       bound = Math.max(bound, settleBound());
     }
     checkEverything();
+    runUntil(now + CONFIRM_MILLIS);
+    checkConfirmed();
+  }
+
+  /** Equal replicas know of each other that they are. */
+  private void checkConfirmed() {
+    for (Pair pair : pairs) {
+      Connection connection = pair.connection;
+      if (connection == null || connection.dead || !isFaithful()) {
+        continue;
+      }
+      for (End end : List.of(connection.atA, connection.atB)) {
+        ReplicaEngine engine = end.owner.engine;
+        ReplicaEngine.Peer peer = end.peer;
+        SimNode other = connection.other(end).owner;
+        if (engine != null
+            && peer != null
+            && !other.neverReads
+            && !end.owner.neverReads
+            && engine.lag(peer) != 0) {
+          throw new Violation(
+              Invariant.I2,
+              "node "
+                  + end.owner.index
+                  + " waits for node "
+                  + other.index
+                  + " to confirm "
+                  + engine.lag(peer)
+                  + " changes");
+        }
+      }
+    }
   }
 
   private long settleBound() {
@@ -613,7 +647,6 @@ public final class SimCluster {
 
   private void heal() {
     trace("heal", -1);
-    healed = true;
     pairs.forEach(Pair::heal);
     for (SimNode node : nodes) {
       node.fullUntil = 0;
@@ -1063,10 +1096,5 @@ public final class SimCluster {
     Checks.replay(engine.replica(), ledger.greatestTimestamp());
     Checks.model(engine.replica());
     trace("settled " + frontier.hash().hex(), -1);
-  }
-
-  /** Whether the faults are over. */
-  boolean isHealed() {
-    return healed;
   }
 }

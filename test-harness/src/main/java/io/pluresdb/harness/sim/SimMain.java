@@ -1,6 +1,8 @@
 package io.pluresdb.harness.sim;
 
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.harness.fault.Fault;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -15,7 +17,11 @@ import java.util.stream.Collectors;
 public final class SimMain {
   private SimMain() {}
 
-  /** What a number of seeds came to. */
+  /**
+   * What a number of seeds came to.
+   *
+   * @param trace a hash over the traces of all of them
+   */
   record Summary(
       int seeds,
       List<Outcome> failures,
@@ -25,7 +31,15 @@ public final class SimMain {
       long lost,
       double seconds,
       Map<Fault, Integer> fired,
-      String lastTrace) {
+      String trace) {
+    /** Faults that had no effect in any run: what they were to test was not tested. */
+    List<Fault> idle() {
+      return fired.entrySet().stream()
+          .filter(e -> e.getValue() == 0)
+          .map(Map.Entry::getKey)
+          .toList();
+    }
+
     double seedsPerSecond() {
       return seeds / seconds;
     }
@@ -66,7 +80,7 @@ public final class SimMain {
           acknowledged,
           lost,
           faults,
-          lastTrace);
+          trace);
     }
   }
 
@@ -93,7 +107,8 @@ public final class SimMain {
       messages += outcome.messages();
       acknowledged += outcome.acknowledged();
       lost += outcome.lost();
-      trace = outcome.trace();
+      trace =
+          Hash.of("traces", (trace + outcome.trace()).getBytes(StandardCharsets.US_ASCII)).hex();
       if (outcome.failed()) {
         failures.add(outcome);
       }
