@@ -240,7 +240,7 @@ public final class SimCluster {
             && peer != null
             && !other.neverReads
             && !end.owner.neverReads
-            && engine.lag(peer) != 0) {
+            && engine.replica().view().arrivals() != end.reached) {
           throw new Violation(
               Invariant.I2,
               "node "
@@ -248,7 +248,7 @@ public final class SimCluster {
                   + " waits for node "
                   + other.index
                   + " to confirm "
-                  + engine.lag(peer)
+                  + (engine.replica().view().arrivals() - end.reached)
                   + " changes");
         }
       }

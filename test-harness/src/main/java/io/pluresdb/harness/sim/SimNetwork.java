@@ -84,6 +84,7 @@ final class SimNetwork {
     final Connection connection;
     final SimNode owner;
     final int life;
+    long reached;
     private final SimCluster cluster;
 
     /** What was sent from here and has not arrived. */
@@ -107,6 +108,11 @@ final class SimNetwork {
     @Override
     public void send(SyncMessage message) {
       cluster.send(this, message);
+    }
+
+    @Override
+    public void reached(long arrival) {
+      reached = arrival;
     }
 
     @Override
