@@ -1,9 +1,12 @@
 package io.pluresdb.harness.bench;
 
+import io.pluresdb.harness.sim.SimMain;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -62,6 +65,19 @@ public final class Bench implements Callable<Integer> {
           int documents)
       throws Exception {
     return print(folder -> FootprintBench.run(folder, documents));
+  }
+
+  @Command(description = "Simulates replicas under faults, many seeds.")
+  int sim(
+      @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,
+      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed) {
+    var arguments = new ArrayList<String>();
+    arguments.addAll(List.of("--seeds", Integer.toString(seeds), "--seed", Long.toString(seed)));
+    if (json) {
+      arguments.add("--json");
+    }
+    SimMain.main(arguments.toArray(String[]::new));
+    return 0;
   }
 
   private interface Scenario {

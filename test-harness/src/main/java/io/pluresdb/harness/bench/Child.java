@@ -1,13 +1,11 @@
 package io.pluresdb.harness.bench;
 
+import io.pluresdb.harness.cluster.DaemonProcess;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -25,38 +23,13 @@ final class Child implements AutoCloseable {
     this.out = process.outputWriter();
   }
 
-  /** The command that starts a JVM with the flags of a daemon and this class path. */
-  static List<String> java(String mainClass, List<String> flags) {
-    var command = new ArrayList<String>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of(
-            "-XX:+UseSerialGC",
-            "-Xms24m",
-            "-Xmx384m",
-            "-XX:MaxMetaspaceSize=128m",
-            "-XX:ReservedCodeCacheSize=64m",
-            "--enable-native-access=ALL-UNNAMED"));
-    command.addAll(flags);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), mainClass));
-    return command;
-  }
-
   static Child peer(Path directory) {
-    var command = java(BenchPeer.class.getName(), List.of("-Dlogback.statusListenerClass="));
+    List<String> command = DaemonProcess.java(BenchPeer.class.getName());
     command.add(directory.toString());
-    command.add(Integer.toString(freePort()));
+    command.add(Integer.toString(DaemonProcess.freePort()));
     try {
       return new Child(
           new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static int freePort() {
-    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

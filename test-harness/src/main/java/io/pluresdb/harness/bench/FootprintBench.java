@@ -6,6 +6,7 @@ import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.harness.cluster.DaemonProcess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -70,9 +71,7 @@ final class FootprintBench {
 
   /** From exec to the ready line, then the resident memory once it has nothing to do. */
   private static Start serve(Path directory) throws IOException, InterruptedException {
-    List<String> command = Child.java("io.pluresdb.daemon.cli.Main", List.of());
-    command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
-    command.addAll(List.of("--listen", "127.0.0.1:0"));
+    List<String> command = DaemonProcess.serve(directory, 0);
     long begun = System.nanoTime();
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();

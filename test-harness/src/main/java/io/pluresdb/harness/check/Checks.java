@@ -26,7 +26,6 @@ import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import org.bouncycastle.crypto.digests.Blake2bDigest;
 
 /** Looks at whole replicas. Everything here is computed anew from rows and changes. */
 public final class Checks {
@@ -54,17 +53,16 @@ public final class Checks {
     }
     SortedMap<byte[], byte[]> rows = rows(replica.storage());
     Hash key = Hash.of("pluresdb-fingerprint-v1", replica.identity().database().bytes());
-    var digest = new Blake2bDigest(key.bytes(), 32, null, null);
+    var digest = Hash.newBulkDigest();
     BigInteger sum = BigInteger.ZERO;
     long documents = 0;
     for (var row : rows.entrySet()) {
       byte[] id = row.getKey();
+      digest.update(key.bytes());
       digest.update((byte) (id.length >>> 8));
       digest.update((byte) id.length);
       digest.update(id, 0, id.length);
-      digest.update(row.getValue(), 0, row.getValue().length);
-      byte[] out = new byte[32];
-      digest.doFinal(out, 0);
+      byte[] out = digest.digest(row.getValue());
       // Four big-endian limbs, the least significant first.
       for (int limb = 0; limb < 4; limb++) {
         byte[] part = Arrays.copyOfRange(out, 8 * limb, 8 * limb + 8);

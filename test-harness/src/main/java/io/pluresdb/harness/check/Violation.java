@@ -1,7 +1,7 @@
 package io.pluresdb.harness.check;
 
-/** An invariant that does not hold; ends the simulation. */
-public final class Violation extends RuntimeException {
+/** An invariant that does not hold; ends the simulation, whatever is on the way. */
+public final class Violation extends Error {
   private static final long serialVersionUID = 1;
 
   private final Invariant invariant;

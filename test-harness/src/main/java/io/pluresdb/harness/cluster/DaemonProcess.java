@@ -44,7 +44,8 @@ public final class DaemonProcess implements AutoCloseable {
     return daemon;
   }
 
-  private static int freePort() {
+  /** A TCP port of the loopback address that nobody listens on now. */
+  public static int freePort() {
     try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
     } catch (IOException e) {
@@ -64,6 +65,8 @@ public final class DaemonProcess implements AutoCloseable {
             "-XX:MaxMetaspaceSize=128m",
             "-XX:ReservedCodeCacheSize=64m",
             "--enable-native-access=ALL-UNNAMED",
+            // The product's own, whatever the class path of a test holds.
+            "-Dlogback.configurationFile=logback.xml",
             "-cp",
             System.getProperty("java.class.path"),
             mainClass));

@@ -369,8 +369,6 @@ public final class SimCluster {
       fire(Fault.POWER_LOSS_IN_COMMIT);
       losePower(node, node.random.nextInt(1_001), 300 + node.random.nextInt(2_000));
       return;
-    } catch (Violation e) {
-      throw e;
     } catch (RuntimeException e) {
       throw new Violation(Invariant.I16, "node " + node.index + " stopped: " + e, e);
     }
