@@ -16,6 +16,9 @@ public record Hash(byte[] bytes) {
   public static final int BYTES = 32;
   public static final Hash ZERO = new Hash(new byte[BYTES]);
 
+  private static final ThreadLocal<MessageDigest> BULK =
+      ThreadLocal.withInitial(Hash::newBulkDigest);
+
   public Hash {
     if (bytes.length != BYTES) {
       throw new CodecException("hash must be 32 bytes, but is " + bytes.length);
@@ -38,7 +41,7 @@ public record Hash(byte[] bytes) {
 
   /** SHA-256 of {@code [0, length)}; for bytes that are hashed for every document. */
   public static Hash bulk(byte[] bytes, int length) {
-    MessageDigest digest = newBulkDigest();
+    MessageDigest digest = BULK.get();
     digest.update(bytes, 0, length);
     return new Hash(digest.digest());
   }

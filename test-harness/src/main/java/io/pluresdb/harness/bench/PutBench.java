@@ -70,13 +70,15 @@ final class PutBench {
     for (int client = 0; client < clients; client++) {
       String name = set + "-" + client;
       var documents = new Documents(client);
+      byte[][] made = new byte[each][];
+      Arrays.setAll(made, documents::next);
       threads[client] =
           Thread.ofVirtual()
               .start(
                   () -> {
                     awaitQuietly(start);
                     for (int i = 0; i < each; i++) {
-                      store.put(Documents.id(name, i), documents.next(i));
+                      store.put(Documents.id(name, i), made[i]);
                     }
                   });
     }
