@@ -94,7 +94,7 @@ final class Admission implements SessionPolicy {
     }
 
     void failed(CloseReason reason) {
-      lastFailure = reason.toString();
+      lastFailure = Endings.text(reason);
       if (reason instanceof CloseReason.EndedByPeer(var code, var message)
           && code.startsWith("INVITE_")) {
         entered.completeExceptionally(

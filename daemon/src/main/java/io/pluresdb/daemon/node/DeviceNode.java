@@ -407,7 +407,7 @@ public final class DeviceNode implements Node, AutoCloseable {
                   0,
                   0,
                   0,
-                  failure == null ? "" : failure.toString()));
+                  failure == null ? "" : Endings.text(failure)));
         }
       }
     }
