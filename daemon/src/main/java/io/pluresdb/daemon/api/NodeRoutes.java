@@ -3,12 +3,12 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.node.Addresses;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.DatabaseStatus;
 import io.pluresdb.daemon.node.Node.Device;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.NodeException;
-import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
@@ -128,13 +128,13 @@ final class NodeRoutes {
 
   private Answer connect(Request request) {
     String text = address(request);
-    node.connect(Parameters.database(request), resolve(text));
+    node.connect(Parameters.database(request), Addresses.parseToDial(text));
     return Answer.of(new JsonWriter().beginObject().name("address").string(text).endObject());
   }
 
   private Answer disconnect(Request request) {
     String text = address(request);
-    if (!node.disconnect(Parameters.database(request), resolve(text))) {
+    if (!node.disconnect(Parameters.database(request), Addresses.parseToDial(text))) {
       throw new NodeException(
           "NODE_UNKNOWN_ADDRESS",
           text + " is not among the addresses of this database",
@@ -145,33 +145,6 @@ final class NodeRoutes {
 
   private static String address(Request request) {
     return JsonMembers.read(request.bytes(), "the body", List.of("address")).string("address");
-  }
-
-  /** Resolves {@code HOST:PORT}; an IPv6 host stands in brackets. */
-  private static InetSocketAddress resolve(String text) {
-    int colon = text.lastIndexOf(':');
-    String host = text.substring(0, Math.max(colon, 0));
-    if (host.startsWith("[") && host.endsWith("]")) {
-      host = host.substring(1, host.length() - 1);
-    } else if (host.contains(":")) {
-      host = "";
-    }
-    int port = 0;
-    try {
-      port = Integer.parseInt(text.substring(colon + 1));
-    } catch (NumberFormatException e) {
-      // Stays 0, which the check below refuses.
-    }
-    if (host.isEmpty() || port < 1 || port > 65_535) {
-      throw ApiException.invalid(
-          "address must be HOST:PORT with a port from 1 to 65535, but is \"" + text + "\"");
-    }
-    var address = new InetSocketAddress(host, port);
-    if (address.isUnresolved()) {
-      throw ApiException.invalid(
-          "address must name a host that resolves, but " + host + " does not");
-    }
-    return address;
   }
 
   private Answer sync(Request request) {

@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
     subcommandsRepeatable = false,
+    footer = "%npluresdb bench --help lists the benchmarks.%n",
     exitCodeListHeading = "Exit codes:%n",
     exitCodeList = {"0:ok", "1:failure", "2:usage", "3:not found"})
 final class Root implements Runnable {

@@ -15,10 +15,21 @@ public final class Addresses {
    * @throws CoreException when it has no host, no port of 0 to 65535, or an unknown host
    */
   public static InetSocketAddress parse(String text) {
+    return parse(text, 0);
+  }
+
+  /** As {@link #parse(String)}, for an address somebody listens on: its port is 1 to 65535. */
+  public static InetSocketAddress parseToDial(String text) {
+    return parse(text, 1);
+  }
+
+  private static InetSocketAddress parse(String text, int leastPort) {
     int colon = text.lastIndexOf(':');
     String host = colon < 0 ? "" : text.substring(0, colon);
     if (host.startsWith("[") && host.endsWith("]")) {
       host = host.substring(1, host.length() - 1);
+    } else if (host.contains(":")) {
+      host = "";
     }
     int port = -1;
     try {
@@ -26,9 +37,13 @@ public final class Addresses {
     } catch (NumberFormatException e) {
       // Reported below with the other defects.
     }
-    if (host.isEmpty() || port < 0 || port > 65_535) {
+    if (host.isEmpty() || port < leastPort || port > 65_535) {
       throw CoreException.invalid(
-          "an address must be HOST:PORT with a port of 0 to 65535, but is \"" + text + "\"");
+          "an address must be HOST:PORT with a port of "
+              + leastPort
+              + " to 65535, but is \""
+              + text
+              + "\"");
     }
     try {
       return new InetSocketAddress(InetAddress.getByName(host), port);
