@@ -3,7 +3,7 @@ package io.pluresdb.harness.bench;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
 
-/** Documents of exactly 200 bytes of JSON, of which 120 are random letters and digits. */
+/** Documents of exactly 200 bytes of JSON, of which 134 are random letters and digits. */
 final class Documents {
   static final int BYTES = 200;
   private static final String ALPHABET =
