@@ -5,6 +5,8 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
@@ -52,8 +54,8 @@ public final class ReplicaEngine {
 
   /** One peer's session. */
   public static final class Peer {
-    private final PeerLink link;
-    private final SyncSession session;
+    final PeerLink link;
+    final SyncSession session;
     private boolean staged;
     private boolean closed;
 
@@ -70,6 +72,7 @@ public final class ReplicaEngine {
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
+  private final Gossip gossip;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -89,6 +92,7 @@ public final class ReplicaEngine {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
+    this.gossip = new Gossip(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -173,17 +177,25 @@ public final class ReplicaEngine {
     var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
     peers.put(link, peer);
     link.send(peer.session.hello());
+    gossip.up(peer);
     return peer;
   }
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
-    peer.closed = true;
-    peers.remove(peer.link);
+    if (!peer.closed) {
+      peer.closed = true;
+      peers.remove(peer.link);
+      gossip.down(peer);
+    }
   }
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
+      gossip.receive(peer, gossiped);
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -200,14 +212,18 @@ public final class ReplicaEngine {
         events.accept("a peer knows more of our actor than we do: going on under a new one");
       }
     }
+    boolean fresh = false;
     for (ChangeRun run : step.apply()) {
       peer.staged = true;
-      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
+      RunOutcome outcome = stage(run);
+      fresh |= !(outcome instanceof RunOutcome.Known);
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
           && reason == Reason.MALFORMED) {
         close(peer, "malformed changes: " + detail);
         break;
       }
     }
+    gossip.delivered(peer, step.apply(), fresh);
     step.send().forEach(peer.link::send);
   }
 
@@ -285,7 +301,8 @@ public final class ReplicaEngine {
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
-          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+          && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
+              != null) {
         peer.link.send(message);
         sent++;
       }
@@ -378,10 +395,29 @@ public final class ReplicaEngine {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
     }
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
   private long now() {
     return environment.wallClock().millis();
+  }
+
+  /**
+   * Lets a view of neighbours decide which sessions there are; without one there is a session with
+   * whoever is connected. Call it before the first session.
+   */
+  public void govern(Neighbourhood connections) {
+    gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
+  }
+
+  /** Tells the view of neighbours of a device that might be reached. */
+  public void learn(Contact contact) {
+    gossip.learn(contact);
+  }
+
+  /** A connection that the view of neighbours asked for could not be made. */
+  public void unreachable(PeerId peer) {
+    gossip.unreachable(peer);
   }
 
   /** Asks every peer that is ready to compare frontiers now. */
