@@ -51,6 +51,16 @@ final class Gossip {
     this.time = new SteadyTime(environment.wallClock().millis());
   }
 
+  /** The number of members decides how many neighbours there are, and whether all get all. */
+  private void measure() {
+    int members = replica.view().membership().members().size();
+    tree.flood(members - 1 <= floodPeers);
+    HyParView governing = view;
+    if (governing != null) {
+      governing.setCapacity(HyParView.capacity(members));
+    }
+  }
+
   private long now() {
     return time.at(environment.wallClock().millis());
   }
@@ -77,6 +87,7 @@ final class Gossip {
   }
 
   void up(Peer peer) {
+    measure();
     Contact contact = peer.link.contact();
     HyParView governing = view;
     if (governing == null || contact == null) {
@@ -227,12 +238,10 @@ final class Gossip {
    * @param synced whether everything that is visible is on the disk
    */
   void tick(Iterable<Peer> sessions, boolean synced) {
-    int members = replica.view().membership().members().size();
-    tree.flood(members - 1 <= floodPeers);
+    measure();
     long now = now();
     HyParView governing = view;
     if (governing != null) {
-      governing.setCapacity(HyParView.capacity(members));
       act(governing.onTick(now));
     }
     Frontier here = replica.view().frontier();

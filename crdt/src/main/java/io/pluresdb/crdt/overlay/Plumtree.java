@@ -204,9 +204,9 @@ public final class Plumtree<P> {
    */
   public boolean onGraft(P from) {
     Link link = links.get(from);
-    boolean was = link != null && link.eager;
+    boolean leftOut = link != null && !link.eager;
     mark(from, true);
-    return !was;
+    return leftOut;
   }
 
   /**
