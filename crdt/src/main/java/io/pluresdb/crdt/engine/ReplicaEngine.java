@@ -176,8 +176,10 @@ public final class ReplicaEngine {
             SyncSession.WINDOW_BYTES);
     var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
     peers.put(link, peer);
-    link.send(peer.session.hello());
-    gossip.up(peer);
+    if (mayPublish()) {
+      link.send(peer.session.hello());
+      gossip.up(peer);
+    }
     return peer;
   }
 
@@ -195,7 +197,9 @@ public final class ReplicaEngine {
       return;
     }
     if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
-      gossip.receive(peer, gossiped);
+      if (mayPublish()) {
+        gossip.receive(peer, gossiped);
+      }
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -224,7 +228,24 @@ public final class ReplicaEngine {
       }
     }
     gossip.delivered(peer, step.apply(), fresh);
-    step.send().forEach(peer.link::send);
+    if (!step.send().isEmpty() && mayPublish()) {
+      step.send().forEach(peer.link::send);
+    }
+  }
+
+  /**
+   * Makes the anchor say what we are about to show; false when it could not and everything stopped.
+   * Before each message that holds our frontier or changes.
+   */
+  private boolean mayPublish() {
+    if (broken == null) {
+      try {
+        replica.anchorOwn();
+      } catch (StorageException e) {
+        fail(e);
+      }
+    }
+    return broken == null;
   }
 
   private RunOutcome stage(ChangeRun run) {
@@ -283,7 +304,7 @@ public final class ReplicaEngine {
    */
   public boolean turn(boolean idle) {
     commit();
-    boolean more = pump();
+    boolean more = !peers.isEmpty() && mayPublish() && pump();
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
@@ -391,11 +412,16 @@ public final class ReplicaEngine {
       return;
     }
     release();
+    if (peers.isEmpty() || !mayPublish()) {
+      return;
+    }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
     }
-    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
+    if (mayPublish()) {
+      gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
+    }
   }
 
   private long now() {
@@ -410,6 +436,16 @@ public final class ReplicaEngine {
     gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
   }
 
+  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
+  public void pushUpTo(int peerCount) {
+    gossip.floodUpTo(peerCount);
+  }
+
+  /** The devices the view of neighbours holds; none without one. */
+  public List<PeerId> neighbours() {
+    return gossip.neighbours();
+  }
+
   /** Tells the view of neighbours of a device that might be reached. */
   public void learn(Contact contact) {
     gossip.learn(contact);
@@ -422,6 +458,9 @@ public final class ReplicaEngine {
 
   /** Asks every peer that is ready to compare frontiers now. */
   public void probe() {
+    if (!mayPublish()) {
+      return;
+    }
     for (Peer peer : peers.values()) {
       if (peer.session.isReady()) {
         peer.link.send(peer.session.probe(replica.view()));

@@ -538,8 +538,7 @@ public final class Replica {
 
   /**
    * Commits what was staged in one batch: operations, state, version vector, fingerprint and
-   * arrivals together. When a staged write asks for it, the batch is on disk and the anchor records
-   * it before this returns.
+   * arrivals together. When a staged write asks for it, the batch is on disk before this returns.
    *
    * @throws StorageException.Full when the disk is full: everything staged is discarded, later
    *     commits may succeed
@@ -576,7 +575,8 @@ public final class Replica {
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
-      if (synced && author != null && row != null) {
+      if (synced && author != null && row != null && !guard.knows(author.actor())) {
+        // An actor that is not in the anchor would be given up at the next start.
         guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
@@ -618,6 +618,20 @@ public final class Replica {
   public void discard() {
     staging.close();
     staging = new Staging(storage, committed);
+  }
+
+  /**
+   * Records in the anchor how far our own changes have come. Call it before anything that shows
+   * them, a frontier included, leaves this device; it does nothing when nothing was written.
+   *
+   * @throws StorageException.Failed when the anchor could not be written
+   */
+  public void anchorOwn() {
+    Own own = committed.own;
+    ActorRow row = own == null ? null : committed.actors.get(own.actor());
+    if (own != null && row != null) {
+      guard.record(own.actor(), row);
+    }
   }
 
   /** Makes every earlier commit survive power loss. */
