@@ -412,16 +412,14 @@ public final class ReplicaEngine {
       return;
     }
     release();
-    if (peers.isEmpty() || !mayPublish()) {
+    if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
     }
-    if (mayPublish()) {
-      gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
-    }
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
   private long now() {

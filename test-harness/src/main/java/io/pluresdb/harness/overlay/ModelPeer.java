@@ -81,7 +81,6 @@ final class ModelPeer implements OverlayPeer {
     long[] known = {};
     long[] helloHave = {};
     long helloHash;
-    boolean greeted;
     boolean ready;
     boolean confirm;
     long lastProbe;
@@ -224,7 +223,6 @@ final class ModelPeer implements OverlayPeer {
     Session session = session(link);
     switch ((Content) message.content()) {
       case Content.Hello(long hash) -> {
-        session.greeted = true;
         if (hash == session.helloHash || !switches.backstop()) {
           session.known = session.helloHave.clone();
           session.ready = true;
@@ -293,8 +291,7 @@ final class ModelPeer implements OverlayPeer {
       if (range.to() > have()[writer] && range.from() <= have()[writer] + 1) {
         have()[writer] = range.to();
         fresh = true;
-        Plumtree.Swap<Link> swap =
-            tree.onFresh(link, actor(writer), range.to(), network.now());
+        Plumtree.Swap<Link> swap = tree.onFresh(link, actor(writer), range.to(), network.now());
         if (swap != null) {
           graft(swap.graft(), List.of());
           send(swap.prune(), Kind.PRUNE, new Content.Prune(), 1);

@@ -868,6 +868,9 @@ public final class SimCluster {
       }
       case SyncMessage.Heads(var wantReply, var frontier) ->
           checkPublished(node, own, frontier.seq(own));
+      case SyncMessage.Announce(var cursor, var seqs) ->
+          checkPublished(node, own, seqs.getOrDefault(own, 0L));
+      case SyncMessage.Gossip gossip -> {}
       case SyncMessage.Hello hello -> {}
       case SyncMessage.Members members -> {}
       case SyncMessage.Ack ack -> {}
