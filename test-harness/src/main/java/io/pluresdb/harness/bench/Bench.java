@@ -77,10 +77,18 @@ public final class Bench implements Callable<Integer> {
           boolean engines,
       @Option(names = "--push-all", description = "Without the tree, for comparison.")
           boolean pushAll,
+      @Option(
+              names = "--faults",
+              split = ",",
+              description = "Any of " + OverlayBench.FAULTS + "; none by default.")
+          @Nullable List<String> faults,
       @Option(names = "--seed", defaultValue = "1", description = "What everything follows from.")
           long seed)
       throws Exception {
-    return print(folder -> OverlayBench.run(peers, changes, engines, pushAll, seed));
+    return print(
+        folder ->
+            OverlayBench.run(
+                peers, changes, engines, pushAll, faults == null ? List.of() : faults, seed));
   }
 
   @Command(description = "Simulates replicas under faults, many seeds.")

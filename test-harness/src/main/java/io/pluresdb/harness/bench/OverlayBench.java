@@ -9,9 +9,12 @@ import io.pluresdb.harness.overlay.OverlayRun.Graph;
 import io.pluresdb.harness.overlay.OverlayRun.Peers;
 import io.pluresdb.harness.overlay.OverlayRun.Without;
 import io.pluresdb.harness.overlay.Traffic;
+import java.util.List;
 
 /** What a change costs among many devices, and what failures do to it; in virtual time. */
 final class OverlayBench {
+  static final String FAULTS = "killed10,killed30,killed50,vanished10,vanished50,churn,partition";
+
   private static final int WRITERS = 20;
   private static final long SETTLE_MILLIS = 90_000;
 
@@ -25,7 +28,8 @@ final class OverlayBench {
     return run;
   }
 
-  static Report run(int peers, int changes, boolean engines, boolean pushAll, long seed) {
+  static Report run(
+      int peers, int changes, boolean engines, boolean pushAll, List<String> faults, long seed) {
     Peers kind = engines ? Peers.ENGINES : Peers.MODEL;
     var report =
         new Report("overlay")
@@ -60,13 +64,17 @@ final class OverlayBench {
     run.run(30_000);
 
     steady(run, report, peers, changes, idle);
-    if (!engines && !pushAll) {
-      for (int percent : new int[] {10, 30, 50}) {
-        failure(report, peers, percent, Detection.KILLED, "killed", seed);
+    for (String fault : faults) {
+      switch (fault) {
+        case "killed10" -> failure(report, peers, 10, Detection.KILLED, fault, seed);
+        case "killed30" -> failure(report, peers, 30, Detection.KILLED, fault, seed);
+        case "killed50" -> failure(report, peers, 50, Detection.KILLED, fault, seed);
+        case "vanished10" -> failure(report, peers, 10, Detection.VANISHED, fault, seed);
+        case "vanished50" -> failure(report, peers, 50, Detection.VANISHED, fault, seed);
+        case "churn" -> churn(report, peers, seed);
+        case "partition" -> partition(report, peers, seed);
+        default -> throw new IllegalArgumentException("faults are " + FAULTS + ", not " + fault);
       }
-      failure(report, peers, 50, Detection.VANISHED, "vanished", seed);
-      churn(report, peers, seed);
-      partition(report, peers, seed);
     }
     return report
         .add("trace", Long.toHexString(run.trace()))
@@ -117,7 +125,7 @@ final class OverlayBench {
   }
 
   private static void failure(
-      Report report, int peers, int percent, Detection detection, String how, long seed) {
+      Report report, int peers, int percent, Detection detection, String name, long seed) {
     OverlayRun run = worn(peers, peers, seed);
     run.fail(percent / 100.0, detection);
     int first = run.published();
@@ -128,7 +136,6 @@ final class OverlayBench {
     run.run(20_000);
     Delivery at = run.delivery(first, later);
     Delivery after = run.delivery(later, last);
-    String name = how + percent;
     report
         .add(name + "ReliabilityAtOnce", at.reliability())
         .add(name + "WorstMillisAtOnce", at.worstMillis())

@@ -54,7 +54,7 @@ public final class OverlayRun {
    * What became of the changes that were published in a stretch of time.
    *
    * @param reliability share of the living devices that have a change, the mean over all changes;
-   *     also those that came after it
+   *     also those that came after it; times are of those that were there
    * @param complete share of the changes that all of those have
    * @param lastHop steps from the writer to the device that got it last, mean and greatest
    * @param medianMillis from writing to the device in the middle
@@ -103,8 +103,8 @@ public final class OverlayRun {
   private final ModelPeer.Changes changes = new ModelPeer.Changes();
   private final EnginePeer.Published published = new EnginePeer.Published();
   private final List<Integer> writerNodes = new ArrayList<>();
-  private final List<Integer> writerOf = new ArrayList<>();
   private final List<Long> publishedAt = new ArrayList<>();
+  private final List<Integer> sizeAt = new ArrayList<>();
   private final List<byte[]> hops = new ArrayList<>(); // change -> device -> hops + 1
   private final List<int[]> arrivals = new ArrayList<>(); // change -> device -> ms + 1
   private final List<Signer> signers = new ArrayList<>();
@@ -246,8 +246,8 @@ public final class OverlayRun {
     int change = changes.all.size();
     changes.byWriter.get(writer).add(change);
     changes.all.add(new int[] {writer, changes.byWriter.get(writer).size()});
-    writerOf.add(node);
     publishedAt.add(network.now());
+    sizeAt.add(network.size());
     hops.add(new byte[most]);
     arrivals.add(new int[most]);
     hops.getLast()[node] = 1;
@@ -310,7 +310,7 @@ public final class OverlayRun {
         expected++;
         if (network.peer(node).has(change)) {
           reached++;
-          if (arrivals.get(change)[node] > 0) {
+          if (node < sizeAt.get(change)) {
             times.add(arrivals.get(change)[node] - 1);
             hop = Math.max(hop, hops.get(change)[node] - 1);
           }
