@@ -6,6 +6,7 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
@@ -109,6 +110,11 @@ public final class ReplicaEngine {
 
   /** Stages a local write; {@code callback} is told once it is committed, or refused at once. */
   public void submit(Transaction transaction, WriteCallback callback) {
+    submit(transaction, null, callback);
+  }
+
+  /** As {@link #submit(Transaction, WriteCallback)}, with what was read for it before. */
+  public void submit(Transaction transaction, @Nullable ReadAhead ahead, WriteCallback callback) {
     if (broken != null) {
       callback.done(null, broken);
       return;
@@ -121,7 +127,7 @@ public final class ReplicaEngine {
       }
     }
     try {
-      Receipt receipt = replica.stage(transaction);
+      Receipt receipt = replica.stage(transaction, ahead);
       localChanges++;
       waiters.add(new Waiter(receipt, callback));
     } catch (CoreException | StorageException e) {

@@ -35,6 +35,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -143,9 +144,8 @@ public final class Replica {
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
-    var committed = new Committed(sum, membership);
+    var committed = new Committed(sum, membership, arrivals);
     committed.documents = documents;
-    committed.arrivals = arrivals;
     committed.actors.putAll(actors);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
     committed.undeclared.addAll(actors.keySet());
@@ -213,6 +213,15 @@ public final class Replica {
    * @throws CoreException when it cannot be carried out; nothing of it is staged then
    */
   public Receipt stage(Transaction transaction) {
+    return stage(transaction, null);
+  }
+
+  /**
+   * As {@link #stage(Transaction)}.
+   *
+   * @param ahead what was read for this transaction before, not used by anybody else; or null
+   */
+  public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
     // A device that was just let in has not seen the membership log yet: its first writes count
     // once the others have its entry, which they have before its changes.
     if (!staging.membership.entries().isEmpty()
@@ -233,7 +242,7 @@ public final class Replica {
       var id = new DocumentKey(edit.id());
       StagedDocument document = touched.get(id);
       if (document == null) {
-        document = staging.document(id).copy();
+        document = staging.document(id, ahead).copy();
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
@@ -590,6 +599,7 @@ public final class Replica {
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
+    committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
     view = committed.view();
     staging = new Staging(storage, committed);
   }
