@@ -14,7 +14,6 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.Difference;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
@@ -407,7 +406,7 @@ public final class Replica {
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
-    if (!Signer.verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+    if (!identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
       return new RunOutcome.Rejected(
           Reason.BAD_SIGNATURE,
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
