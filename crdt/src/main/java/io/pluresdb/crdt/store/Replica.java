@@ -23,6 +23,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
@@ -82,7 +83,7 @@ public final class Replica {
   private final Map<ActorId, ActorRow> actors = new HashMap<>();
   private long documents;
   private long arrivals;
-  private final StateSum sum;
+  private final BucketSums buckets;
   private @Nullable Own own;
   private boolean relaxedMarked;
 
@@ -101,7 +102,7 @@ public final class Replica {
       Environment environment,
       byte[] instance,
       long lastTimestamp,
-      StateSum sum,
+      BucketSums buckets,
       Membership membership) {
     this.storage = storage;
     this.identity = identity;
@@ -110,8 +111,8 @@ public final class Replica {
     this.log = new ChangeLog(storage);
     this.instance = instance;
     this.clock = new HybridClock(lastTimestamp);
-    this.sum = sum;
-    this.view = new View(Frontier.EMPTY, membership, 0, sum.hash(), 0);
+    this.buckets = buckets;
+    this.view = new View(Frontier.EMPTY, membership, 0, buckets.sum().hash(), 0);
     this.staging = new Staging();
   }
 
@@ -142,12 +143,12 @@ public final class Replica {
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
     long documents = in.varint();
-    var sum = new StateSum(identity.database());
-    sum.set(in);
+    Fingerprint.read(in);
     long arrivals = in.varint();
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
+    var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
         while (rows.next()) {
@@ -159,6 +160,7 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
+      buckets.load(snapshot);
     }
     var replica =
         new Replica(
@@ -168,7 +170,7 @@ public final class Replica {
             environment,
             instance,
             lastTimestamp,
-            sum,
+            buckets,
             Membership.of(identity.database(), identity.founder(), entries));
     replica.documents = documents;
     replica.arrivals = arrivals;
@@ -187,7 +189,7 @@ public final class Replica {
     try (var batch = storage.newBatch()) {
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
-      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, new StateSum(Hash.ZERO), 0, 0));
+      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
       storage.commit(batch, Durability.SYNCED);
     }
   }
@@ -626,23 +628,27 @@ public final class Replica {
     if (staged.isEmpty()) {
       return;
     }
-    var newSum = new StateSum(identity.database());
-    newSum.set(sum);
     long newDocuments = documents;
     try (var batch = staged.batch) {
       staged.sign();
       staged.closeArrival();
       var out = new ByteWriter(1_024);
       for (var entry : staged.documents.entrySet()) {
-        newDocuments += writeDocument(batch, entry.getKey().bytes, entry.getValue(), newSum, out);
+        if (entry.getValue().appears()) {
+          buckets.appears(entry.getKey().bytes);
+        }
       }
+      for (var entry : staged.documents.entrySet()) {
+        newDocuments += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
+      }
+      buckets.write(batch);
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
       batch.put(
           Table.META,
           Rows.META_REPLICA,
-          Rows.replicaRow(newDocuments, newSum, staged.arrivals, clock.last()));
+          Rows.replicaRow(newDocuments, buckets.sum(), staged.arrivals, clock.last()));
       boolean synced = staged.synced || (staged.relaxed && !relaxedMarked);
       if (staged.relaxed && !relaxedMarked) {
         // From here on an unclean end costs the actor: this mark is on disk before the first
@@ -657,13 +663,14 @@ public final class Replica {
         anchor.record(new Anchor.Mark(instance, author.actor, row.head().seq(), row.head().hash()));
       }
     } catch (RuntimeException e) {
+      buckets.discard();
       staging = new Staging();
       throw e;
     }
+    buckets.committed();
     actors.putAll(staged.actors);
     documents = newDocuments;
     arrivals = staged.arrivals;
-    sum.set(newSum);
     own = staged.own;
     undeclared = staged.undeclared;
     publish(staged.membership);
@@ -671,29 +678,24 @@ public final class Replica {
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
-  private static int writeDocument(
-      Storage.Batch batch, byte[] id, StagedDocument document, StateSum sum, ByteWriter out) {
-    byte[] before = document.before;
-    if (before != null) {
-      sum.subtract(id, before);
-    }
-    if (document.state.isEmpty()) {
-      if (before != null) {
-        batch.delete(Table.STATE, id);
-      }
-    } else {
+  private int writeDocument(
+      Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
+    byte[] row = null;
+    if (!document.state.isEmpty()) {
       document.state.write(out.clear());
-      byte[] row = out.toByteArray();
-      sum.add(id, row);
+      row = out.toByteArray();
       batch.put(Table.STATE, id, row);
+    } else if (document.before != null) {
+      batch.delete(Table.STATE, id);
     }
+    buckets.replace(id, document.before, row);
     return (document.state.exists() ? 1 : 0) - (document.existed ? 1 : 0);
   }
 
   private void publish(Membership membership) {
     var heads = new TreeMap<ActorId, Head>();
     actors.forEach((actor, row) -> heads.put(actor, row.head()));
-    view = new View(Frontier.of(heads), membership, documents, sum.hash(), arrivals);
+    view = new View(Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
   }
 
   /** Forgets what was staged. */
@@ -753,6 +755,11 @@ public final class Replica {
    * @param existed whether it existed when that row was written
    */
   private record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    /** Whether this commit makes its row. */
+    boolean appears() {
+      return before == null && !state.isEmpty();
+    }
+
     StagedDocument copy() {
       return new StagedDocument(state.copy(), before, existed);
     }
