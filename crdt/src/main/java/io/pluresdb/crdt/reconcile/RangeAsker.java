@@ -40,6 +40,8 @@ public final class RangeAsker {
   /** Bytes of document ids in one message, unless one exchange alone has more. */
   static final int IDS_BYTES = 512 << 10;
 
+  private static final int LEAST_BATCH = 8;
+
   /** What to do next. */
   public sealed interface Progress {}
 
@@ -69,6 +71,7 @@ public final class RangeAsker {
   private List<Exchange> exchanged = List.of();
   private @Nullable Hash peerFrontier;
   private long round;
+  private int batch = RangeMessage.MAX_RANGES;
 
   /**
    * Compares the documents of {@code range}; begin with {@link #open}.
@@ -127,6 +130,11 @@ public final class RangeAsker {
         differences.onlyThere(document);
       }
     }
+    // What was left unanswered travels again: ask about as much as gets answered.
+    batch =
+        replies.size() < asked.size()
+            ? Math.max(LEAST_BATCH, replies.size() + replies.size() / 4)
+            : Math.min(RangeMessage.MAX_RANGES, 2 * batch);
     // In order behind each other, then before what waits: ranges stay ascending.
     var later = new ArrayDeque<>(waiting);
     waiting.clear();
@@ -220,7 +228,7 @@ public final class RangeAsker {
     }
     round++;
     asked = new ArrayList<>();
-    while (!waiting.isEmpty() && asked.size() < RangeMessage.MAX_RANGES) {
+    while (!waiting.isEmpty() && asked.size() < batch) {
       asked.add(waiting.remove());
     }
     takeExchanges();

@@ -103,11 +103,26 @@ public sealed interface RangeMessage {
   /** Why a conversation is over. */
   enum Reason {
     /** The asker has what it wanted. */
-    DONE,
+    DONE(0),
     /** The receiver does not compare ranges now. */
-    BUSY,
+    BUSY(1),
     /** The receiver knows no such conversation, or has given it up. */
-    UNKNOWN
+    UNKNOWN(2);
+
+    private final int code;
+
+    Reason(int code) {
+      this.code = code;
+    }
+
+    private static Reason of(int code) {
+      for (Reason reason : values()) {
+        if (reason.code == code) {
+          return reason;
+        }
+      }
+      throw new CodecException("unknown reason " + code);
+    }
   }
 
   record Close(long id, Reason reason) implements RangeMessage {}
@@ -156,7 +171,7 @@ public sealed interface RangeMessage {
         ids.forEach(bounds::write);
         out.bytes(digests.array(), 0, digests.size());
       }
-      case Close(var id, var reason) -> out.u8(28).i64(id).u8(reason.ordinal());
+      case Close(var id, var reason) -> out.u8(28).i64(id).u8(reason.code);
     }
   }
 
@@ -173,13 +188,7 @@ public sealed interface RangeMessage {
       case 25 -> new Opened(id, new Hash(in.bytes(Hash.BYTES)), Digest.read(in));
       case 26 -> ask(id, in, bounds);
       case 27 -> answer(id, in, bounds);
-      case 28 -> {
-        int reason = in.u8();
-        if (reason >= Reason.values().length) {
-          throw new CodecException("unknown reason " + reason);
-        }
-        yield new Close(id, Reason.values()[reason]);
-      }
+      case 28 -> new Close(id, Reason.of(in.u8()));
       default -> throw new CodecException("unknown message " + tag);
     };
   }

@@ -34,8 +34,8 @@ final class BucketSums {
   /** Buckets touched since the last commit, as they were then; null for none. */
   private final TreeMap<byte[], @Nullable Summary> before = new TreeMap<>(Arrays::compareUnsigned);
 
-  private Summary total = Summary.EMPTY;
-  private Summary committedTotal = Summary.EMPTY;
+  private Fingerprint total = Fingerprint.ZERO;
+  private Fingerprint committedTotal = Fingerprint.ZERO;
 
   BucketSums(Storage storage, Hash database) {
     this.storage = storage;
@@ -47,21 +47,20 @@ final class BucketSums {
     return (boundaries.of(id) & (MEAN_DOCUMENTS - 1)) == 0;
   }
 
-  /** Reads the buckets as last committed. */
-  void load(Storage.Snapshot snapshot) {
+  /** Reads the buckets as last committed; {@code sum} is what was stored of all documents. */
+  void load(Storage.Snapshot snapshot, Fingerprint sum) {
     try (var rows = snapshot.scan(Table.BUCKET, FIRST, null)) {
       while (rows.next()) {
-        Summary bucket = Rows.bucket(rows.value());
-        buckets.put(rows.key(), bucket);
-        total = total.plus(bucket);
+        buckets.put(rows.key(), Rows.bucket(rows.value()));
       }
     }
-    committedTotal = total;
+    total = sum;
+    committedTotal = sum;
   }
 
   /** Of all documents, what is being committed included. */
   Fingerprint sum() {
-    return total.sum();
+    return total;
   }
 
   /**

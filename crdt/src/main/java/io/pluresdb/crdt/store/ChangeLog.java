@@ -1,12 +1,11 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
-import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
-import io.pluresdb.crdt.store.Rows.LogRow;
+import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.List;
@@ -73,8 +72,16 @@ public final class ChangeLog {
 
   /** The arrival of a change, or 0 when it is not here. */
   public long arrivalOf(ActorId actor, long seq) {
-    byte[] row = storage.get(Table.LOG, Rows.logKey(actor, seq));
-    return row == null ? 0 : new ByteReader(row).i64();
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
+      return rows.next() ? SegmentRow.arrivalOf(rows.value(), seq - Rows.seq(rows.key())) : 0;
+    }
+  }
+
+  /** The segment that holds a change, if any does, and those before it, newest first. */
+  private static Storage.Cursor segmentsBackwards(
+      Storage.Snapshot snapshot, ActorId actor, long seq) {
+    return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
   }
 
   /** A change and its place. */
@@ -90,9 +97,12 @@ public final class ChangeLog {
           long arrival = Rows.arrival(rows.key());
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
-          for (long i = skip; i < row.count() && changes.size() < limit; i++) {
-            LogRow log = logRow(snapshot, row.actor(), row.fromSeq() + i);
-            changes.add(new Arrived(arrival + i, row.actor(), row.fromSeq() + i, log.change()));
+          try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
+            while (changes.size() < limit && log.next()) {
+              changes.add(
+                  new Arrived(
+                      arrival + log.seq() - row.fromSeq(), row.actor(), log.seq(), log.change()));
+            }
           }
         }
       }
@@ -100,18 +110,86 @@ public final class ChangeLog {
     return changes;
   }
 
-  private static LogRow logRow(Storage.Snapshot snapshot, ActorId actor, long seq) {
-    byte[] value = snapshot.get(Table.LOG, Rows.logKey(actor, seq));
-    if (value == null) {
-      throw missing(actor, seq);
-    }
-    return LogRow.read(value);
-  }
-
   private static StorageException missing(ActorId actor, long seq) {
     return new StorageException.Failed(
         "the log lacks change " + seq + " of actor " + actor + ", which arrived",
         new IllegalStateException("log and arrival disagree"));
+  }
+
+  /** Consecutive changes of one actor, one after another, out of the segments that hold them. */
+  private static final class Segments implements AutoCloseable {
+    private final Storage.Snapshot snapshot;
+    private final ActorId actor;
+    private final long last;
+    private long seq;
+    private long segmentFrom;
+    private SegmentRow segment;
+    private Storage.@Nullable Cursor following;
+
+    /** Before the change {@code first}; ends behind {@code last}, inclusive. */
+    Segments(Storage.Snapshot snapshot, ActorId actor, long first, long last) {
+      this.snapshot = snapshot;
+      this.actor = actor;
+      this.last = last;
+      this.seq = first - 1;
+      try (var rows = segmentsBackwards(snapshot, actor, first)) {
+        if (!rows.next()) {
+          throw missing(actor, first);
+        }
+        segmentFrom = Rows.seq(rows.key());
+        segment = SegmentRow.read(rows.value());
+      }
+    }
+
+    /** Moves to the next change; false behind the last. */
+    boolean next() {
+      if (seq == last) {
+        return false;
+      }
+      seq++;
+      if (seq >= segmentFrom + segment.changes().size()) {
+        nextSegment();
+      }
+      return true;
+    }
+
+    private void nextSegment() {
+      Storage.Cursor rows = following;
+      if (rows == null) {
+        rows = snapshot.scan(Table.LOG, Rows.logKey(actor, seq), Rows.logKey(actor, last + 1));
+        following = rows;
+      }
+      if (!rows.next() || Rows.seq(rows.key()) != seq) {
+        throw missing(actor, seq);
+      }
+      segmentFrom = seq;
+      segment = SegmentRow.read(rows.value());
+    }
+
+    long seq() {
+      return seq;
+    }
+
+    Change change() {
+      return segment.changes().get((int) (seq - segmentFrom));
+    }
+
+    long arrival() {
+      return segment.arrival() + seq - segmentFrom;
+    }
+
+    /** The signature of this very change, or null. */
+    byte @Nullable [] signature() {
+      boolean isLast = seq - segmentFrom == segment.changes().size() - 1;
+      return isLast ? segment.signature() : null;
+    }
+
+    @Override
+    public void close() {
+      if (following != null) {
+        following.close();
+      }
+    }
   }
 
   /** Gathers rows into runs and cuts at the last signed change that fits. */
@@ -142,7 +220,7 @@ public final class ChangeLog {
 
     void row(ArrivalRow row, long skip, long arrival) {
       long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
-      long last = row.fromSeq() + row.count() - 1;
+      long last = row.lastSeq();
       if (first > last) {
         if (changes.isEmpty() || signedCount == changes.size()) {
           lookedAt = arrival + row.count() - 1;
@@ -157,36 +235,27 @@ public final class ChangeLog {
         actor = row.actor();
         fromSeq = first;
       }
-      if (first == last) {
-        add(logRow(snapshot, row.actor(), first));
-        return;
-      }
-      try (var log =
-          snapshot.scan(
-              Table.LOG, Rows.logKey(row.actor(), first), Rows.logKey(row.actor(), last + 1))) {
-        for (long seq = first; seq <= last && !full; seq++) {
-          if (!log.next()) {
-            throw missing(row.actor(), seq);
-          }
-          add(LogRow.read(log.value()));
+      try (var log = new Segments(snapshot, row.actor(), first, last)) {
+        while (!full && log.next()) {
+          add(log.change(), log.arrival(), log.signature());
         }
       }
     }
 
-    private void add(LogRow row) {
-      changes.add(row.change());
-      changesBytes += row.change().encodedBytes();
+    private void add(Change change, long arrival, byte @Nullable [] changeSignature) {
+      changes.add(change);
+      changesBytes += change.encodedBytes();
       boolean fits = bytes + changesBytes <= targetBytes && changes.size() <= ChangeRun.MAX_CHANGES;
       boolean somethingToSend = signedCount > 0 || !runs.isEmpty();
       if (!fits && somethingToSend) {
         full = true;
         return;
       }
-      if (row.signature() != null) {
+      if (changeSignature != null) {
         signedCount = changes.size();
         signedBytes = changesBytes;
-        signedArrival = row.arrival();
-        signature = row.signature();
+        signedArrival = arrival;
+        signature = changeSignature;
         full = !fits;
       }
     }

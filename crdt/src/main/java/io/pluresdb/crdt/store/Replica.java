@@ -24,22 +24,21 @@ import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.ArrivalRow;
-import io.pluresdb.crdt.store.Rows.LogRow;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
+import io.pluresdb.crdt.store.Staging.StagedDocument;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -71,49 +70,31 @@ public final class Replica {
 
   private final Storage storage;
   private final ReplicaIdentity identity;
-  private final Anchor anchor;
   private final Environment environment;
   private final ChangeLog log;
-  private final byte[] instance;
+  private final ActorGuard guard;
   private final HybridClock clock;
+  private final Committed committed;
 
   private volatile View view;
-
-  // Committed.
-  private final Map<ActorId, ActorRow> actors = new HashMap<>();
-  private long documents;
-  private long arrivals;
-  private final BucketSums buckets;
-  private @Nullable Own own;
-  private boolean relaxedMarked;
-
-  /** The actor this device writes as. */
-  private record Own(ActorId actor, Genesis genesis) {}
-
-  // Actors with changes that the own actor has not named as dependencies yet.
-  private TreeSet<ActorId> undeclared = new TreeSet<>();
-
   private Staging staging;
 
   private Replica(
       Storage storage,
       ReplicaIdentity identity,
-      Anchor anchor,
+      ActorGuard guard,
       Environment environment,
-      byte[] instance,
       long lastTimestamp,
-      BucketSums buckets,
-      Membership membership) {
+      Committed committed) {
     this.storage = storage;
     this.identity = identity;
-    this.anchor = anchor;
     this.environment = environment;
     this.log = new ChangeLog(storage);
-    this.instance = instance;
+    this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
-    this.buckets = buckets;
-    this.view = new View(Frontier.EMPTY, membership, 0, buckets.sum().hash(), 0);
-    this.staging = new Staging();
+    this.committed = committed;
+    this.view = committed.view();
+    this.staging = new Staging(storage, committed);
   }
 
   /**
@@ -143,7 +124,7 @@ public final class Replica {
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
     long documents = in.varint();
-    Fingerprint.read(in);
+    var sum = Fingerprint.read(in);
     long arrivals = in.varint();
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
@@ -160,29 +141,20 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
-      buckets.load(snapshot);
+      buckets.load(snapshot, sum);
     }
-    var replica =
-        new Replica(
-            storage,
-            identity,
-            anchor,
-            environment,
-            instance,
-            lastTimestamp,
-            buckets,
-            Membership.of(identity.database(), identity.founder(), entries));
-    replica.documents = documents;
-    replica.arrivals = arrivals;
-    replica.actors.putAll(actors);
-    replica.resumeActor();
-    replica.undeclared.addAll(actors.keySet());
-    if (replica.own != null) {
-      replica.undeclared.remove(replica.own.actor);
+    var membership = Membership.of(identity.database(), identity.founder(), entries);
+    var guard = new ActorGuard(storage, anchor, instance);
+    var committed = new Committed(buckets, membership);
+    committed.documents = documents;
+    committed.arrivals = arrivals;
+    committed.actors.putAll(actors);
+    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
+    committed.undeclared.addAll(actors.keySet());
+    if (committed.own != null) {
+      committed.undeclared.remove(committed.own.actor());
     }
-    replica.publish(replica.view.membership());
-    replica.staging = replica.new Staging();
-    return replica;
+    return new Replica(storage, identity, guard, environment, lastTimestamp, committed);
   }
 
   private static void initialize(Storage storage, Environment environment) {
@@ -204,49 +176,6 @@ public final class Replica {
     return row;
   }
 
-  /** Decides whether the stored actor may go on writing. */
-  private void resumeActor() {
-    byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
-    relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
-    if (nonce == null) {
-      return;
-    }
-    var genesis = new Genesis(identity.signer().publicKey(), nonce);
-    ActorId actor = genesis.actor(identity.database());
-    ActorRow row = actors.get(actor);
-    // An actor without a change here may have one elsewhere: this may be a backup from just before.
-    boolean trusted =
-        row != null
-            && switch (anchor.read()) {
-              case Anchor.Reading.Missing() -> false;
-              case Anchor.Reading.Damaged(var detail) -> false;
-              case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
-            };
-    if (trusted && !relaxedMarked) {
-      own = new Own(actor, genesis);
-    } else {
-      fence();
-    }
-  }
-
-  private boolean agrees(Anchor.Mark mark, ActorId actor, ActorRow row) {
-    return Arrays.equals(mark.instance(), instance)
-        && mark.actor().equals(actor)
-        && (row.head().seq() > mark.seq()
-            || (row.head().seq() == mark.seq() && row.head().hash().equals(mark.headHash())));
-  }
-
-  /** Forgets the own actor; the next local write mints a fresh one. */
-  private void fence() {
-    own = null;
-    try (var batch = storage.newBatch()) {
-      batch.delete(Table.META, Rows.META_ACTOR);
-      batch.delete(Table.META, Rows.META_RELAXED);
-      storage.commit(batch, Durability.SYNCED);
-    }
-    relaxedMarked = false;
-  }
-
   /** The committed state; any thread. */
   public View view() {
     return view;
@@ -266,7 +195,7 @@ public final class Replica {
 
   /** The actor this device writes as now, or null before the first write and after a fence. */
   public @Nullable ActorId ownActor() {
-    return own == null ? null : own.actor;
+    return committed.own == null ? null : committed.own.actor();
   }
 
   /** Whether there is something to commit. */
@@ -276,7 +205,7 @@ public final class Replica {
 
   /** Whether the local changes staged so far should be committed before further ones. */
   public boolean isGroupFull() {
-    return staging.groupChanges >= MAX_GROUP_CHANGES || staging.groupBytes >= MAX_GROUP_BYTES;
+    return staging.isGroupFull();
   }
 
   /**
@@ -296,7 +225,7 @@ public final class Replica {
     if (author == null) {
       author = mint();
     }
-    long seq = staging.seq(author.actor) + 1;
+    long seq = staging.seq(author.actor()) + 1;
     long timestamp = clock.next(environment.wallClock().millis());
     // Works on copies, so that a refused edit leaves nothing behind.
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
@@ -309,7 +238,7 @@ public final class Replica {
         document = staging.document(id).copy();
         touched.put(id, document);
       }
-      List<CrdtOperation> operations = operations(edit, document.state);
+      List<CrdtOperation> operations = operations(edit, document.state());
       if (operations.size() > ChangeBody.MAX_OPERATIONS) {
         throw CoreException.tooLarge(
             "a document must change in at most "
@@ -317,10 +246,10 @@ public final class Replica {
                 + " fields at once, but changes in "
                 + operations.size());
       }
-      index = apply(operations, document.state, author.actor, seq, index, timestamp);
+      index = apply(operations, document.state(), author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
-    byte[] body = ChangeBody.encode(author.actor, edits);
+    byte[] body = ChangeBody.encode(author.actor(), edits);
     if (body.length > ChangeBody.MAX_BYTES) {
       throw CoreException.tooLarge(
           "a transaction must be at most "
@@ -376,9 +305,9 @@ public final class Replica {
   /** Goes on under a fresh actor; only together with its first change. */
   private void adopt(Own fresh) {
     staging.own = fresh;
-    staging.undeclared = new TreeSet<>(actors.keySet());
+    staging.undeclared = new TreeSet<>(committed.actors.keySet());
     staging.undeclared.addAll(staging.actors.keySet());
-    staging.batch.put(Table.META, Rows.META_ACTOR, fresh.genesis.nonce());
+    staging.batch.put(Table.META, Rows.META_ACTOR, fresh.genesis().nonce());
   }
 
   private List<Change.Dependency> dependencies() {
@@ -394,24 +323,19 @@ public final class Replica {
   }
 
   private Receipt stageOwn(Own author, Change change, Transaction transaction) {
-    ActorId actor = author.actor;
+    ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
     Hash hash = change.hash(identity.database(), actor, seq, previous);
-    staging.logUnsigned();
-    staging.arrive(actor, seq);
-    staging.unsigned = new Unsigned(actor, seq, staging.arrivals, change, hash);
-    staging.groupChanges++;
-    staging.groupBytes += change.body().length;
+    long arrival = staging.appendOwn(actor, seq, previous, change, hash);
     staging.actors.put(
-        actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis));
-    staging.changes++;
+        actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
     switch (transaction.acknowledgement()) {
       case LOCAL -> staging.synced = true;
       case RELAXED -> staging.relaxed = true;
     }
-    return new Receipt(actor, seq, staging.arrivals);
+    return new Receipt(actor, seq, arrival);
   }
 
   /**
@@ -455,6 +379,7 @@ public final class Replica {
     long timestamp = row == null ? -1 : row.timestamp();
     Hash hash = row == null ? Hash.ZERO : row.head().hash();
     long seq = head;
+    var hashes = new ArrayList<Hash>(fresh.size());
     for (Change change : fresh) {
       seq++;
       if (change.timestamp() <= timestamp) {
@@ -473,6 +398,7 @@ public final class Replica {
         }
       }
       hash = change.hash(identity.database(), actor, seq, hash);
+      hashes.add(hash);
     }
     if (!Signer.verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
       return new RunOutcome.Rejected(
@@ -496,7 +422,7 @@ public final class Replica {
       // A peer knows more of our operations than we do: this storage was rolled back.
       stageFence();
     }
-    integrate(run, fresh, bodies, head);
+    integrate(run, fresh, hashes, bodies, row);
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
     staging.undeclared.add(actor);
     clock.observe(timestamp);
@@ -504,7 +430,7 @@ public final class Replica {
   }
 
   private boolean isOwn(ActorId actor) {
-    return staging.own != null && staging.own.actor.equals(actor);
+    return staging.own != null && staging.own.actor().equals(actor);
   }
 
   private void stageFence() {
@@ -522,11 +448,11 @@ public final class Replica {
    */
   public boolean compareOwn(Frontier peer) {
     Own author = staging.own;
-    Head claimed = author == null ? null : peer.heads().get(author.actor);
+    Head claimed = author == null ? null : peer.heads().get(author.actor());
     if (author == null || claimed == null) {
       return false;
     }
-    ActorRow row = staging.actor(author.actor);
+    ActorRow row = staging.actor(author.actor());
     boolean behind =
         row == null
             || claimed.seq() > row.head().seq()
@@ -572,30 +498,28 @@ public final class Replica {
   }
 
   private void integrate(
-      ChangeRun run, List<Change> fresh, List<List<DocumentEdit>> bodies, long head) {
+      ChangeRun run,
+      List<Change> fresh,
+      List<Hash> hashes,
+      List<List<DocumentEdit>> bodies,
+      @Nullable ActorRow row) {
     ActorId actor = run.actor();
-    staging.sign();
+    Hash previous = row == null ? Hash.ZERO : row.head().hash();
+    long seq = row == null ? 0 : row.head().seq();
+    staging.sign(identity.signer());
     for (int i = 0; i < fresh.size(); i++) {
       Change change = fresh.get(i);
-      long seq = head + 1 + i;
+      seq++;
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
-        var id = new DocumentKey(edit.id());
-        StagedDocument document = staging.documents.get(id);
-        if (document == null) {
-          document = staging.document(id);
-          staging.documents.put(id, document);
-        }
-        index = apply(edit.operations(), document.state, actor, seq, index, change.timestamp());
+        StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
+        index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
-      staging.arrive(actor, seq);
-      boolean last = i + 1 == fresh.size();
-      staging.batch.put(
-          Table.LOG,
-          Rows.logKey(actor, seq),
-          new LogRow(staging.arrivals, change, last ? run.signature() : null).toByteArray());
-      staging.changes++;
+      staging.log.append(actor, seq, previous, change);
+      previous = hashes.get(i);
     }
+    staging.log.sign(run.signature());
+    staging.changes += fresh.size();
   }
 
   /** Stages membership entries; false when none of them is new and authentic. */
@@ -628,10 +552,12 @@ public final class Replica {
     if (staged.isEmpty()) {
       return;
     }
-    long newDocuments = documents;
-    try (var batch = staged.batch) {
-      staged.sign();
-      staged.closeArrival();
+    BucketSums buckets = committed.buckets;
+    long documents = committed.documents;
+    try (staged) {
+      Storage.Batch batch = staged.batch;
+      staged.sign(identity.signer());
+      staged.log.close();
       var out = new ByteWriter(1_024);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
@@ -639,7 +565,7 @@ public final class Replica {
         }
       }
       for (var entry : staged.documents.entrySet()) {
-        newDocuments += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
+        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
       for (var entry : staged.actors.entrySet()) {
@@ -648,60 +574,53 @@ public final class Replica {
       batch.put(
           Table.META,
           Rows.META_REPLICA,
-          Rows.replicaRow(newDocuments, buckets.sum(), staged.arrivals, clock.last()));
-      boolean synced = staged.synced || (staged.relaxed && !relaxedMarked);
-      if (staged.relaxed && !relaxedMarked) {
-        // From here on an unclean end costs the actor: this mark is on disk before the first
-        // unsynced change can be published.
-        batch.put(Table.META, Rows.META_RELAXED, new byte[] {1});
-      }
+          Rows.replicaRow(documents, buckets.sum(), staged.log.arrivals(), clock.last()));
+      boolean marked = staged.relaxed && guard.markRelaxed(batch);
+      boolean synced = staged.synced || marked;
       storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
-      relaxedMarked |= staged.relaxed;
+      if (staged.relaxed) {
+        guard.relaxedCommitted();
+      }
       Own author = staged.own;
-      ActorRow row = author == null ? null : staged.actors.get(author.actor);
+      ActorRow row = author == null ? null : staged.actors.get(author.actor());
       if (synced && author != null && row != null) {
-        anchor.record(new Anchor.Mark(instance, author.actor, row.head().seq(), row.head().hash()));
+        guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
       buckets.discard();
-      staging = new Staging();
+      staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
-    actors.putAll(staged.actors);
-    documents = newDocuments;
-    arrivals = staged.arrivals;
-    own = staged.own;
-    undeclared = staged.undeclared;
-    publish(staged.membership);
-    staging = new Staging();
+    committed.actors.putAll(staged.actors);
+    committed.documents = documents;
+    committed.arrivals = staged.log.arrivals();
+    committed.own = staged.own;
+    committed.undeclared = staged.undeclared;
+    committed.membership = staged.membership;
+    view = committed.view();
+    staging = new Staging(storage, committed);
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
   private int writeDocument(
       Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
     byte[] row = null;
-    if (!document.state.isEmpty()) {
-      document.state.write(out.clear());
+    if (!document.state().isEmpty()) {
+      document.state().write(out.clear());
       row = out.toByteArray();
       batch.put(Table.STATE, id, row);
-    } else if (document.before != null) {
+    } else if (document.before() != null) {
       batch.delete(Table.STATE, id);
     }
-    buckets.replace(id, document.before, row);
-    return (document.state.exists() ? 1 : 0) - (document.existed ? 1 : 0);
-  }
-
-  private void publish(Membership membership) {
-    var heads = new TreeMap<ActorId, Head>();
-    actors.forEach((actor, row) -> heads.put(actor, row.head()));
-    view = new View(Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
+    committed.buckets.replace(id, document.before(), row);
+    return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 
   /** Forgets what was staged. */
   public void discard() {
-    staging.batch.close();
-    staging = new Staging();
+    staging.close();
+    staging = new Staging(storage, committed);
   }
 
   /** Makes every earlier commit survive power loss. */
@@ -711,158 +630,9 @@ public final class Replica {
 
   /** Ends cleanly: what was published is on disk, and the actor may go on after reopening. */
   public void close() {
-    discard();
+    staging.close();
     storage.sync();
-    if (relaxedMarked && own != null) {
-      ActorRow row = actors.get(own.actor);
-      if (row != null) {
-        anchor.record(new Anchor.Mark(instance, own.actor, row.head().seq(), row.head().hash()));
-      }
-      try (var batch = storage.newBatch()) {
-        batch.delete(Table.META, Rows.META_RELAXED);
-        storage.commit(batch, Durability.SYNCED);
-      }
-      relaxedMarked = false;
-    }
-    staging.batch.close();
-  }
-
-  /** A document id as a map key. */
-  private static final class DocumentKey {
-    final byte[] bytes;
-    private final int hash;
-
-    DocumentKey(byte[] bytes) {
-      this.bytes = bytes;
-      this.hash = Arrays.hashCode(bytes);
-    }
-
-    @Override
-    public boolean equals(Object other) {
-      return other instanceof DocumentKey key && Arrays.equals(bytes, key.bytes);
-    }
-
-    @Override
-    public int hashCode() {
-      return hash;
-    }
-  }
-
-  /**
-   * A document in the staging.
-   *
-   * @param before its stored row, or null
-   * @param existed whether it existed when that row was written
-   */
-  private record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
-    /** Whether this commit makes its row. */
-    boolean appears() {
-      return before == null && !state.isEmpty();
-    }
-
-    StagedDocument copy() {
-      return new StagedDocument(state.copy(), before, existed);
-    }
-  }
-
-  /** The newest local change of a stretch that has no signature yet. */
-  private record Unsigned(ActorId actor, long seq, long arrival, Change change, Hash hash) {}
-
-  /** Everything staged since the last commit. */
-  private final class Staging {
-    final Storage.Batch batch = storage.newBatch();
-    final Map<ActorId, ActorRow> actors = new LinkedHashMap<>();
-    final Map<DocumentKey, StagedDocument> documents = new LinkedHashMap<>();
-    TreeSet<ActorId> undeclared = new TreeSet<>(Replica.this.undeclared);
-    long arrivals = Replica.this.arrivals;
-    @Nullable Own own = Replica.this.own;
-    Membership membership = view.membership();
-    boolean synced;
-    boolean relaxed;
-    int changes;
-
-    // The arrival row being extended.
-    private @Nullable ArrivalRow arrivalRow;
-    private long arrivalFirst;
-
-    // The open stretch of local changes.
-    @Nullable Unsigned unsigned;
-    int groupChanges;
-    int groupBytes;
-
-    boolean isEmpty() {
-      return changes == 0 && membership == view.membership();
-    }
-
-    @Nullable ActorRow actor(ActorId id) {
-      ActorRow row = actors.get(id);
-      return row != null ? row : Replica.this.actors.get(id);
-    }
-
-    long seq(ActorId id) {
-      ActorRow row = actor(id);
-      return row == null ? 0 : row.head().seq();
-    }
-
-    /** The document as staged so far, or as stored. */
-    StagedDocument document(DocumentKey id) {
-      StagedDocument staged = documents.get(id);
-      if (staged != null) {
-        return staged;
-      }
-      byte[] row = storage.get(Table.STATE, id.bytes);
-      if (row == null) {
-        return new StagedDocument(new DocumentState(), null, false);
-      }
-      DocumentState state = DocumentState.read(row);
-      return new StagedDocument(state, row, state.exists());
-    }
-
-    void arrive(ActorId actor, long seq) {
-      arrivals++;
-      ArrivalRow row = arrivalRow;
-      if (row != null
-          && row.actor().equals(actor)
-          && row.fromSeq() + row.count() == seq
-          && row.count() < ChangeRun.MAX_CHANGES) {
-        arrivalRow = new ArrivalRow(actor, row.fromSeq(), row.count() + 1);
-        return;
-      }
-      closeArrival();
-      arrivalRow = new ArrivalRow(actor, seq, 1);
-      arrivalFirst = arrivals;
-    }
-
-    void closeArrival() {
-      if (arrivalRow != null) {
-        batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray());
-        arrivalRow = null;
-      }
-    }
-
-    /** Logs the newest local change without a signature: another one follows it. */
-    void logUnsigned() {
-      log(null);
-    }
-
-    /** Ends the stretch of local changes with a signature. */
-    void sign() {
-      if (unsigned != null) {
-        log(identity.signer().sign(unsigned.hash.bytes()));
-        unsigned = null;
-        groupChanges = 0;
-        groupBytes = 0;
-      }
-    }
-
-    private void log(byte @Nullable [] signature) {
-      Unsigned last = unsigned;
-      if (last != null) {
-        batch.put(
-            Table.LOG,
-            Rows.logKey(last.actor, last.seq),
-            new LogRow(last.arrival, last.change, signature).toByteArray());
-      }
-    }
+    Own own = committed.own;
+    guard.close(own, own == null ? null : committed.actors.get(own.actor()));
   }
 }

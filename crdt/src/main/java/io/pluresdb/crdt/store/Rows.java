@@ -8,27 +8,30 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.Summary;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Keys and values of the tables.
  *
  * <pre>
- * LOG      actor 16 | seq u64      -> arrival u64 | signed u8 | change | signature 64 if signed
- * ARRIVAL  first arrival u64       -> actor 16 | fromSeq varint | count varint
- * FRONTIER actor 16                -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
- * STATE    id                      -> {@link io.pluresdb.crdt.doc.DocumentState}
- * MEMBERS  entry hash 32           -> {@link io.pluresdb.crdt.auth.MembershipEntry}
- * BUCKET   first id, empty first   -> documents varint | {@link Fingerprint} 32
- * META     "replica"               -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
- *          "format"                -> u8
- *          "instance"              -> 16 random bytes
- *          "actor"                 -> nonce 16 of the own actor; absent after a fence
- *          "relaxed"               -> u8 1 while unsynced changes may have been published
+ * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
+ * ARRIVAL  first arrival u64        -> actor 16 | fromSeq varint | count varint
+ * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
+ * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
+ * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
+ * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
+ * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
+ *          "format"                 -> u8
+ *          "instance"               -> 16 random bytes
+ *          "actor"                  -> nonce 16 of the own actor; absent after a fence
+ *          "relaxed"                -> u8 1 while unsynced changes may have been published
  * </pre>
  */
 final class Rows {
@@ -67,31 +70,82 @@ final class Rows {
     return new ByteReader(key).i64();
   }
 
-  /** A change in the log. */
-  record LogRow(long arrival, Change change, byte @Nullable [] signature) {
+  /** The seq in a key of the log. */
+  static long seq(byte[] logKey) {
+    var in = new ByteReader(logKey);
+    in.bytes(ActorId.BYTES);
+    return in.i64();
+  }
+
+  /**
+   * Consecutive changes of one actor that arrived one after another: a row of the log.
+   *
+   * <pre>
+   * segment := signed u8 | arrival u64 | previous hash 32 | count varint | change * | signature 64 if signed
+   * </pre>
+   *
+   * @param arrival place of the first change in the arrival log; the others follow it
+   * @param previous hash of the change before the first, zero when there is none
+   * @param changes one or more
+   * @param signature over the hash of the last change; null when the stretch goes on in the row
+   *     after this one
+   */
+  record SegmentRow(
+      long arrival, Hash previous, List<Change> changes, byte @Nullable [] signature) {
+    /** Bytes before the changes, at most. */
+    static final int HEAD_BYTES = 1 + 8 + Hash.BYTES + 9;
+
+    static void writeHead(ByteWriter out, boolean signed, long arrival, Hash previous, int count) {
+      out.u8(signed ? 1 : 0).i64(arrival).bytes(previous.bytes()).varint(count);
+    }
+
     byte[] toByteArray() {
-      var out = new ByteWriter(change.encodedBytes() + 80);
-      out.i64(arrival).u8(signature == null ? 0 : 1);
-      change.write(out);
+      var out = new ByteWriter(LogAppender.SEGMENT_BYTES);
+      writeHead(out, signature != null, arrival, previous, changes.size());
+      changes.forEach(change -> change.write(out));
       if (signature != null) {
         out.bytes(signature);
       }
-      return out.size() == out.array().length ? out.array() : out.toByteArray();
+      return out.toByteArray();
     }
 
-    static LogRow read(byte[] value) {
+    static SegmentRow read(byte[] value) {
       var in = new ByteReader(value);
+      int signed = in.u8();
+      if (signed > 1) {
+        throw new CodecException("signed must be 0 or 1, but is " + signed);
+      }
       long arrival = in.i64();
-      boolean signed = in.u8() == 1;
-      Change change = Change.read(in);
-      byte[] signature = signed ? in.bytes(Signer.SIGNATURE_BYTES) : null;
+      var previous = new Hash(in.bytes(Hash.BYTES));
+      int count = in.count("changes of a segment", ChangeRun.MAX_CHANGES);
+      if (count == 0) {
+        throw new CodecException("a segment must hold a change");
+      }
+      var changes = new ArrayList<Change>(Math.min(count, 1_024));
+      for (int i = 0; i < count; i++) {
+        changes.add(Change.read(in));
+      }
+      byte[] signature = signed == 1 ? in.bytes(Signer.SIGNATURE_BYTES) : null;
       in.end();
-      return new LogRow(arrival, change, signature);
+      return new SegmentRow(arrival, previous, changes, signature);
+    }
+
+    /** The place in the arrival log of the change at {@code index}, or 0 when it is not here. */
+    static long arrivalOf(byte[] value, long index) {
+      var in = new ByteReader(value);
+      in.u8();
+      long arrival = in.i64();
+      in.bytes(Hash.BYTES);
+      return index < in.varint() ? arrival + index : 0;
     }
   }
 
   /** Consecutive changes of one actor that arrived one after another. */
   record ArrivalRow(ActorId actor, long fromSeq, int count) {
+    long lastSeq() {
+      return fromSeq + count - 1;
+    }
+
     byte[] toByteArray() {
       var out = new ByteWriter(ActorId.BYTES + 12);
       actor.write(out);

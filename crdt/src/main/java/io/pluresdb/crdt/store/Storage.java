@@ -16,7 +16,7 @@ public interface Storage extends AutoCloseable {
   enum Table {
     /** Singletons: format, identity, clock, counters, the own actor. */
     META,
-    /** The operation log: (actor, seq) to change. */
+    /** The operation log: (actor, first seq) to consecutive changes. */
     LOG,
     /** Document id to the document's state. */
     STATE,

@@ -10,15 +10,17 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.Golden;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
-import io.pluresdb.crdt.store.Rows.LogRow;
+import io.pluresdb.crdt.store.Rows.SegmentRow;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
 /** Keys and values of the tables, byte for byte. */
 class RowsTest {
-  static final LogRow LOG = new LogRow(7, Golden.change(), Golden.run().signature());
+  static final SegmentRow LOG =
+      new SegmentRow(7, Hash.ZERO, List.of(Golden.change()), Golden.run().signature());
   static final ArrivalRow ARRIVAL = new ArrivalRow(Golden.ACTOR, 300, 2);
   static final ActorRow FRONTIER =
       new ActorRow(
@@ -37,16 +39,26 @@ class RowsTest {
 
   @Test
   void rows_areAsDocumented_readBack_andTruncatedOnesAreRefused() {
-    assertDocumented("log row", LOG.toByteArray(), b -> LogRow.read(b).toByteArray());
+    assertDocumented("segment row", LOG.toByteArray(), b -> SegmentRow.read(b).toByteArray());
     assertDocumented("arrival row", ARRIVAL.toByteArray(), b -> ArrivalRow.read(b).toByteArray());
     assertDocumented("frontier row", FRONTIER.toByteArray(), b -> ActorRow.read(b).toByteArray());
   }
 
   @Test
-  void logRow_withoutSignature_readsBack() {
-    var row = new LogRow(7, Golden.change(), null);
-    LogRow read = LogRow.read(row.toByteArray());
+  void segmentRow_withoutSignature_readsBack() {
+    var row = new SegmentRow(7, Hash.of("x"), List.of(Golden.change(), Golden.change()), null);
+    SegmentRow read = SegmentRow.read(row.toByteArray());
     assertThat(read.signature()).isNull();
+    assertThat(read.changes()).hasSize(2);
     assertThat(read.toByteArray()).isEqualTo(row.toByteArray());
+  }
+
+  @Test
+  void segmentRow_arrivals_followTheFirst_andEndWithTheSegment() {
+    byte[] row =
+        new SegmentRow(7, Hash.ZERO, List.of(Golden.change(), Golden.change()), null).toByteArray();
+    assertThat(SegmentRow.arrivalOf(row, 0)).isEqualTo(7);
+    assertThat(SegmentRow.arrivalOf(row, 1)).isEqualTo(8);
+    assertThat(SegmentRow.arrivalOf(row, 2)).isZero();
   }
 }

@@ -41,13 +41,14 @@ public final class Chains {
           ActorId actor = ActorId.read(in);
           long from = in.varint();
           long count = in.varint();
-          for (long seq = from; seq < from + count; seq++) {
+          long seq = from;
+          while (seq < from + count) {
             byte[] log = snapshot.get(Table.LOG, logKey(actor, seq));
             if (log == null) {
               throw new Violation(
                   Invariant.I12, "change " + seq + " of " + actor + " arrived and is not logged");
             }
-            chains.append(actor, seq, change(log));
+            seq += chains.appendSegment(actor, seq, log);
           }
         }
       }
@@ -72,17 +73,28 @@ public final class Chains {
     return out.i64(seq).toByteArray();
   }
 
-  private static Change change(byte[] logRow) {
-    var in = new ByteReader(logRow);
-    in.i64();
-    in.u8();
-    return Change.read(in);
-  }
-
   /** Takes note of a log row that was committed. */
   public void appendLog(byte[] key, byte[] row) {
     var in = new ByteReader(key);
-    append(ActorId.read(in), in.i64(), change(row));
+    appendSegment(ActorId.read(in), in.i64(), row);
+  }
+
+  /** Appends a log row; returns how many changes are in it. */
+  private long appendSegment(ActorId actor, long fromSeq, byte[] row) {
+    var in = new ByteReader(row);
+    in.u8();
+    in.i64();
+    var previous = new Hash(in.bytes(Hash.BYTES));
+    List<Link> chain = links.getOrDefault(actor, List.of());
+    if (!previous.equals(chain.isEmpty() ? Hash.ZERO : chain.getLast().hash)) {
+      throw new Violation(
+          Invariant.I4, "log row " + fromSeq + " of actor " + actor + " does not follow ours");
+    }
+    long count = in.varint();
+    for (long i = 0; i < count; i++) {
+      append(actor, fromSeq + i, Change.read(in));
+    }
+    return count;
   }
 
   private void append(ActorId actor, long seq, Change change) {

@@ -1,0 +1,111 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.store.Committed.Own;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Storage.Durability;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.util.Arrays;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Keeps an actor from being used twice: compares the storage with the anchor when it is opened, and
+ * moves the anchor before anything is published.
+ */
+final class ActorGuard {
+  private final Storage storage;
+  private final Anchor anchor;
+  private final byte[] instance;
+
+  /** Whether the storage says that unsynced changes may have been published. */
+  private boolean relaxedMarked;
+
+  ActorGuard(Storage storage, Anchor anchor, byte[] instance) {
+    this.storage = storage;
+    this.anchor = anchor;
+    this.instance = instance;
+  }
+
+  /** The stored actor if it may go on writing; null when there is none or it was given up now. */
+  @Nullable Own resume(Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors) {
+    byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
+    relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
+    if (nonce == null) {
+      return null;
+    }
+    var genesis = new Genesis(deviceKey, nonce);
+    ActorId actor = genesis.actor(database);
+    ActorRow row = actors.get(actor);
+    // An actor without a change here may have one elsewhere: this may be a backup from just before.
+    boolean trusted =
+        row != null
+            && switch (anchor.read()) {
+              case Anchor.Reading.Missing() -> false;
+              case Anchor.Reading.Damaged(var detail) -> false;
+              case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
+            };
+    if (trusted && !relaxedMarked) {
+      return new Own(actor, genesis);
+    }
+    fence();
+    return null;
+  }
+
+  private boolean agrees(Anchor.Mark mark, ActorId actor, ActorRow row) {
+    return Arrays.equals(mark.instance(), instance)
+        && mark.actor().equals(actor)
+        && (row.head().seq() > mark.seq()
+            || (row.head().seq() == mark.seq() && row.head().hash().equals(mark.headHash())));
+  }
+
+  private void fence() {
+    try (var batch = storage.newBatch()) {
+      batch.delete(Table.META, Rows.META_ACTOR);
+      batch.delete(Table.META, Rows.META_RELAXED);
+      storage.commit(batch, Durability.SYNCED);
+    }
+    relaxedMarked = false;
+  }
+
+  /**
+   * Adds to a batch with unsynced changes of our own what lets the next start know of them.
+   *
+   * @return whether the batch must be synced: then the mark is on disk before the first unsynced
+   *     change can be published
+   */
+  boolean markRelaxed(Storage.Batch batch) {
+    if (relaxedMarked) {
+      return false;
+    }
+    batch.put(Table.META, Rows.META_RELAXED, new byte[] {1});
+    return true;
+  }
+
+  /** The batch with the mark is committed. */
+  void relaxedCommitted() {
+    relaxedMarked = true;
+  }
+
+  /** Records what is on disk, before it is published. */
+  void record(ActorId actor, ActorRow row) {
+    anchor.record(new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash()));
+  }
+
+  /** Ends cleanly; everything is on disk. {@code row} is the own actor's newest, if it has one. */
+  void close(@Nullable Own own, @Nullable ActorRow row) {
+    if (!relaxedMarked || own == null) {
+      return;
+    }
+    if (row != null) {
+      record(own.actor(), row);
+    }
+    try (var batch = storage.newBatch()) {
+      batch.delete(Table.META, Rows.META_RELAXED);
+      storage.commit(batch, Durability.SYNCED);
+    }
+    relaxedMarked = false;
+  }
+}

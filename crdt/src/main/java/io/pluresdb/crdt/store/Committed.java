@@ -1,0 +1,41 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.auth.Membership;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/** What a replica keeps in memory of its last commit. Only its thread touches it. */
+final class Committed {
+  /** The actor this device writes as. */
+  record Own(ActorId actor, Genesis genesis) {}
+
+  final Map<ActorId, ActorRow> actors = new HashMap<>();
+  final BucketSums buckets;
+  Membership membership;
+  long documents;
+  long arrivals;
+  @Nullable Own own;
+
+  /** Actors with changes that the own actor has not named as dependencies yet. */
+  TreeSet<ActorId> undeclared = new TreeSet<>();
+
+  Committed(BucketSums buckets, Membership membership) {
+    this.buckets = buckets;
+    this.membership = membership;
+  }
+
+  Replica.View view() {
+    var heads = new TreeMap<ActorId, Head>();
+    actors.forEach((actor, row) -> heads.put(actor, row.head()));
+    return new Replica.View(
+        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
+  }
+}

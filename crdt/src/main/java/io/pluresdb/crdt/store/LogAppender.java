@@ -1,0 +1,119 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.ByteWriter;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.store.Storage.Table;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Appends changes to the log and to the arrival log of one batch.
+ *
+ * <p>Consecutive changes of one actor share a row, a segment, until they are signed or reach {@link
+ * #SEGMENT_BYTES}: a row costs RocksDB more than the bytes in it.
+ */
+final class LogAppender {
+  /** A segment ends before it exceeds this, unless a single change does. */
+  static final int SEGMENT_BYTES = 64 << 10;
+
+  private final Storage.Batch batch;
+  private long arrivals;
+
+  // The open segment: it has changes when count is not 0.
+  private final ByteWriter changes = new ByteWriter(512);
+  private @Nullable ActorId actor;
+  private Hash previous = Hash.ZERO;
+  private long fromSeq;
+  private int count;
+
+  // The open arrival row.
+  private @Nullable ArrivalRow arrivalRow;
+  private long arrivalFirst;
+
+  LogAppender(Storage.Batch batch, long arrivals) {
+    this.batch = batch;
+    this.arrivals = arrivals;
+  }
+
+  /** Length of the arrival log. */
+  long arrivals() {
+    return arrivals;
+  }
+
+  /**
+   * Appends a change; the last one before another actor's, and the last of all, must be signed.
+   *
+   * @param previous hash of the actor's change before
+   * @return its place in the arrival log
+   */
+  long append(ActorId author, long seq, Hash previous, Change change) {
+    if (count > 0 && changes.size() + change.encodedBytes() > SEGMENT_BYTES) {
+      endSegment(null);
+    }
+    if (count == 0) {
+      actor = author;
+      fromSeq = seq;
+      this.previous = previous;
+    }
+    change.write(changes);
+    count++;
+    arrive(author, seq);
+    return arrivals;
+  }
+
+  /** Ends the stretch with the signature of its last change. */
+  void sign(byte[] signature) {
+    endSegment(signature);
+  }
+
+  private void endSegment(byte @Nullable [] signature) {
+    ActorId author = actor;
+    if (author == null || count == 0) {
+      throw new IllegalStateException("there is no change to end a segment with");
+    }
+    var out = new ByteWriter(changes.size() + SegmentRow.HEAD_BYTES + Signer.SIGNATURE_BYTES);
+    SegmentRow.writeHead(out, signature != null, arrivals - count + 1, previous, count);
+    out.bytes(changes.array(), 0, changes.size());
+    if (signature != null) {
+      out.bytes(signature);
+    }
+    batch.put(Table.LOG, Rows.logKey(author, fromSeq), out.toByteArray());
+    changes.clear();
+    count = 0;
+  }
+
+  private void arrive(ActorId author, long seq) {
+    arrivals++;
+    ArrivalRow row = arrivalRow;
+    if (row != null
+        && row.actor().equals(author)
+        && row.fromSeq() + row.count() == seq
+        && row.count() < ChangeRun.MAX_CHANGES) {
+      arrivalRow = new ArrivalRow(author, row.fromSeq(), row.count() + 1);
+      return;
+    }
+    endArrival();
+    arrivalRow = new ArrivalRow(author, seq, 1);
+    arrivalFirst = arrivals;
+  }
+
+  private void endArrival() {
+    if (arrivalRow != null) {
+      batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray());
+      arrivalRow = null;
+    }
+  }
+
+  /** Writes what is open; every change must be signed by now. */
+  void close() {
+    if (count > 0) {
+      throw new IllegalStateException("the last change of a commit must be signed");
+    }
+    endArrival();
+  }
+}

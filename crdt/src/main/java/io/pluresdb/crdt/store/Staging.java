@@ -1,0 +1,151 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.auth.Membership;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.store.Committed.Own;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/** Everything staged since the last commit, on top of it. */
+final class Staging implements AutoCloseable {
+  /** A document id as a map key. */
+  static final class DocumentKey {
+    final byte[] bytes;
+    private final int hash;
+
+    DocumentKey(byte[] bytes) {
+      this.bytes = bytes;
+      this.hash = Arrays.hashCode(bytes);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof DocumentKey key && Arrays.equals(bytes, key.bytes);
+    }
+
+    @Override
+    public int hashCode() {
+      return hash;
+    }
+  }
+
+  /**
+   * A document.
+   *
+   * @param before its stored row, or null
+   * @param existed whether it existed when that row was written
+   */
+  record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    /** Whether this commit makes its row. */
+    boolean appears() {
+      return before == null && !state.isEmpty();
+    }
+
+    StagedDocument copy() {
+      return new StagedDocument(state.copy(), before, existed);
+    }
+  }
+
+  private final Storage storage;
+  private final Committed base;
+
+  final Storage.Batch batch;
+  final LogAppender log;
+  final Map<ActorId, ActorRow> actors = new LinkedHashMap<>();
+  final Map<DocumentKey, StagedDocument> documents = new LinkedHashMap<>();
+  TreeSet<ActorId> undeclared;
+  @Nullable Own own;
+  Membership membership;
+  boolean synced;
+  boolean relaxed;
+  int changes;
+
+  // The open stretch of local changes.
+  private @Nullable Hash unsigned;
+  private int groupChanges;
+  private int groupBytes;
+
+  Staging(Storage storage, Committed base) {
+    this.storage = storage;
+    this.base = base;
+    batch = storage.newBatch();
+    log = new LogAppender(batch, base.arrivals);
+    undeclared = new TreeSet<>(base.undeclared);
+    own = base.own;
+    membership = base.membership;
+  }
+
+  boolean isEmpty() {
+    return changes == 0 && membership == base.membership;
+  }
+
+  @Nullable ActorRow actor(ActorId id) {
+    ActorRow row = actors.get(id);
+    return row != null ? row : base.actors.get(id);
+  }
+
+  long seq(ActorId id) {
+    ActorRow row = actor(id);
+    return row == null ? 0 : row.head().seq();
+  }
+
+  /** The document as staged so far, or as stored. */
+  StagedDocument document(DocumentKey id) {
+    StagedDocument staged = documents.get(id);
+    if (staged != null) {
+      return staged;
+    }
+    byte[] row = storage.get(Table.STATE, id.bytes);
+    if (row == null) {
+      return new StagedDocument(new DocumentState(), null, false);
+    }
+    DocumentState state = DocumentState.read(row);
+    return new StagedDocument(state, row, state.exists());
+  }
+
+  /** The document, staged: what changes in it is committed. */
+  StagedDocument documentForChange(DocumentKey id) {
+    StagedDocument document = document(id);
+    documents.putIfAbsent(id, document);
+    return document;
+  }
+
+  /** Appends a local change whose signature follows by {@link #sign}. */
+  long appendOwn(ActorId actor, long seq, Hash previous, Change change, Hash hash) {
+    long arrival = log.append(actor, seq, previous, change);
+    unsigned = hash;
+    groupChanges++;
+    groupBytes += change.body().length;
+    changes++;
+    return arrival;
+  }
+
+  /** Whether the open stretch has reached its limit. */
+  boolean isGroupFull() {
+    return groupChanges >= Replica.MAX_GROUP_CHANGES || groupBytes >= Replica.MAX_GROUP_BYTES;
+  }
+
+  /** Ends the stretch of local changes with a signature. */
+  void sign(Signer signer) {
+    if (unsigned != null) {
+      log.sign(signer.sign(unsigned.bytes()));
+      unsigned = null;
+      groupChanges = 0;
+      groupBytes = 0;
+    }
+  }
+
+  @Override
+  public void close() {
+    batch.close();
+  }
+}
