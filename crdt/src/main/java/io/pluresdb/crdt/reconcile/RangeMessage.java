@@ -25,9 +25,6 @@ import org.jspecify.annotations.Nullable;
  * the message, and the rest; digests stand together, so that the others compress.
  */
 public sealed interface RangeMessage {
-  int FIRST_TAG = 24;
-  int LAST_TAG = 28;
-
   /** Most ranges, and most exchanges, in one message. */
   int MAX_RANGES = 256;
 

@@ -108,7 +108,7 @@ final class BucketSums {
       start = previous == null ? FIRST : previous;
       bucket = bucket(start).plus(bucket);
     }
-    set(start, bucket.count() == 0 && start.length == 0 ? null : bucket);
+    set(start, bucket);
   }
 
   private Summary bucket(byte[] start) {
@@ -116,7 +116,9 @@ final class BucketSums {
   }
 
   private void set(byte[] start, @Nullable Summary bucket) {
-    Summary old = bucket == null ? buckets.remove(start) : buckets.put(start, bucket);
+    // Only the first bucket can be empty: every other holds the document it begins with.
+    boolean gone = bucket == null || (bucket.count() == 0 && start.length == 0);
+    Summary old = gone ? buckets.remove(start) : buckets.put(start, bucket);
     if (!before.containsKey(start)) {
       before.put(start, old);
     }
