@@ -131,10 +131,9 @@ public final class RangeAsker {
       }
     }
     // What was left unanswered travels again: ask about as much as gets answered.
-    batch =
-        replies.size() < asked.size()
-            ? Math.max(LEAST_BATCH, replies.size() + replies.size() / 4)
-            : Math.min(RangeMessage.MAX_RANGES, 2 * batch);
+    int answered = replies.size();
+    int goal = answered < asked.size() ? answered + answered / 4 : 2 * batch;
+    batch = Math.clamp(goal, LEAST_BATCH, RangeMessage.MAX_RANGES);
     // In order behind each other, then before what waits: ranges stay ascending.
     var later = new ArrayDeque<>(waiting);
     waiting.clear();

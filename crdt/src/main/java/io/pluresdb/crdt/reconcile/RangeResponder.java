@@ -33,15 +33,21 @@ public final class RangeResponder {
 
   private final RangeSource source;
   private final Differences differences;
+  private final int rowsPerMessage;
 
   /** Answers from {@code source}, which must not change meanwhile. */
   public RangeResponder(RangeSource source, int maxDifferences) {
+    this(source, maxDifferences, ROWS_PER_MESSAGE);
+  }
+
+  RangeResponder(RangeSource source, int maxDifferences, int rowsPerMessage) {
     this.source = source;
     this.differences = new Differences(maxDifferences);
+    this.rowsPerMessage = rowsPerMessage;
   }
 
   public Answer answer(Ask ask) {
-    long end = source.rowsRead() + ROWS_PER_MESSAGE;
+    long end = source.rowsRead() + rowsPerMessage;
     var ids = new ArrayList<List<byte[]>>(ask.exchanges().size());
     for (Exchange exchange : ask.exchanges()) {
       ids.add(exchange(exchange));

@@ -96,9 +96,13 @@ class RangeReconciliationTest {
   }
 
   private static Run run(RangeSource mine, RangeSource theirs, KeyRange range, int max) {
+    return run(mine, new RangeResponder(theirs, max), theirs, range, max);
+  }
+
+  private static Run run(
+      RangeSource mine, RangeResponder responder, RangeSource theirs, KeyRange range, int max) {
     var sizes = new ArrayList<Integer>();
     var asker = new RangeAsker(7, mine, Hash.ZERO, range, max);
-    var responder = new RangeResponder(theirs, max);
     Open open = passed(asker.open(), sizes);
     Digest digest = theirs.summary(open.range()).digest();
     Progress progress = asker.onOpened(passed(new Opened(7, Hash.ZERO, digest), sizes));
@@ -144,6 +148,26 @@ class RangeReconciliationTest {
           assertThat(named(((Done) run.end).differences())).isEqualTo(expected);
           expected.replaceAll((id, side) -> mirrored(side));
           assertThat(named(run.told)).isEqualTo(expected);
+        });
+  }
+
+  /** The responder may leave any number of questions for later. */
+  @Test
+  void answersInPortions_endInTheSame() {
+    Property.forAll(
+        100,
+        Gen.of(RangeReconciliationTest::pair),
+        pair -> {
+          var theirs = new ListedSource(pair.theirs);
+          int rows = 1 + pair.mine.size() % 3_000;
+          Run run =
+              run(
+                  new ListedSource(pair.mine),
+                  new RangeResponder(theirs, PLENTY, rows),
+                  theirs,
+                  pair.range,
+                  PLENTY);
+          assertThat(named(((Done) run.end).differences())).isEqualTo(pair.differences());
         });
   }
 
