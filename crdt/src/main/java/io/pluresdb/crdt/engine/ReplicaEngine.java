@@ -5,6 +5,7 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -71,6 +72,7 @@ public final class ReplicaEngine {
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
+  private final Comparisons comparisons;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -90,6 +92,7 @@ public final class ReplicaEngine {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
+    this.comparisons = new Comparisons(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -188,10 +191,15 @@ public final class ReplicaEngine {
   public void disconnect(Peer peer) {
     peer.closed = true;
     peers.remove(peer.link);
+    comparisons.forget(peer.link);
   }
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
+      comparisons.receive(peer.link, ranges);
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -405,6 +413,24 @@ public final class ReplicaEngine {
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
+    }
+    comparisons.tick();
+  }
+
+  /**
+   * Finds the documents of a range in which this replica and a peer differ, whatever their
+   * frontiers say; what is written meanwhile is not looked at.
+   *
+   * @param maxDifferences no more are looked for than this
+   * @param callback told the outcome, once, at once when the peer is gone
+   */
+  public void compare(
+      Peer peer, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+    commit();
+    if (broken != null || peer.closed || !peer.session.isGreeted()) {
+      callback.accept(new Comparison.Failed("there is no session with the peer"));
+    } else {
+      comparisons.begin(peer.link, range, maxDifferences, callback);
     }
   }
 

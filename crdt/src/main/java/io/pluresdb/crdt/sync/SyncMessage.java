@@ -8,6 +8,7 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.RangeMessage;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -22,6 +23,7 @@ import java.util.List;
  * 4 Changes := cursor varint | count varint | run *
  * 5 Ack     := bytes varint | cursor varint
  * 6 Probe   := frontierHash 32 | membersHash 32
+ * 24 to 28  := {@link RangeMessage}
  * </pre>
  */
 public sealed interface SyncMessage {
@@ -70,6 +72,9 @@ public sealed interface SyncMessage {
   /** Asks for {@link Heads} if the receiver stands elsewhere. */
   record Probe(Hash frontierHash, Hash membersHash) implements SyncMessage {}
 
+  /** Part of a comparison of documents. */
+  record Ranges(RangeMessage message) implements SyncMessage {}
+
   default byte[] toByteArray() {
     var out = new ByteWriter(256);
     switch (this) {
@@ -86,6 +91,7 @@ public sealed interface SyncMessage {
       case Ack(var bytes, var cursor) -> out.u8(5).varint(bytes).varint(cursor);
       case Probe(var frontier, var members) ->
           out.u8(6).bytes(frontier.bytes()).bytes(members.bytes());
+      case Ranges(var message) -> message.write(out);
     }
     return out.toByteArray();
   }
@@ -110,6 +116,7 @@ public sealed interface SyncMessage {
           case 4 -> changes(in);
           case 5 -> new Ack(in.varint(), in.varint());
           case 6 -> new Probe(hash(in), hash(in));
+          case 24, 25, 26, 27, 28 -> new Ranges(RangeMessage.read(tag, in));
           default -> throw new CodecException("unknown message " + tag);
         };
     in.end();

@@ -14,6 +14,7 @@ import io.pluresdb.crdt.sync.SyncMessage.Heads;
 import io.pluresdb.crdt.sync.SyncMessage.Hello;
 import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
+import io.pluresdb.crdt.sync.SyncMessage.Ranges;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -130,6 +131,11 @@ public final class SyncSession {
     return (long) TOLERATED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES;
   }
 
+  /** Whether the peer's {@link Hello} has come. */
+  public boolean isGreeted() {
+    return greeted;
+  }
+
   public Hello hello() {
     return hello;
   }
@@ -164,6 +170,8 @@ public final class SyncSession {
         }
         yield Step.sending(send.toArray(SyncMessage[]::new));
       }
+      // Comparing documents is no part of getting equal: whoever owns the session does it.
+      case Ranges ranges -> Step.sending();
     };
   }
 

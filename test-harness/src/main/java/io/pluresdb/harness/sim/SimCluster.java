@@ -897,6 +897,7 @@ public final class SimCluster {
       case SyncMessage.Members members -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
+      case SyncMessage.Ranges ranges -> {}
     }
   }
 
