@@ -16,6 +16,12 @@ public interface PeerLink {
   /** Told after a turn how far in our arrival log the peer has everything on its disk. */
   default void reached(long arrival) {}
 
+  /**
+   * Told when the peer has the same operations and other documents: which ones, or why that could
+   * not be found out.
+   */
+  default void diverged(Comparison comparison) {}
+
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);
 }
