@@ -50,9 +50,20 @@ public final class ReplicaEngine {
     void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
   }
 
-  /** Counts since the start; all from zero. */
+  /** Differences a comparison looks for that the engine begins by itself. */
+  public static final int MAX_DIVERGENT = 1_000;
+
+  /**
+   * Counts since the start; all from zero.
+   *
+   * @param divergences how often a peer with our operations did not have our documents
+   */
   public record Counters(
-      long localChanges, long foreignChanges, long knownRuns, Map<Reason, Long> rejected) {}
+      long localChanges,
+      long foreignChanges,
+      long knownRuns,
+      long divergences,
+      Map<Reason, Long> rejected) {}
 
   /** One peer's session. */
   public static final class Peer {
@@ -60,6 +71,7 @@ public final class ReplicaEngine {
     final SyncSession session;
     private boolean staged;
     private boolean closed;
+    private Hash divergedState = Hash.ZERO;
 
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
@@ -84,6 +96,7 @@ public final class ReplicaEngine {
   private long localChanges;
   private long foreignChanges;
   private long knownRuns;
+  private long divergences;
   private @Nullable RuntimeException broken;
 
   /**
@@ -174,6 +187,18 @@ public final class ReplicaEngine {
     }
   }
 
+  /** Finds out where, once for each state of ours. */
+  private void diverged(Peer peer) {
+    Hash state = replica.view().stateHash();
+    if (state.equals(peer.divergedState)) {
+      return;
+    }
+    peer.divergedState = state;
+    divergences++;
+    events.accept("a peer has the same operations and other documents");
+    compare(peer, KeyRange.ALL, MAX_DIVERGENT, peer.link::diverged);
+  }
+
   /** Opens a session over a link that has just come up. */
   public Peer connect(PeerLink link) {
     commit();
@@ -183,7 +208,8 @@ public final class ReplicaEngine {
             ALL_WINDOWS_BYTES / (peers.size() + 1),
             SyncSession.MIN_WINDOW_BYTES,
             SyncSession.WINDOW_BYTES);
-    var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
+    byte[] nonce = environment.randomBytes(SyncMessage.NONCE_BYTES);
+    var peer = new Peer(link, new SyncSession(database, replica.view(), nonce, now(), window));
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
@@ -242,6 +268,9 @@ public final class ReplicaEngine {
       }
     }
     gossip.delivered(peer, step.apply(), fresh);
+    if (step.diverged()) {
+      diverged(peer);
+    }
     if (!step.send().isEmpty() && mayPublish()) {
       step.send().forEach(peer.link::send);
     }
@@ -504,7 +533,7 @@ public final class ReplicaEngine {
   }
 
   public Counters counters() {
-    return new Counters(localChanges, foreignChanges, knownRuns, Map.copyOf(rejected));
+    return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
   }
 
   /** What stopped this engine for good, or null. */
