@@ -89,11 +89,18 @@ public final class SyncSession {
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
   private long sentCursor;
+  private long greatestSentCursor;
   private long ackedCursor;
   private long window;
   private long credit;
   private long received;
   private long receivedCursor;
+
+  /** The cursor of the last message before one that is not wholly here yet; negative for none. */
+  private long completeCursor = -1;
+
+  private long beforeLastCursor;
+  private boolean completed;
   private long lastProbeMillis;
   private Hash answeredMembers = Hash.ZERO;
 
@@ -161,6 +168,8 @@ public final class SyncSession {
         }
         if (!frontierHash.equals(view.frontier().hash())) {
           send.add(new Heads(true, view.frontier()));
+        } else {
+          complete();
         }
         yield Step.sending(send.toArray(SyncMessage[]::new));
       }
@@ -215,6 +224,9 @@ public final class SyncSession {
 
   private Step onHeads(Heads heads, View view, ChangeLog log) {
     Frontier peer = heads.frontier();
+    if (covers(view.frontier(), peer)) {
+      complete();
+    }
     knows(peer);
     long first = view.arrivals() + 1;
     for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
@@ -227,7 +239,8 @@ public final class SyncSession {
     cursor = first - 1;
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
-    ackedCursor = sentCursor;
+    sentCursor = cursor;
+    ackedCursor = cursor;
     ready = true;
     return new Step(
         null,
@@ -235,6 +248,19 @@ public final class SyncSession {
         peer,
         List.of(),
         heads.wantReply() ? List.of(new Heads(false, view.frontier())) : List.of());
+  }
+
+  private static boolean covers(Frontier ours, Frontier theirs) {
+    for (Map.Entry<ActorId, Head> entry : theirs.heads().entrySet()) {
+      Head own = ours.heads().get(entry.getKey());
+      Head head = entry.getValue();
+      if (own == null
+          || own.seq() < head.seq()
+          || (own.seq() == head.seq() && !own.hash().equals(head.hash()))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void knows(Frontier frontier) {
@@ -247,6 +273,7 @@ public final class SyncSession {
     if (received > maxUnacknowledgedBytes()) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
+    beforeLastCursor = receivedCursor;
     receivedCursor = Math.max(receivedCursor, changes.cursor());
     for (ChangeRun run : changes.runs()) {
       peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -255,7 +282,7 @@ public final class SyncSession {
   }
 
   private Step onAck(long bytes, long upTo) {
-    if (upTo > sentCursor) {
+    if (upTo > greatestSentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
     // Credit may be below zero by the last message, which can be longer than the window.
@@ -276,7 +303,8 @@ public final class SyncSession {
               cursor, view.arrivals(), actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
-        sentCursor = Math.max(sentCursor, cursor);
+        sentCursor = cursor;
+        greatestSentCursor = Math.max(greatestSentCursor, cursor);
         credit -= batch.bytes();
         for (ChangeRun run : batch.runs()) {
           peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -291,12 +319,36 @@ public final class SyncSession {
     return null;
   }
 
+  /**
+   * Something of the last message could not be applied: it waits, or was thrown away. No
+   * acknowledgement covers it until a comparison of frontiers shows that it is here.
+   */
+  public void incomplete() {
+    if (completeCursor < 0) {
+      completeCursor = beforeLastCursor;
+    }
+  }
+
+  /** All that the peer had when it compared is here, so all that it sent before is. */
+  private void complete() {
+    if (completeCursor >= 0) {
+      completeCursor = -1;
+      completed = true;
+    }
+  }
+
+  /** Whether an acknowledgement that was held back is due. */
+  public boolean isCompleted() {
+    return completed;
+  }
+
   /** What we received is on our disk: the acknowledgement to send, or null. */
   public @Nullable Ack onDurable() {
-    if (received == 0) {
+    if (received == 0 && !completed) {
       return null;
     }
-    var ack = new Ack(received, receivedCursor);
+    completed = false;
+    var ack = new Ack(received, completeCursor < 0 ? receivedCursor : completeCursor);
     received = 0;
     return ack;
   }
