@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Every change that any replica ever held: an (actor, seq) means one change, for all time, and the
- * device of the actor had it first. Only a device that lies may sign several.
+ * device of the actor had it first. Only a device that lies may sign several; and what never left
+ * its author may be forgotten with a restored copy and its number used again.
  */
 public final class Ledger {
   /** The number of a change. */
@@ -36,7 +37,18 @@ public final class Ledger {
   private final TreeMap<ActorId, Integer> authors = new TreeMap<>();
   private final TreeMap<ActorId, Standing> liars = new TreeMap<>();
   private final TreeSet<ActorId> forked = new TreeSet<>();
+  private final TreeMap<ActorId, Long> published = new TreeMap<>();
   private long greatestTimestamp;
+
+  /** The author shows its changes up to {@code seq} to somebody. */
+  public void publish(ActorId actor, long seq) {
+    published.merge(actor, seq, Math::max);
+  }
+
+  /** Whether somebody but the author may know of a change. */
+  public boolean isPublished(ActorId actor, long seq) {
+    return published.getOrDefault(actor, 0L) >= seq;
+  }
 
   /** Takes note of an actor of a device that lies. */
   public void lies(ActorId actor, Standing standing) {
@@ -60,7 +72,11 @@ public final class Ledger {
       throw new Violation(
           Invariant.I13, "device " + device + " takes change " + seq + " of outsider " + actor);
     }
-    Entry known = entries.putIfAbsent(new Key(actor, seq), new Entry(hash, change));
+    var key = new Key(actor, seq);
+    if (standing == null && !isPublished(actor, seq) && authors.getOrDefault(actor, -1) == device) {
+      entries.remove(key);
+    }
+    Entry known = entries.putIfAbsent(key, new Entry(hash, change));
     if (known == null && standing == null) {
       int author = authors.computeIfAbsent(actor, a -> device);
       if (author != device) {

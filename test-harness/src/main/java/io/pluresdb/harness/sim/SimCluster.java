@@ -386,7 +386,7 @@ public final class SimCluster {
     ActorId own = replica.ownActor();
     if (own != null) {
       long next = node.storage.chains().seq(own) + 1;
-      if (ledger.get(own, next) != null) {
+      if (ledger.isPublished(own, next)) {
         throw new Violation(
             Invariant.I15,
             "node " + node.index + " would write change " + next + " of " + own + " again");
@@ -1036,14 +1036,19 @@ public final class SimCluster {
       }
       case SyncMessage.Heads(var wantReply, var frontier) ->
           checkPublished(node, own, frontier.seq(own));
+      case SyncMessage.Announce(var cursor, var seqs) ->
+          checkPublished(node, own, seqs.getOrDefault(own, 0L));
       case SyncMessage.Hello hello -> {}
       case SyncMessage.Members members -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
+      case SyncMessage.Ranges ranges -> {}
+      case SyncMessage.Gossip gossip -> {}
     }
   }
 
   private void checkPublished(SimNode node, ActorId own, long upTo) {
+    ledger.publish(own, upTo);
     for (long seq = node.storage.chains().durableSeq(own) + 1; seq <= upTo; seq++) {
       long number = seq;
       boolean relaxed =
