@@ -126,7 +126,7 @@ final class Gossip {
     for (HyParView.Send send : step.send()) {
       Peer session = peers.get(send.to());
       if (session != null) {
-        session.link.send(new SyncMessage.Overlay(send.message()));
+        tell(session, new SyncMessage.Overlay(send.message()));
         session.link.flush();
       }
     }
@@ -182,7 +182,7 @@ final class Gossip {
     }
     if (tooMuch) {
       comparisons++;
-      from.link.send(from.session.probe(replica.view()));
+      tell(from, from.session.probe(replica.view()));
     }
   }
 
@@ -209,7 +209,14 @@ final class Gossip {
 
   private void prune(Peer peer) {
     prunes++;
-    peer.link.send(new SyncMessage.Prune());
+    tell(peer, new SyncMessage.Prune());
+  }
+
+  /** Nothing depends on these: a peer that does not read must not fill our memory with them. */
+  private static void tell(Peer peer, SyncMessage message) {
+    if (peer.link.isWritable()) {
+      peer.link.send(message);
+    }
   }
 
   private void graft(Peer peer, List<ActorId> actors) {
@@ -221,7 +228,7 @@ final class Gossip {
         seqs.put(actor, here.seq(actor));
       }
     }
-    peer.link.send(new SyncMessage.Graft(seqs));
+    tell(peer, new SyncMessage.Graft(seqs));
   }
 
   /**
@@ -242,7 +249,7 @@ final class Gossip {
       for (Peer peer : sessions) {
         SyncMessage.Ack ack = peer.session.confirm(replica.view());
         if (ack != null) {
-          peer.link.send(ack);
+          tell(peer, ack);
         }
       }
     }
@@ -251,7 +258,8 @@ final class Gossip {
   /** Announces what is new; only when everything that is visible is on the disk. */
   void announce() {
     Replica.View visible = replica.view();
-    for (Peer peer : tree.announceTo(now(), link -> link.session.hasNews(visible))) {
+    for (Peer peer :
+        tree.announceTo(now(), one -> one.link.isWritable() && one.session.hasNews(visible))) {
       SyncMessage.Announce news = peer.session.announce(visible);
       if (news != null) {
         announced += news.seqs().size();

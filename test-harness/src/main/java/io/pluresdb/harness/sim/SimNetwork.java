@@ -4,6 +4,7 @@ import io.pluresdb.crdt.engine.PeerLink;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.sync.SyncMessage;
 import java.util.ArrayDeque;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /** The ways between devices: what is under way, and what is wrong with each. */
@@ -37,9 +38,26 @@ final class SimNetwork {
     long blockedToA;
     long blockedToB;
 
-    Pair(int a, int b) {
+    final RandomGenerator connecting;
+    private final RandomGenerator chancesOfA;
+    private final RandomGenerator chancesOfB;
+
+    Pair(
+        int a,
+        int b,
+        RandomGenerator connecting,
+        RandomGenerator chancesOfA,
+        RandomGenerator chancesOfB) {
       this.a = a;
       this.b = b;
+      this.connecting = connecting;
+      this.chancesOfA = chancesOfA;
+      this.chancesOfB = chancesOfB;
+    }
+
+    /** Chances of what {@code sender} sends. */
+    RandomGenerator chances(int sender) {
+      return sender == a ? chancesOfA : chancesOfB;
     }
 
     long blockedTo(int node) {
@@ -91,6 +109,10 @@ final class SimNetwork {
     final ArrayDeque<byte[]> underWay = new ArrayDeque<>();
 
     int bytesUnderWay;
+
+    /** Whether this end takes nothing in any more. */
+    boolean refusesToRead;
+
     long lastArrival;
     ReplicaEngine.@Nullable Peer peer;
 
@@ -99,6 +121,15 @@ final class SimNetwork {
       this.cluster = cluster;
       this.owner = owner;
       this.life = owner.lives;
+    }
+
+    RandomGenerator chances() {
+      return connection.pair.chances(owner.index);
+    }
+
+    /** The end at the other device. */
+    End far() {
+      return connection.other(this);
     }
 
     boolean hasRoom() {
@@ -112,7 +143,7 @@ final class SimNetwork {
 
     @Override
     public void reached(long arrival) {
-      reached = arrival;
+      cluster.reached(this, arrival);
     }
 
     @Override
@@ -125,7 +156,7 @@ final class SimNetwork {
 
     @Override
     public void close(String reason) {
-      cluster.breakConnection(connection);
+      cluster.close(this, reason);
     }
   }
 
