@@ -249,7 +249,7 @@ final class Gossip {
       for (Peer peer : sessions) {
         SyncMessage.Ack ack = peer.session.confirm(replica.view());
         if (ack != null) {
-          tell(peer, ack);
+          ReplicaEngine.answer(peer, ack);
         }
       }
     }
