@@ -34,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class DocumentState {
   private static final int VERSION = 1;
+  private static final byte[] NOTHING = {};
   private static final int MAX_REGISTERS = 1 << 22;
 
   /** A register with its siblings in ascending order of dots; never empty. */
@@ -110,6 +111,8 @@ public final class DocumentState {
         byte[] value = ("+" + amount).getBytes(StandardCharsets.US_ASCII);
         replace(register, List.of(), new Sibling(dot, timestamp, value));
       }
+      case CrdtOperation.OnSequence edit ->
+          replace(edit.register(), edit.observed(), new Sibling(dot, timestamp, NOTHING));
       case CrdtOperation.Unknown unknown -> {}
     }
   }

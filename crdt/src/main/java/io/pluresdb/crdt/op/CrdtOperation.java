@@ -27,6 +27,53 @@ public sealed interface CrdtOperation {
   }
 
   /**
+   * An edit of a sequence. Its dot replaces the observed ones in the register, so that a removal
+   * that did not see the edit leaves the field alive.
+   */
+  sealed interface OnSequence extends CrdtOperation {
+    List<Dot> observed();
+  }
+
+  /** New characters in a row: the first at {@code place}, each further one right of the last. */
+  record TextInsert(byte[] register, List<Dot> observed, Place place, String text)
+      implements OnSequence {}
+
+  /**
+   * Characters are deleted.
+   *
+   * @param ranges ascending and apart; none declares the text
+   */
+  record TextDelete(byte[] register, List<Dot> observed, List<ElementRange> ranges)
+      implements OnSequence {}
+
+  /** New list elements in a row, placed like characters; canonical JSON each. */
+  record ListInsert(byte[] register, List<Dot> observed, Place place, List<byte[]> values)
+      implements OnSequence {}
+
+  /**
+   * The values in a range of list elements that {@code seen} covers are taken away; an element
+   * without values is not shown.
+   *
+   * @param seen per actor the last change the author had seen, ascending by actor
+   * @param ranges ascending and apart; none declares the list
+   */
+  record ListDelete(
+      byte[] register, List<Dot> observed, List<Change.Dependency> seen, List<ElementRange> ranges)
+      implements OnSequence {}
+
+  /** A list element gets a value in place of the ones observed. */
+  record ListSet(
+      byte[] register, List<Dot> observed, ElementId element, List<Dot> replaced, byte[] value)
+      implements OnSequence {}
+
+  /**
+   * A list element goes to a new slot. The move with the greatest {@code (hybrid time, dot)} says
+   * where it is (Kleppmann, Moving elements in list CRDTs, PaPoC 2020).
+   */
+  record ListMove(byte[] register, List<Dot> observed, ElementId element, Place place)
+      implements OnSequence {}
+
+  /**
    * An operation of a later version: kept and forwarded, not applied.
    *
    * @param tag at least {@link ChangeBody#FIRST_UNKNOWN_TAG}
@@ -39,6 +86,7 @@ public sealed interface CrdtOperation {
       case Assign a -> true;
       case Increment i -> true;
       case Remove r -> false;
+      case OnSequence s -> true;
       case Unknown u -> true;
     };
   }

@@ -476,6 +476,7 @@ public final class Replica {
               case CrdtOperation.Assign assign -> assign.observed();
               case CrdtOperation.Remove remove -> remove.observed();
               case CrdtOperation.Increment increment -> List.of();
+              case CrdtOperation.OnSequence onSequence -> onSequence.observed();
               case CrdtOperation.Unknown unknown -> List.of();
             };
         for (Dot dot : observed) {

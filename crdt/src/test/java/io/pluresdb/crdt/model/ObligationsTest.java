@@ -123,6 +123,7 @@ class ObligationsTest {
       case CrdtOperation.Assign assign -> assign.observed();
       case CrdtOperation.Remove remove -> remove.observed();
       case CrdtOperation.Increment increment -> List.of();
+      case CrdtOperation.OnSequence onSequence -> onSequence.observed();
       case CrdtOperation.Unknown unknown -> List.of();
     };
   }
