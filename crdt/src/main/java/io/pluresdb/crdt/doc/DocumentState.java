@@ -91,6 +91,16 @@ public final class DocumentState {
     return !registers.isEmpty() && registers.getFirst().key[0] == Register.EXISTS;
   }
 
+  /** Whether it has a text or list, whose content is in rows of its own. */
+  public boolean hasSequences() {
+    for (RegisterState register : registers) {
+      if (Register.isSequence(register.key)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Whether nothing at all survives, so that no row is needed. */
   public boolean isEmpty() {
     return registers.isEmpty();
@@ -111,8 +121,10 @@ public final class DocumentState {
         byte[] value = ("+" + amount).getBytes(StandardCharsets.US_ASCII);
         replace(register, List.of(), new Sibling(dot, timestamp, value));
       }
-      case CrdtOperation.OnSequence edit ->
+      // What it does inside the sequence is in the sequence's rows.
+      case CrdtOperation.OnSequence edit when edit.makesDot() ->
           replace(edit.register(), edit.observed(), new Sibling(dot, timestamp, NOTHING));
+      case CrdtOperation.OnSequence edit -> {}
       case CrdtOperation.Unknown unknown -> {}
     }
   }

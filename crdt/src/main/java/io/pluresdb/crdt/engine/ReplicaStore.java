@@ -2,12 +2,12 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
@@ -239,10 +239,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> get(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null
-        ? Optional.empty()
-        : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+    return Optional.ofNullable(DocumentReader.read(storage, key));
   }
 
   private void requireOpen() {
@@ -296,7 +293,7 @@ public final class ReplicaStore implements CrdtStore {
       while (next == null && !ended) {
         ended = !cursor.next();
         if (!ended) {
-          next = NodeRecord.of(cursor.key(), DocumentState.read(cursor.value()));
+          next = DocumentReader.read(snapshot, cursor.key(), cursor.value());
         }
       }
       return next != null;

@@ -25,9 +25,9 @@ import java.util.Map;
  *           | 3 remove:                   observed
  *           | 4 increment:                zigzag varint
  *           | 5 text insert:              observed | place | textLength varint | text
- *           | 6 text delete:              observed | ranges
+ *           | 6 text delete:              ranges
  *           | 7 list insert:              observed | place | values varint | (valueLength varint | value) *
- *           | 8 list delete:              observed | seen | ranges
+ *           | 8 list delete:              seen | ranges
  *           | 9 list set:                 observed | element | observed | valueLength varint | value
  *           | 10 list move:               observed | element | place
  *           | 64..255 unknown:            length varint | payload
@@ -119,9 +119,8 @@ public final class ChangeBody {
         place(author, actors, place, out);
         out.block(text.getBytes(StandardCharsets.UTF_8));
       }
-      case CrdtOperation.TextDelete(var register, var observed, var ranges) -> {
+      case CrdtOperation.TextDelete(var register, var ranges) -> {
         out.u8(TEXT_DELETE).block(register);
-        observed(author, actors, observed, out);
         ranges(author, actors, ranges, out);
       }
       case CrdtOperation.ListInsert(var register, var observed, var place, var values) -> {
@@ -131,9 +130,8 @@ public final class ChangeBody {
         out.varint(values.size());
         values.forEach(out::block);
       }
-      case CrdtOperation.ListDelete(var register, var observed, var seen, var ranges) -> {
+      case CrdtOperation.ListDelete(var register, var seen, var ranges) -> {
         out.u8(LIST_DELETE).block(register);
-        observed(author, actors, observed, out);
         out.varint(seen.size());
         for (Change.Dependency last : seen) {
           out.varint(index(author, actors, last.actor())).varint(last.seq());
@@ -279,15 +277,15 @@ public final class ChangeBody {
         List<Dot> observed = observed(actors, in);
         Place place = place(actors, in);
         byte[] text = in.block("text bytes", MAX_BYTES);
-        if (text.length == 0 || !Utf8.isValid(text, 0, text.length)) {
-          throw new CodecException("inserted text must be 1 byte of UTF-8 or more");
+        if (!Utf8.isValid(text, 0, text.length)) {
+          throw new CodecException("inserted text must be valid UTF-8");
         }
         return new CrdtOperation.TextInsert(
             register, observed, place, new String(text, StandardCharsets.UTF_8));
       }
       case TEXT_DELETE -> {
         requireSpace(register, Register.TEXT);
-        return new CrdtOperation.TextDelete(register, observed(actors, in), ranges(actors, in));
+        return new CrdtOperation.TextDelete(register, ranges(actors, in));
       }
       case LIST_INSERT -> {
         requireSpace(register, Register.LIST);
@@ -298,15 +296,11 @@ public final class ChangeBody {
         for (int i = 0; i < count; i++) {
           values.add(listValue(in));
         }
-        if (values.isEmpty()) {
-          throw new CodecException("an insertion must hold a value");
-        }
         return new CrdtOperation.ListInsert(register, observed, place, values);
       }
       case LIST_DELETE -> {
         requireSpace(register, Register.LIST);
-        return new CrdtOperation.ListDelete(
-            register, observed(actors, in), seen(actors, in), ranges(actors, in));
+        return new CrdtOperation.ListDelete(register, seen(actors, in), ranges(actors, in));
       }
       case LIST_SET -> {
         requireSpace(register, Register.LIST);

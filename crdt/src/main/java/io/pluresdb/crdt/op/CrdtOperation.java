@@ -26,39 +26,42 @@ public sealed interface CrdtOperation {
     public static final long MAX_AMOUNT = 1L << 53;
   }
 
-  /**
-   * An edit of a sequence. Its dot replaces the observed ones in the register, so that a removal
-   * that did not see the edit leaves the field alive.
-   */
+  /** An edit of a sequence. */
   sealed interface OnSequence extends CrdtOperation {
-    List<Dot> observed();
+    /** The dots in the register that the one of this operation replaces. */
+    default List<Dot> observed() {
+      return List.of();
+    }
   }
 
-  /** New characters in a row: the first at {@code place}, each further one right of the last. */
+  /**
+   * New characters in a row: the first at {@code place}, each further one right of the last. Its
+   * dot asserts the text, so that a removal that did not see it leaves the field alive.
+   *
+   * @param text the empty one only declares the text
+   */
   record TextInsert(byte[] register, List<Dot> observed, Place place, String text)
       implements OnSequence {}
 
   /**
-   * Characters are deleted.
+   * Characters are deleted. Makes no dot, so it keeps no field alive.
    *
-   * @param ranges ascending and apart; none declares the text
+   * @param ranges ascending and apart
    */
-  record TextDelete(byte[] register, List<Dot> observed, List<ElementRange> ranges)
-      implements OnSequence {}
+  record TextDelete(byte[] register, List<ElementRange> ranges) implements OnSequence {}
 
-  /** New list elements in a row, placed like characters; canonical JSON each. */
+  /** New list elements in a row, placed like characters; canonical JSON each, or none. */
   record ListInsert(byte[] register, List<Dot> observed, Place place, List<byte[]> values)
       implements OnSequence {}
 
   /**
    * The values in a range of list elements that {@code seen} covers are taken away; an element
-   * without values is not shown.
+   * without values is not shown. Makes no dot.
    *
    * @param seen per actor the last change the author had seen, ascending by actor
-   * @param ranges ascending and apart; none declares the list
+   * @param ranges ascending and apart
    */
-  record ListDelete(
-      byte[] register, List<Dot> observed, List<Change.Dependency> seen, List<ElementRange> ranges)
+  record ListDelete(byte[] register, List<Change.Dependency> seen, List<ElementRange> ranges)
       implements OnSequence {}
 
   /** A list element gets a value in place of the ones observed. */
@@ -86,7 +89,12 @@ public sealed interface CrdtOperation {
       case Assign a -> true;
       case Increment i -> true;
       case Remove r -> false;
-      case OnSequence s -> true;
+      case TextInsert t -> true;
+      case TextDelete t -> false;
+      case ListInsert l -> true;
+      case ListDelete l -> false;
+      case ListSet l -> true;
+      case ListMove l -> true;
       case Unknown u -> true;
     };
   }

@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.sequence;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.ByteReader;
@@ -12,8 +13,10 @@ import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.op.ElementRange;
+import io.pluresdb.crdt.op.Place;
 import io.pluresdb.crdt.sequence.Order.Author;
 import io.pluresdb.crdt.sequence.Order.Chunk;
+import io.pluresdb.crdt.value.CanonicalJson;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -84,7 +87,7 @@ public final class ListSequence extends Sequence {
               new Element(List.of(new Sibling(dot, timestamp, values.get(i))), null));
         }
       }
-      case CrdtOperation.ListDelete(var register, var observed, var seen, var ranges) -> {
+      case CrdtOperation.ListDelete(var register, var seen, var ranges) -> {
         var bounds = new HashMap<ActorId, Long>();
         for (Change.Dependency last : seen) {
           bounds.put(last.actor(), last.seq());
@@ -274,6 +277,59 @@ public final class ListSequence extends Sequence {
           }
         });
     return new Content(json.u8(']').toByteArray(), conflicts);
+  }
+
+  /** The operations that insert {@code values} at {@code at}, 0 to the length. */
+  public List<CrdtOperation> insert(
+      byte[] register, List<Dot> observed, int at, List<byte[]> values) {
+    requirePosition("at", at, length(), "list of " + length());
+    Place place = values.isEmpty() ? Place.START : placeAt(at);
+    return List.of(new CrdtOperation.ListInsert(register, observed, place, values));
+  }
+
+  /** The operations that delete the {@code count} elements from {@code at} on. */
+  public List<CrdtOperation> delete(byte[] register, int at, int count) {
+    requirePosition("at", at, length(), "list of " + length());
+    requirePosition("count", count, length() - at, "list of " + length() + " from " + at + " on");
+    return count == 0 ? List.of() : delete(register, rangesAt(at, count));
+  }
+
+  private List<CrdtOperation> delete(byte[] register, List<ElementRange> ranges) {
+    return List.of(new CrdtOperation.ListDelete(register, seen(ranges), ranges));
+  }
+
+  /** The operations after which the element at {@code from} stands at {@code to}. */
+  public List<CrdtOperation> move(byte[] register, List<Dot> observed, int from, int to) {
+    requireElement("from", from);
+    requireElement("to", to);
+    return List.of(
+        new CrdtOperation.ListMove(
+            register, observed, elementAt(from), placeAt(to > from ? to + 1 : to)));
+  }
+
+  /** The operations that give the element at {@code at} another value. */
+  public List<CrdtOperation> set(byte[] register, List<Dot> observed, int at, byte[] value) {
+    requireElement("at", at);
+    return List.of(
+        new CrdtOperation.ListSet(register, observed, elementAt(at), valuesAt(at), value));
+  }
+
+  private void requireElement(String what, int position) {
+    if (length() == 0) {
+      throw CoreException.invalid(what + " must name an element, but the list is empty");
+    }
+    requirePosition(what, position, length() - 1, "list of " + length());
+  }
+
+  @Override
+  public List<CrdtOperation> become(byte[] register, List<Dot> observed, byte[] json) {
+    return new ListDifference(this, register, observed).become(CanonicalJson.elements(json));
+  }
+
+  @Override
+  public List<CrdtOperation> clear(byte[] register) {
+    List<ElementRange> all = all();
+    return all.isEmpty() ? List.of() : delete(register, all);
   }
 
   @Override

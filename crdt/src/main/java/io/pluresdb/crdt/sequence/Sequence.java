@@ -1,9 +1,11 @@
 package io.pluresdb.crdt.sequence;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.doc.Content;
+import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.op.ElementRange;
@@ -13,6 +15,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The content of one text or list.
@@ -29,6 +32,7 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
   }
 
   private final ArrayDeque<Undo> journal = new ArrayDeque<>();
+  private boolean recording;
 
   /** An empty sequence for a register. */
   public static Sequence empty(byte[] register) {
@@ -64,7 +68,7 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
     /**
      * @param value the row as it shall be, or null when there shall be none
      */
-    void row(byte[] key, byte @org.jspecify.annotations.Nullable [] value);
+    void row(byte[] key, byte @Nullable [] value);
   }
 
   /** Hands out the rows that changed since the last call. */
@@ -162,20 +166,48 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
     return joined;
   }
 
+  /** The operations after which this reads {@code json}, by what differs. */
+  public abstract List<CrdtOperation> become(byte[] register, List<Dot> observed, byte[] json);
+
+  /** The operations after which nothing of what is here now is left. */
+  public abstract List<CrdtOperation> clear(byte[] register);
+
   /** From here on, steps are taken down so that {@link #rollBack} can undo them. */
   public void mark() {
     journal.clear();
+    recording = true;
+  }
+
+  /** Keeps everything since {@link #mark}. */
+  public void keep() {
+    journal.clear();
+    recording = false;
   }
 
   /** Undoes everything since {@link #mark}. */
   public void rollBack() {
+    recording = false;
     while (!journal.isEmpty()) {
       journal.removeLast().run();
     }
   }
 
   void undoable(Undo undo) {
-    journal.addLast(undo);
+    if (recording) {
+      journal.addLast(undo);
+    }
+  }
+
+  /**
+   * Checks a position somebody asks for.
+   *
+   * @throws CoreException unless it is 0 to {@code max}
+   */
+  static void requirePosition(String what, int position, int max, String of) {
+    if (position < 0 || position > max) {
+      throw CoreException.invalid(
+          what + " must be 0 to " + max + " in a " + of + ", but is " + position);
+    }
   }
 
   /** Inserts elements and takes it down; returns the first counter. */

@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.sequence;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
@@ -8,6 +9,7 @@ import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementRange;
+import io.pluresdb.crdt.op.Place;
 import io.pluresdb.crdt.sequence.Order.Chunk;
 import io.pluresdb.crdt.sequence.Order.Span;
 import io.pluresdb.crdt.value.CanonicalJson;
@@ -41,7 +43,7 @@ public final class TextSequence extends Sequence {
         int[] all = charactersOf(order.author(dot.actor()).index, counter + added.length);
         System.arraycopy(added, 0, all, counter, added.length);
       }
-      case CrdtOperation.TextDelete(var register, var observed, var ranges) -> {
+      case CrdtOperation.TextDelete(var register, var ranges) -> {
         for (ElementRange range : ranges) {
           setVisible(order.author(range.actor()), range.from(), range.length(), false);
         }
@@ -84,6 +86,56 @@ public final class TextSequence extends Sequence {
           return true;
         });
     return text.toString();
+  }
+
+  /**
+   * The operations that delete {@code delete} characters at {@code at} and insert {@code insert}
+   * there.
+   *
+   * @param at code points from the start, 0 to the length
+   * @throws CoreException when it reaches beyond the text
+   */
+  public List<CrdtOperation> splice(
+      byte[] register, List<Dot> observed, int at, int delete, String insert) {
+    String text = "text of " + length() + " code points";
+    requirePosition("at", at, length(), text);
+    requirePosition("delete", delete, length() - at, text + " from " + at + " on");
+    var operations = new ArrayList<CrdtOperation>(2);
+    if (delete > 0) {
+      operations.add(new CrdtOperation.TextDelete(register, rangesAt(at, delete)));
+    }
+    if (!insert.isEmpty() || observed.isEmpty()) {
+      Place place = insert.isEmpty() ? Place.START : placeAt(at);
+      operations.add(new CrdtOperation.TextInsert(register, observed, place, insert));
+    }
+    return operations;
+  }
+
+  @Override
+  public List<CrdtOperation> become(byte[] register, List<Dot> observed, byte[] json) {
+    int[] now = text().codePoints().toArray();
+    int[] wanted = CanonicalJson.text(json).codePoints().toArray();
+    int prefix = Arrays.mismatch(now, wanted);
+    if (prefix < 0) {
+      return List.of();
+    }
+    int suffix = 0;
+    int most = Math.min(now.length, wanted.length) - prefix;
+    while (suffix < most && now[now.length - 1 - suffix] == wanted[wanted.length - 1 - suffix]) {
+      suffix++;
+    }
+    return splice(
+        register,
+        observed,
+        prefix,
+        now.length - prefix - suffix,
+        new String(wanted, prefix, wanted.length - prefix - suffix));
+  }
+
+  @Override
+  public List<CrdtOperation> clear(byte[] register) {
+    List<ElementRange> all = all();
+    return all.isEmpty() ? List.of() : List.of(new CrdtOperation.TextDelete(register, all));
   }
 
   @Override

@@ -7,20 +7,23 @@ import java.security.DigestException;
 import java.security.MessageDigest;
 
 /**
- * The fingerprint of all document rows: the sum modulo 2^256 of a SHA-256 of each {@code (key 32,
- * idLength u16, id, row)}. Adding and taking away one document does not touch the others; a sum,
- * unlike XOR, does not cancel a row that is counted twice. A diagnostic, not an authentication.
+ * The fingerprint of all document and sequence rows: the sum modulo 2^256 of a SHA-256 of each
+ * {@code (key 32, idLength u16, id, row)}; for a row of a sequence, another key and the row's key
+ * in place of the id. Adding and taking away one document does not touch the others; a sum, unlike
+ * XOR, does not cancel a row that is counted twice. A diagnostic, not an authentication.
  */
 final class StateSum {
   static final int BYTES = 32;
 
   private final MessageDigest digest = Hash.newBulkDigest();
   private final byte[] key;
+  private final byte[] sequenceKey;
   private final byte[] out = new byte[BYTES];
   private final long[] limbs = new long[4];
 
   StateSum(Hash database) {
     key = Hash.of("pluresdb-fingerprint-v1", database.bytes()).bytes();
+    sequenceKey = Hash.of("pluresdb-sequence-fingerprint-v1", database.bytes()).bytes();
   }
 
   void set(ByteReader in) {
@@ -46,7 +49,23 @@ final class StateSum {
   }
 
   void add(byte[] id, byte[] row) {
-    fingerprint(id, row);
+    add(key, id, row);
+  }
+
+  void addSequence(byte[] rowKey, byte[] row) {
+    add(sequenceKey, rowKey, row);
+  }
+
+  void subtract(byte[] id, byte[] row) {
+    subtract(key, id, row);
+  }
+
+  void subtractSequence(byte[] rowKey, byte[] row) {
+    subtract(sequenceKey, rowKey, row);
+  }
+
+  private void add(byte[] kind, byte[] id, byte[] row) {
+    fingerprint(kind, id, row);
     var in = new ByteReader(out);
     long carry = 0;
     for (int i = 0; i < 4; i++) {
@@ -58,8 +77,8 @@ final class StateSum {
     }
   }
 
-  void subtract(byte[] id, byte[] row) {
-    fingerprint(id, row);
+  private void subtract(byte[] kind, byte[] id, byte[] row) {
+    fingerprint(kind, id, row);
     var in = new ByteReader(out);
     long borrow = 0;
     for (int i = 0; i < 4; i++) {
@@ -71,8 +90,8 @@ final class StateSum {
     }
   }
 
-  private void fingerprint(byte[] id, byte[] row) {
-    digest.update(key);
+  private void fingerprint(byte[] kind, byte[] id, byte[] row) {
+    digest.update(kind);
     digest.update((byte) (id.length >>> 8));
     digest.update((byte) id.length);
     digest.update(id, 0, id.length);

@@ -25,7 +25,9 @@ public interface Storage extends AutoCloseable {
     /** Actor to (seq, head hash): the version vector. */
     FRONTIER,
     /** Membership entries by hash. */
-    MEMBERS
+    MEMBERS,
+    /** (Document id, register, actor, number) to elements of a text or list. */
+    SEQUENCE
   }
 
   /** How far a commit must have got before it returns. */

@@ -217,9 +217,9 @@ final class SequenceHistory {
     Sequence sequence = replicas.get(writer).sequence;
     List<ElementRange> ranges = sequence.rangesAt(at, count);
     if (sequence instanceof ListSequence list) {
-      record(writer, new ListDelete(register, List.of(), list.seen(ranges), ranges), at, count);
+      record(writer, new ListDelete(register, list.seen(ranges), ranges), at, count);
     } else {
-      record(writer, new TextDelete(register, List.of(), ranges), at, count);
+      record(writer, new TextDelete(register, ranges), at, count);
     }
   }
 

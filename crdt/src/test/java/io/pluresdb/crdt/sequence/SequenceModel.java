@@ -95,7 +95,7 @@ final class SequenceModel {
           next = Place.rightOf(id);
         }
       }
-      case TextDelete(var register, var observed, var ranges) -> {
+      case TextDelete(var register, var ranges) -> {
         if (mutant == Mutant.DELETE_BY_INDEX) {
           List<ElementId> shown = shown();
           int from = Math.min(event.at(), shown.size());

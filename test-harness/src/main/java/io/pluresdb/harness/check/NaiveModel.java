@@ -70,6 +70,8 @@ public final class NaiveModel {
             }
           }
           case CrdtOperation.Increment increment -> {}
+          case CrdtOperation.OnSequence onSequence ->
+              document.observed.addAll(onSequence.observed());
           case CrdtOperation.Unknown unknown -> {}
         }
         if (operation.makesDot()) {

@@ -1,0 +1,36 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.store.Storage.Table;
+import org.jspecify.annotations.Nullable;
+
+/** Documents as readers see them, from a storage; any thread. */
+public final class DocumentReader {
+  private DocumentReader() {}
+
+  /** The document as of the newest commit, or null when it does not exist. */
+  public static @Nullable NodeRecord read(Storage storage, byte[] id) {
+    byte[] row = storage.get(Table.STATE, id);
+    if (row == null) {
+      return null;
+    }
+    DocumentState state = DocumentState.read(row);
+    if (!state.hasSequences()) {
+      return NodeRecord.of(id, state, DocumentReader::noSequence);
+    }
+    // The row and those of its sequences must be of one commit.
+    try (var snapshot = storage.snapshot()) {
+      byte[] same = snapshot.get(Table.STATE, id);
+      return same == null ? null : read(snapshot, id, same);
+    }
+  }
+
+  /** The document whose row in a snapshot is {@code row}, or null when it does not exist. */
+  public static @Nullable NodeRecord read(Storage.Snapshot snapshot, byte[] id, byte[] row) {
+    return NodeRecord.of(id, DocumentState.read(row), OpenSequences.in(snapshot, id));
+  }
+
+  private static io.pluresdb.crdt.doc.Content noSequence(byte[] register) {
+    throw new IllegalStateException("a document without sequences has none to read");
+  }
+}
