@@ -40,7 +40,7 @@ public final class Difference {
       byte @Nullable [] embedding) {
     var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
     operations.add(assign(state, Register.exists(), NOTHING));
-    if (state.isEmpty()) {
+    if (state.registers().isEmpty()) {
       if (embedding != null) {
         operations.add(new Assign(Register.embedding(), List.of(), embedding));
       }

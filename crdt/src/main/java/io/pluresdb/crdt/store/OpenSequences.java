@@ -1,13 +1,17 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.SequenceEdits;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.sequence.Sequence;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
+import io.pluresdb.crdt.store.Staging.StagedDocument;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -28,10 +32,12 @@ final class OpenSequences {
   static final long MAX_WEIGHT = 4_000_000;
 
   private static final class Open {
+    final byte[] id;
     final byte[] prefix;
     final Sequence sequence;
 
-    Open(byte[] prefix, Sequence sequence) {
+    Open(byte[] id, byte[] prefix, Sequence sequence) {
+      this.id = id;
       this.prefix = prefix;
       this.sequence = sequence;
     }
@@ -41,10 +47,12 @@ final class OpenSequences {
   private final Map<DocumentKey, Open> open = new LinkedHashMap<>(16, 0.75f, true);
   private final Set<Open> staged = new LinkedHashSet<>();
   private final Set<Open> inTransaction = new LinkedHashSet<>();
+  private final DocumentHasher hasher;
   private boolean transaction;
 
-  OpenSequences(Storage storage) {
+  OpenSequences(Storage storage, Hash database) {
     this.storage = storage;
+    this.hasher = new DocumentHasher(database);
   }
 
   /** The sequence as staged so far, or as stored. */
@@ -58,7 +66,7 @@ final class OpenSequences {
     Open known = open.get(key);
     if (known == null) {
       try (var snapshot = storage.snapshot()) {
-        known = new Open(prefix, read(snapshot, prefix, register));
+        known = new Open(id, prefix, read(snapshot, prefix, register));
       }
       open.put(key, known);
     }
@@ -128,22 +136,31 @@ final class OpenSequences {
     transaction = false;
   }
 
-  /** Writes the rows that changed since the last commit, and counts them. */
-  void write(Storage.Batch batch, StateSum sum) {
+  /**
+   * Writes the rows that changed since the last commit, and takes them into account in the
+   * documents they belong to.
+   */
+  void write(Storage.Batch batch, Map<DocumentKey, StagedDocument> documents) {
     for (Open changed : staged) {
+      StagedDocument document = documents.get(new DocumentKey(changed.id));
+      if (document == null) {
+        throw new IllegalStateException("a sequence changed in a document that is not staged");
+      }
       changed.sequence.flush(
           changed.prefix,
           (key, row) -> {
             byte[] before = storage.get(Table.SEQUENCE, key);
+            Fingerprint sum = document.state().sequenceSum();
             if (before != null) {
-              sum.subtractSequence(key, before);
+              sum = sum.minus(hasher.of(key, before));
             }
             if (row != null) {
-              sum.addSequence(key, row);
+              sum = sum.plus(hasher.of(key, row));
               batch.put(Table.SEQUENCE, key, row);
             } else if (before != null) {
               batch.delete(Table.SEQUENCE, key);
             }
+            document.state().sequenceSum(sum);
           });
     }
   }

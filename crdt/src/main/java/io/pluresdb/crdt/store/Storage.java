@@ -26,6 +26,8 @@ public interface Storage extends AutoCloseable {
     FRONTIER,
     /** Membership entries by hash. */
     MEMBERS,
+    /** Least document id of a bucket to what its documents add up to. */
+    BUCKET,
     /** (Document id, register, actor, number) to elements of a text or list. */
     SEQUENCE
   }
