@@ -5,7 +5,11 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
@@ -52,8 +56,8 @@ public final class ReplicaEngine {
 
   /** One peer's session. */
   public static final class Peer {
-    private final PeerLink link;
-    private final SyncSession session;
+    final PeerLink link;
+    final SyncSession session;
     private boolean staged;
     private boolean closed;
 
@@ -70,6 +74,8 @@ public final class ReplicaEngine {
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
+  private final Comparisons comparisons;
+  private final Gossip gossip;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -89,6 +95,8 @@ public final class ReplicaEngine {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
+    this.comparisons = new Comparisons(replica, environment);
+    this.gossip = new Gossip(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -109,6 +117,11 @@ public final class ReplicaEngine {
 
   /** Stages a local write; {@code callback} is told once it is committed, or refused at once. */
   public void submit(Transaction transaction, WriteCallback callback) {
+    submit(transaction, null, callback);
+  }
+
+  /** As {@link #submit(Transaction, WriteCallback)}, with what was read for it before. */
+  public void submit(Transaction transaction, @Nullable ReadAhead ahead, WriteCallback callback) {
     if (broken != null) {
       callback.done(null, broken);
       return;
@@ -121,7 +134,7 @@ public final class ReplicaEngine {
       }
     }
     try {
-      Receipt receipt = replica.stage(transaction);
+      Receipt receipt = replica.stage(transaction, ahead);
       localChanges++;
       waiters.add(new Waiter(receipt, callback));
     } catch (CoreException | StorageException e) {
@@ -174,18 +187,33 @@ public final class ReplicaEngine {
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
+      gossip.up(peer);
     }
     return peer;
   }
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
-    peer.closed = true;
-    peers.remove(peer.link);
+    if (!peer.closed) {
+      peer.closed = true;
+      peers.remove(peer.link);
+      comparisons.forget(peer.link);
+      gossip.down(peer);
+    }
   }
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
+      comparisons.receive(peer.link, ranges);
+      return;
+    }
+    if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
+      if (mayPublish()) {
+        gossip.receive(peer, gossiped);
+      }
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -202,14 +230,18 @@ public final class ReplicaEngine {
         events.accept("a peer knows more of our actor than we do: going on under a new one");
       }
     }
+    boolean fresh = false;
     for (ChangeRun run : step.apply()) {
       peer.staged = true;
-      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
+      RunOutcome outcome = stage(run);
+      fresh |= !(outcome instanceof RunOutcome.Known);
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
           && reason == Reason.MALFORMED) {
         close(peer, "malformed changes: " + detail);
         break;
       }
     }
+    gossip.delivered(peer, step.apply(), fresh);
     if (!step.send().isEmpty() && mayPublish()) {
       step.send().forEach(peer.link::send);
     }
@@ -304,7 +336,8 @@ public final class ReplicaEngine {
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
-          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+          && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
+              != null) {
         peer.link.send(message);
         sent++;
       }
@@ -393,17 +426,64 @@ public final class ReplicaEngine {
       return;
     }
     release();
-    if (peers.isEmpty() || !mayPublish()) {
+    if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
     }
+    comparisons.tick();
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
+  }
+
+  /**
+   * Finds the documents of a range in which this replica and a peer differ, whatever their
+   * frontiers say; what is written meanwhile is not looked at.
+   *
+   * @param maxDifferences no more are looked for than this
+   * @param callback told the outcome, once, at once when the peer is gone
+   */
+  public void compare(
+      Peer peer, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+    commit();
+    if (broken != null || peer.closed || !peer.session.isGreeted()) {
+      callback.accept(new Comparison.Failed("there is no session with the peer"));
+    } else {
+      comparisons.begin(peer.link, range, maxDifferences, callback);
+    }
   }
 
   private long now() {
     return environment.wallClock().millis();
+  }
+
+  /**
+   * Lets a view of neighbours decide which sessions there are; without one there is a session with
+   * whoever is connected. Call it before the first session.
+   */
+  public void govern(Neighbourhood connections) {
+    gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
+  }
+
+  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
+  public void pushUpTo(int peerCount) {
+    gossip.floodUpTo(peerCount);
+  }
+
+  /** The devices the view of neighbours holds; none without one. */
+  public List<PeerId> neighbours() {
+    return gossip.neighbours();
+  }
+
+  /** Tells the view of neighbours of a device that might be reached. */
+  public void learn(Contact contact) {
+    gossip.learn(contact);
+  }
+
+  /** A connection that the view of neighbours asked for could not be made. */
+  public void unreachable(PeerId peer) {
+    gossip.unreachable(peer);
   }
 
   /** Asks every peer that is ready to compare frontiers now. */

@@ -14,6 +14,7 @@ import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.History;
 import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
@@ -214,8 +215,14 @@ public final class ReplicaStore implements CrdtStore {
             future.complete(receipt);
           }
         };
-    if (!enqueue(() -> engine.submit(transaction, callback))) {
-      callback.done(null, closed());
+    try {
+      requireOpen();
+      var ahead = ReadAhead.of(replica, transaction);
+      if (!enqueue(() -> engine.submit(transaction, ahead, callback))) {
+        throw closed();
+      }
+    } catch (CoreException | StorageException e) {
+      callback.done(null, e);
     }
     return future;
   }

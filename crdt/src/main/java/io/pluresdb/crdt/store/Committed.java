@@ -18,7 +18,7 @@ final class Committed {
   record Own(ActorId actor, Genesis genesis) {}
 
   final Map<ActorId, ActorRow> actors = new HashMap<>();
-  final StateSum sum;
+  final BucketSums buckets;
   Membership membership;
   long documents;
   long arrivals;
@@ -27,14 +27,19 @@ final class Committed {
   /** Actors with changes that the own actor has not named as dependencies yet. */
   TreeSet<ActorId> undeclared = new TreeSet<>();
 
-  Committed(StateSum sum, Membership membership) {
-    this.sum = sum;
+  final RecentCommits recent;
+
+  Committed(BucketSums buckets, Membership membership, long arrivals) {
+    this.buckets = buckets;
     this.membership = membership;
+    this.arrivals = arrivals;
+    this.recent = new RecentCommits(arrivals);
   }
 
   Replica.View view() {
     var heads = new TreeMap<ActorId, Head>();
     actors.forEach((actor, row) -> heads.put(actor, row.head()));
-    return new Replica.View(Frontier.of(heads), membership, documents, sum.hash(), arrivals);
+    return new Replica.View(
+        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
   }
 }

@@ -14,7 +14,6 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.Difference;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
@@ -23,6 +22,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -35,6 +35,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -123,12 +124,12 @@ public final class Replica {
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
     long documents = in.varint();
-    var sum = new StateSum(identity.database());
-    sum.set(in);
+    var sum = Fingerprint.read(in);
     long arrivals = in.varint();
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
+    var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
         while (rows.next()) {
@@ -140,12 +141,12 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
+      buckets.load(snapshot, sum);
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
-    var committed = new Committed(sum, membership);
+    var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
-    committed.arrivals = arrivals;
     committed.actors.putAll(actors);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
     committed.undeclared.addAll(actors.keySet());
@@ -159,7 +160,7 @@ public final class Replica {
     try (var batch = storage.newBatch()) {
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
-      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, new StateSum(Hash.ZERO), 0, 0));
+      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
       storage.commit(batch, Durability.SYNCED);
     }
   }
@@ -213,6 +214,15 @@ public final class Replica {
    * @throws CoreException when it cannot be carried out; nothing of it is staged then
    */
   public Receipt stage(Transaction transaction) {
+    return stage(transaction, null);
+  }
+
+  /**
+   * As {@link #stage(Transaction)}.
+   *
+   * @param ahead what was read for this transaction before, not used by anybody else; or null
+   */
+  public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
     // A device that was just let in has not seen the membership log yet: its first writes count
     // once the others have its entry, which they have before its changes.
     if (!staging.membership.entries().isEmpty()
@@ -233,7 +243,7 @@ public final class Replica {
       var id = new DocumentKey(edit.id());
       StagedDocument document = touched.get(id);
       if (document == null) {
-        document = staging.document(id).copy();
+        document = staging.document(id, ahead).copy();
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
@@ -400,7 +410,7 @@ public final class Replica {
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
-    if (!Signer.verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+    if (!identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
       return new RunOutcome.Rejected(
           Reason.BAD_SIGNATURE,
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
@@ -544,8 +554,7 @@ public final class Replica {
     if (staged.isEmpty()) {
       return;
     }
-    var sum = new StateSum(identity.database());
-    sum.set(committed.sum);
+    BucketSums buckets = committed.buckets;
     long documents = committed.documents;
     try (staged) {
       Storage.Batch batch = staged.batch;
@@ -553,15 +562,21 @@ public final class Replica {
       staged.log.close();
       var out = new ByteWriter(1_024);
       for (var entry : staged.documents.entrySet()) {
-        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), sum, out);
+        if (entry.getValue().appears()) {
+          buckets.appears(entry.getKey().bytes);
+        }
       }
+      for (var entry : staged.documents.entrySet()) {
+        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
+      }
+      buckets.write(batch);
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
       batch.put(
           Table.META,
           Rows.META_REPLICA,
-          Rows.replicaRow(documents, sum, staged.log.arrivals(), clock.last()));
+          Rows.replicaRow(documents, buckets.sum(), staged.log.arrivals(), clock.last()));
       boolean marked = staged.relaxed && guard.markRelaxed(batch);
       boolean synced = staged.synced || marked;
       storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
@@ -575,37 +590,34 @@ public final class Replica {
         guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
+      buckets.discard();
       staging = new Staging(storage, committed);
       throw e;
     }
+    buckets.committed();
     committed.actors.putAll(staged.actors);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
-    committed.sum.set(sum);
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
+    committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
     view = committed.view();
     staging = new Staging(storage, committed);
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
-  private static int writeDocument(
-      Storage.Batch batch, byte[] id, StagedDocument document, StateSum sum, ByteWriter out) {
-    byte[] before = document.before();
-    if (before != null) {
-      sum.subtract(id, before);
-    }
-    if (document.state().isEmpty()) {
-      if (before != null) {
-        batch.delete(Table.STATE, id);
-      }
-    } else {
+  private int writeDocument(
+      Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
+    byte[] row = null;
+    if (!document.state().isEmpty()) {
       document.state().write(out.clear());
-      byte[] row = out.toByteArray();
-      sum.add(id, row);
+      row = out.toByteArray();
       batch.put(Table.STATE, id, row);
+    } else if (document.before() != null) {
+      batch.delete(Table.STATE, id);
     }
+    committed.buckets.replace(id, document.before(), row);
     return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 

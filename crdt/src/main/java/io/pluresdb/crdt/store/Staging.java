@@ -9,7 +9,6 @@ import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Storage.Table;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,6 +46,11 @@ final class Staging implements AutoCloseable {
    * @param existed whether it existed when that row was written
    */
   record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    /** Whether this commit makes its row. */
+    boolean appears() {
+      return before == null && !state.isEmpty();
+    }
+
     StagedDocument copy() {
       return new StagedDocument(state.copy(), before, existed);
     }
@@ -101,12 +105,18 @@ final class Staging implements AutoCloseable {
     if (staged != null) {
       return staged;
     }
-    byte[] row = storage.get(Table.STATE, id.bytes);
-    if (row == null) {
-      return new StagedDocument(new DocumentState(), null, false);
+    return ReadAhead.read(storage, id);
+  }
+
+  /** As {@link #document(DocumentKey)}, taken from {@code ahead} where that still holds. */
+  StagedDocument document(DocumentKey id, @Nullable ReadAhead ahead) {
+    if (ahead != null && !documents.containsKey(id) && base.recent.isUntouched(id, ahead.since)) {
+      StagedDocument read = ahead.take(id);
+      if (read != null) {
+        return read;
+      }
     }
-    DocumentState state = DocumentState.read(row);
-    return new StagedDocument(state, row, state.exists());
+    return document(id);
   }
 
   /** The document, staged: what changes in it is committed. */

@@ -25,7 +25,9 @@ public interface Storage extends AutoCloseable {
     /** Actor to (seq, head hash): the version vector. */
     FRONTIER,
     /** Membership entries by hash. */
-    MEMBERS
+    MEMBERS,
+    /** Least document id of a bucket to what its documents add up to. */
+    BUCKET
   }
 
   /** How far a commit must have got before it returns. */
