@@ -58,9 +58,26 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts, List<byt
   }
 
   public static DocumentView of(DocumentState state, Content.Source source) {
-    var builder = new Builder();
-    var fields = new ArrayList<RegisterState>(state.registers().size());
     var typed = new ArrayList<Typed>();
+    DocumentView view = of(fields(state, source, typed), 0);
+    for (Typed value : typed) {
+      value.complete(view);
+    }
+    view.typed.sort((a, b) -> Arrays.compareUnsigned(Register.path(a), Register.path(b)));
+    if (!typed.isEmpty()) {
+      view.conflicts.sort((a, b) -> Arrays.compareUnsigned(a.path, b.path));
+    }
+    return view;
+  }
+
+  /** The plain fields, with a text, list or set as one more sibling at its path. */
+  static List<RegisterState> fields(DocumentState state, Content.Source source) {
+    return fields(state, source, new ArrayList<>());
+  }
+
+  private static List<RegisterState> fields(
+      DocumentState state, Content.Source source, List<Typed> typed) {
+    var fields = new ArrayList<RegisterState>(state.registers().size());
     for (RegisterState register : state.registers()) {
       if (register.isField()) {
         fields.add(register);
@@ -73,16 +90,14 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts, List<byt
     for (Typed value : typed) {
       value.addTo(fields);
     }
-    builder.show(fields, 0, fields.size(), 0);
-    var view = new DocumentView(builder.leaves, builder.conflicts, new ArrayList<>());
-    for (Typed value : typed) {
-      value.complete(view);
-    }
-    view.typed.sort((a, b) -> Arrays.compareUnsigned(Register.path(a), Register.path(b)));
-    if (!typed.isEmpty()) {
-      view.conflicts.sort((a, b) -> Arrays.compareUnsigned(a.path, b.path));
-    }
-    return view;
+    return fields;
+  }
+
+  /** The view of fields that share the first {@code depthBytes} bytes of their paths. */
+  static DocumentView of(List<RegisterState> fields, int depthBytes) {
+    var builder = new Builder();
+    builder.show(fields, 0, fields.size(), depthBytes);
+    return new DocumentView(builder.leaves, builder.conflicts, new ArrayList<>());
   }
 
   /** Puts the registers of each set's elements together: one array, ascending by their bytes. */
@@ -282,11 +297,11 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts, List<byt
     return Arrays.equals(sibling.value(), EMPTY_OBJECT);
   }
 
-  private static BigInteger amount(Sibling increment) {
+  static BigInteger amount(Sibling increment) {
     return new BigInteger(text(increment.value()).substring(1));
   }
 
-  private static String clamped(BigInteger value) {
+  static String clamped(BigInteger value) {
     if (value.bitLength() < 64) {
       return value.toString();
     }

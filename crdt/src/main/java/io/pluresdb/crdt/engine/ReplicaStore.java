@@ -2,13 +2,17 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.History;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -247,6 +251,29 @@ public final class ReplicaStore implements CrdtStore {
     byte[] key = Edit.checkedId(id);
     requireOpen();
     return Optional.ofNullable(DocumentReader.read(storage, key));
+  }
+
+  @Override
+  public History history(String id, int limit, long before) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).page(key, limit, before);
+  }
+
+  @Override
+  public Optional<NodeRecord> getAsOf(String id, Moment moment) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).asOf(key, moment);
+  }
+
+  @Override
+  public List<Contest> contests(String id) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    try (var snapshot = storage.snapshot()) {
+      return DocumentReader.contests(snapshot, key, id);
+    }
   }
 
   private void requireOpen() {

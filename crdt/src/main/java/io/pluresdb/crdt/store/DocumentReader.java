@@ -1,7 +1,11 @@
 package io.pluresdb.crdt.store;
 
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.doc.Content;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.store.Storage.Table;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Documents as readers see them, from a storage; any thread. */
@@ -30,7 +34,21 @@ public final class DocumentReader {
     return NodeRecord.of(id, DocumentState.read(row), OpenSequences.in(snapshot, id));
   }
 
-  private static io.pluresdb.crdt.doc.Content noSequence(byte[] register) {
+  /**
+   * The contests of a document.
+   *
+   * @throws CoreException when it does not exist
+   */
+  public static List<Contest> contests(Storage.Snapshot snapshot, byte[] key, String id) {
+    byte[] row = snapshot.get(Table.STATE, key);
+    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
+    if (!state.exists()) {
+      throw CoreException.notFound(id);
+    }
+    return Contest.of(state, OpenSequences.in(snapshot, key));
+  }
+
+  private static Content noSequence(byte[] register) {
     throw new IllegalStateException("a document without sequences has none to read");
   }
 }

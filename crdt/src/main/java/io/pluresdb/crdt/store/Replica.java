@@ -288,7 +288,7 @@ public final class Replica {
       adopt(author);
     }
     staging.documents.putAll(touched);
-    return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+    return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
   }
 
   private List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -299,6 +299,8 @@ public final class Replica {
       case Edit.Put(var id, var leaves, var embedding) ->
           Difference.put(state, sequences.of(id), leaves, embedding);
       case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
+      case Edit.Resolve(var id, var path, var leaves) ->
+          Difference.resolve(state, sequences.of(id), path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
@@ -355,13 +357,14 @@ public final class Replica {
     return deps;
   }
 
-  private Receipt stageOwn(Own author, Change change, Transaction transaction) {
+  private Receipt stageOwn(
+      Own author, Change change, List<DocumentEdit> edits, Transaction transaction) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
     Hash hash = change.hash(identity.database(), actor, seq, previous);
-    long arrival = staging.appendOwn(actor, seq, previous, change, hash);
+    long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
     switch (transaction.acknowledgement()) {
@@ -471,6 +474,8 @@ public final class Replica {
     staging.own = null;
     staging.batch.delete(Table.META, Rows.META_ACTOR);
     staging.changes++;
+    // After power loss the anchor would agree with the storage again.
+    staging.synced = true;
   }
 
   /**
@@ -511,15 +516,7 @@ public final class Replica {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        List<Dot> observed =
-            switch (operation) {
-              case CrdtOperation.Assign assign -> assign.observed();
-              case CrdtOperation.Remove remove -> remove.observed();
-              case CrdtOperation.Increment increment -> List.of();
-              case CrdtOperation.OnSequence onSequence -> onSequence.observed();
-              case CrdtOperation.Unknown unknown -> List.of();
-            };
-        for (Dot dot : observed) {
+        for (Dot dot : operation.observedDots()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
@@ -566,7 +563,7 @@ public final class Replica {
         index =
             apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
-      staging.log.append(actor, seq, previous, change);
+      staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
     }
     staging.log.sign(run.signature());

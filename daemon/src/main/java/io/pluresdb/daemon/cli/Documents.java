@@ -39,7 +39,7 @@ final class Documents {
     return Files.readAllBytes(file);
   }
 
-  private static void done(Root root, byte[] answer, String verb, String id) {
+  static void done(Root root, byte[] answer, String verb, String id) {
     if (root.json()) {
       root.print(answer);
     } else {
