@@ -53,7 +53,7 @@ public final class ListSequence extends Sequence {
   private static final int VERSION = 1;
 
   /** A slot an element was moved to, and when. */
-  record Position(long timestamp, Dot dot, long slot) {
+  private record Position(long timestamp, Dot dot, long slot) {
     boolean isAfter(@Nullable Position other) {
       if (other == null) {
         return true;
@@ -65,15 +65,15 @@ public final class ListSequence extends Sequence {
   }
 
   /** An element: immutable, replaced when it changes. */
-  record Element(List<Sibling> values, @Nullable Position position) {
+  private record Element(List<Sibling> values, @Nullable Position position) {
     static final Element GONE = new Element(List.of(), null);
   }
 
   // By the key of the first slot; an element that needs no row has no entry.
-  final Map<Long, Element> elements = new HashMap<>();
+  private final Map<Long, Element> elements = new HashMap<>();
   // Slots made by moves, and whose they are.
   private final Map<Long, Long> movedTo = new HashMap<>();
-  final LinkedHashSet<Long> dirtyElements = new LinkedHashSet<>();
+  private final LinkedHashSet<Long> dirtyElements = new LinkedHashSet<>();
 
   @Override
   public void apply(OnSequence operation, Dot dot, long timestamp) {
@@ -356,6 +356,12 @@ public final class ListSequence extends Sequence {
     dirtyElements.clear();
   }
 
+  @Override
+  public void everythingChanged() {
+    super.everythingChanged();
+    dirtyElements.addAll(elements.keySet());
+  }
+
   private void writeOwners(Chunk chunk, ByteWriter out) {
     Map<Integer, Integer> table = new LinkedHashMap<>();
     table.put(chunk.author.index, 0);
@@ -430,7 +436,7 @@ public final class ListSequence extends Sequence {
       throw new CodecException("element row version must be " + VERSION + ", but is " + version);
     }
     Position position = null;
-    if (in.u8() == 1) {
+    if (in.count("moved", 1) == 1) {
       long timestamp = in.i64();
       Dot dot = readDot(in);
       Author author = order.author(ActorId.read(in));

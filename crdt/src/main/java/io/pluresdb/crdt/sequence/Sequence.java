@@ -74,6 +74,11 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
   /** Hands out the rows that changed since the last call. */
   public abstract void flush(byte[] prefix, RowSink sink);
 
+  /** Makes {@link #flush} hand out every row. */
+  public void everythingChanged() {
+    order.authors().forEach(author -> order.dirty().addAll(author.chunks));
+  }
+
   /**
    * Applies an operation whose elements and origins are here.
    *

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.sequence.Order.Author;
 import io.pluresdb.crdt.sequence.Order.Chunk;
 import io.pluresdb.crdt.sequence.Order.Span;
@@ -76,6 +77,9 @@ public final class SequenceRows {
       ActorId actor = ActorId.read(in);
       int number = in.u8() << 24 | in.u8() << 16 | in.u8() << 8 | in.u8();
       in.end();
+      if (number < 0 || number > ElementId.MAX_COUNTER) {
+        throw new CodecException("number of a sequence row is too large: " + number);
+      }
       return new Key(kind, actor, number);
     }
   }
@@ -135,6 +139,9 @@ public final class SequenceRows {
     List<Author> table = readTable(order, author, in);
     Chunk chunk = order.loadChunk(author, key.number());
     int runs = in.count("runs of a chunk", Order.CHUNK);
+    if (runs == 0) {
+      throw new CodecException("a sequence row must hold an element");
+    }
     int from = key.number() * Order.CHUNK;
     int end = from + Order.CHUNK;
     for (int i = 0; i < runs; i++) {
@@ -164,6 +171,6 @@ public final class SequenceRows {
 
   static long readElement(List<Author> table, ByteReader in) {
     Author author = table.get(in.count("actor index", table.size() - 1));
-    return author.key(in.count("counter", Integer.MAX_VALUE));
+    return author.key(in.count("counter", ElementId.MAX_COUNTER));
   }
 }

@@ -153,10 +153,7 @@ final class SequenceHistory {
 
   /** All rows of a sequence, whenever they changed. */
   static Map<String, String> rows(byte[] register, Sequence sequence) {
-    sequence.order.authors().forEach(author -> sequence.order.dirty().addAll(author.chunks));
-    if (sequence instanceof ListSequence list) {
-      list.dirtyElements.addAll(list.elements.keySet());
-    }
+    sequence.everythingChanged();
     var rows = new TreeMap<String, String>();
     sequence.flush(
         prefix(register),
