@@ -11,6 +11,12 @@ import java.util.List;
 public record Content(byte[] json, List<Sibling> conflicts) {
   /** Where the content of a document's sequences comes from. */
   public interface Source {
+    /** Of documents that have none. */
+    Source NONE =
+        register -> {
+          throw new IllegalStateException("a document without sequences has none to read");
+        };
+
     Content of(byte[] register);
   }
 }

@@ -18,11 +18,11 @@ import java.util.TreeMap;
 
 /**
  * A place in a document where concurrent values compete: what is shown there and what lost, each
- * whole, so that one of them can be chosen.
+ * whole, so that one of them can be chosen. Where all wrote the same there is nothing to choose.
  *
  * @param path where
  * @param winner what the document shows there: a value, or an object with all that is below
- * @param losers newest first, one or more
+ * @param losers values other than the winner's, newest first, one or more
  */
 public record Contest(byte[] path, Claim winner, List<Claim> losers) {
 
@@ -53,10 +53,13 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
     }
     var contests = new ArrayList<Contest>(lost.size());
     lost.forEach(
-        (path, conflicts) ->
-            contests.add(
-                new Contest(
-                    path, winner(fields, view, path, losing), losers(fields, path, conflicts))));
+        (path, conflicts) -> {
+          Claim winner = winner(fields, view, path, losing);
+          List<Claim> losers = losers(fields, path, conflicts, winner);
+          if (!losers.isEmpty()) {
+            contests.add(new Contest(path, winner, losers));
+          }
+        });
     return contests;
   }
 
@@ -83,7 +86,7 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
   }
 
   private static List<Claim> losers(
-      List<RegisterState> fields, byte[] path, List<Conflict> conflicts) {
+      List<RegisterState> fields, byte[] path, List<Conflict> conflicts, Claim winner) {
     var claims = new ArrayList<Claim>();
     var increments = new ArrayList<Sibling>();
     var below = new ArrayList<Sibling>();
@@ -109,6 +112,7 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
       List<Leaf> leaves = DocumentView.of(deeper, path.length).leaves();
       claims.add(new Claim(json(leaves, path), newest(below)));
     }
+    claims.removeIf(claim -> Arrays.equals(claim.json(), winner.json()));
     claims.sort(Comparator.comparing(Claim::newest, Sibling.BY_TIME).reversed());
     return List.copyOf(claims);
   }

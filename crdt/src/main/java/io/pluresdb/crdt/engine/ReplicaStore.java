@@ -2,6 +2,7 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -265,6 +266,12 @@ public final class ReplicaStore implements CrdtStore {
     byte[] key = Edit.checkedId(id);
     requireOpen();
     return new DocumentHistory(storage).asOf(key, moment);
+  }
+
+  @Override
+  public byte @Nullable [] deviceKey(ActorId actor) {
+    requireOpen();
+    return new DocumentHistory(storage).deviceKey(actor);
   }
 
   @Override

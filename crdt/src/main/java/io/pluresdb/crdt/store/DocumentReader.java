@@ -20,7 +20,7 @@ public final class DocumentReader {
     }
     DocumentState state = DocumentState.read(row);
     if (!state.hasSequences()) {
-      return NodeRecord.of(id, state, DocumentReader::noSequence);
+      return NodeRecord.of(id, state, Content.Source.NONE);
     }
     // The row and those of its sequences must be of one commit.
     try (var snapshot = storage.snapshot()) {
@@ -46,9 +46,5 @@ public final class DocumentReader {
       throw CoreException.notFound(id);
     }
     return Contest.of(state, OpenSequences.in(snapshot, key));
-  }
-
-  private static Content noSequence(byte[] register) {
-    throw new IllegalStateException("a document without sequences has none to read");
   }
 }

@@ -241,9 +241,6 @@ public sealed interface Edit {
 
   /** The path of a field, which is not the root. */
   private static byte[] fieldPath(String path) {
-    if (!Utf8.isEncodable(path)) {
-      throw CoreException.invalid("path holds a lone surrogate, which has no UTF-8 form");
-    }
     byte[] encoded = Path.parse(path);
     int depth = Path.keys(encoded).size();
     if (depth > Path.MAX_DEPTH) {

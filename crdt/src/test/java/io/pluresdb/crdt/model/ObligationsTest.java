@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
@@ -191,13 +192,7 @@ class ObligationsTest {
   }
 
   private static List<Object> shown(byte[] id, DocumentState state) {
-    NodeRecord record =
-        NodeRecord.of(
-            id,
-            state,
-            register -> {
-              throw new AssertionError("these histories have no sequences");
-            });
+    NodeRecord record = NodeRecord.of(id, state, Content.Source.NONE);
     return record == null
         ? List.of()
         : List.of(record.json(), record.conflicts(), record.clock(), record.timestamp());

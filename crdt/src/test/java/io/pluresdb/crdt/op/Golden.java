@@ -32,7 +32,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
-import java.util.TreeMap;
 import java.util.function.Function;
 
 /** The examples of docs/protocol/change-format.md: everything follows from fixed keys. */
@@ -81,7 +80,8 @@ public final class Golden {
   private static final List<CrdtOperation.OnSequence> BEFORE =
       List.of(
           new CrdtOperation.TextInsert(TEXT, List.of(), Place.START, "abc"),
-          new CrdtOperation.ListInsert(LIST, List.of(), Place.START, List.of(utf8("1"), utf8("2"))));
+          new CrdtOperation.ListInsert(
+              LIST, List.of(), Place.START, List.of(utf8("1"), utf8("2"))));
 
   static List<DocumentEdit> typedEdits() {
     byte[] set = Register.at(Register.SET, Path.parse("s"));
@@ -101,7 +101,10 @@ public final class Golden {
                 new CrdtOperation.ListInsert(
                     LIST, List.of(), Place.START, List.of(utf8("3"), utf8("{\"a\":4}"))),
                 new CrdtOperation.ListMove(
-                    LIST, List.of(), new ElementId(OTHER, 1), Place.rightOf(new ElementId(ACTOR, 1))),
+                    LIST,
+                    List.of(),
+                    new ElementId(OTHER, 1),
+                    Place.rightOf(new ElementId(ACTOR, 1))),
                 new CrdtOperation.ListSet(
                     LIST,
                     List.of(),

@@ -5,6 +5,7 @@ import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.daemon.api.JsonMembers.Slice;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
 
@@ -26,11 +27,13 @@ enum BatchOperation {
   private static final List<String> ALL = everyMember();
 
   private final String name;
+
+  @SuppressWarnings("ImmutableEnumChecker") // List.copyOf is immutable.
   private final List<String> members;
 
   BatchOperation(String name, String... members) {
     this.name = name;
-    var all = new java.util.ArrayList<>(List.of("op", "id"));
+    var all = new ArrayList<>(List.of("op", "id"));
     all.addAll(List.of(members));
     this.members = List.copyOf(all);
   }
@@ -68,7 +71,7 @@ enum BatchOperation {
   }
 
   private static BatchOperation named(String name, String subject) {
-    var names = new java.util.ArrayList<String>();
+    var names = new ArrayList<String>();
     for (BatchOperation operation : values()) {
       if (operation.name.equals(name)) {
         return operation;

@@ -2,6 +2,7 @@ package io.pluresdb.harness.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.op.CrdtOperation;
@@ -23,9 +24,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayDeque;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -54,17 +53,17 @@ final class TextBench {
     Path node = nodeFolder(trace);
     double[] memory = new double[ROUNDS];
     double[] stored = new double[ROUNDS];
-    var others = new HashMap<String, double[]>();
-    Map<String, JsonNode> last = new HashMap<>();
+    List<Peer> peers =
+        node == null
+            ? List.of()
+            : List.of(new Peer(node, "yjs", 0.5), new Peer(node, "automerge", 1));
     long bytes = 0;
     for (int round = 0; round < ROUNDS; round++) {
       stored[round] = edits / replay(directory.resolve("db" + round), trace);
       bytes = bytesAfterRestart(directory.resolve("db" + round));
-      for (String kind : node == null ? List.<String>of() : List.of("yjs", "automerge")) {
-        JsonNode result = node(node, kind);
-        last.put(kind, result);
-        others.computeIfAbsent(kind, k -> new double[ROUNDS])[round] =
-            edits / result.path("seconds").asDouble();
+      for (Peer peer : peers) {
+        peer.last = node(peer.folder, peer.name);
+        peer.editsPerSecond[round] = edits / peer.last.path("seconds").asDouble();
       }
       memory[round] = edits / inMemory(trace);
     }
@@ -72,20 +71,33 @@ final class TextBench {
     report.add("inMemoryEditsPerSecond", median(memory));
     report.add("storedEditsPerSecond", ours);
     report.add("storedBytes", bytes);
-    for (var entry : others.entrySet()) {
-      double theirs = median(entry.getValue());
-      report.add(entry.getKey() + "EditsPerSecond", theirs);
-      report.add(entry.getKey() + "SavedBytes", last.get(entry.getKey()).path("saved").asLong());
-      report.add(
-          entry.getKey() + "ChangesBytes", last.get(entry.getKey()).path("changes").asLong());
-      double target = entry.getKey().equals("yjs") ? 0.5 : 1;
-      report.add("shareOf" + capital(entry.getKey()), ours / theirs, ">=", target);
+    for (Peer peer : peers) {
+      double theirs = median(peer.editsPerSecond);
+      report.add(peer.name + "EditsPerSecond", theirs);
+      report.add(peer.name + "SavedBytes", peer.last.path("saved").asLong());
+      report.add(peer.name + "ChangesBytes", peer.last.path("changes").asLong());
+      report.add("shareOf" + capital(peer.name), ours / theirs, ">=", peer.target);
     }
     if (node != null) {
       JsonNode once = node(node, "automerge-once");
       report.add("automergeInOneChangeEditsPerSecond", edits / once.path("seconds").asDouble());
     }
     return report;
+  }
+
+  /** A library of npm. */
+  private static final class Peer {
+    final Path folder;
+    final String name;
+    final double target;
+    final double[] editsPerSecond = new double[ROUNDS];
+    JsonNode last = MissingNode.getInstance();
+
+    Peer(Path folder, String name, double target) {
+      this.folder = folder;
+      this.name = name;
+      this.target = target;
+    }
   }
 
   private static String capital(String name) {
