@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Random concurrent histories: the product, in any causal order, says what the model says. */
 class SequenceModelTest {
-  private static final int HISTORIES = 3_000;
+  private static final int HISTORIES = 1_500;
   private static final List<byte[]> REGISTERS = List.of(SequenceHistory.TEXT, SequenceHistory.LIST);
 
   /** What the model says after hearing everything in the order of one replica. */
