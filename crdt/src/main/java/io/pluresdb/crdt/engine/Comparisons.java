@@ -133,7 +133,13 @@ final class Comparisons {
       return;
     }
     theirs.lastMillis = now();
-    send(link, theirs.responder.answer(ask));
+    RangeMessage.Answer answer = theirs.responder.answer(ask);
+    if (answer == null) {
+      end(answered.remove(link));
+      send(link, new Close(ask.id(), Reason.UNKNOWN));
+    } else {
+      send(link, answer);
+    }
   }
 
   private void onClose(PeerLink link, Close close) {

@@ -28,6 +28,12 @@ public interface PeerLink {
     return false;
   }
 
+  /**
+   * Told when the peer has the same operations and other documents: which ones, or why that could
+   * not be found out.
+   */
+  default void diverged(Comparison comparison) {}
+
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);
 }

@@ -15,9 +15,11 @@ import io.pluresdb.crdt.reconcile.RangeSource.Item;
 import io.pluresdb.crdt.reconcile.RangeSource.Part;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -39,8 +41,6 @@ public final class RangeAsker {
 
   /** Bytes of document ids in one message, unless one exchange alone has more. */
   static final int IDS_BYTES = 512 << 10;
-
-  private static final int LEAST_BATCH = 8;
 
   /** What to do next. */
   public sealed interface Progress {}
@@ -64,14 +64,16 @@ public final class RangeAsker {
   private final RangeSource source;
   private final KeyRange range;
   private final Differences differences;
-  private final ArrayDeque<Task> waiting = new ArrayDeque<>();
+
+  /** Not asked yet, by where they begin: the lowest goes first, so what waits stays little. */
+  private final TreeMap<byte[], Task> waiting = new TreeMap<>(Arrays::compareUnsigned);
+
   private final ArrayDeque<Exchange> exchanges = new ArrayDeque<>();
   private final Open open;
-  private List<Task> asked = List.of();
+  private final ArrayDeque<Task> asked = new ArrayDeque<>();
   private List<Exchange> exchanged = List.of();
   private @Nullable Hash peerFrontier;
   private long round;
-  private int batch = RangeMessage.MAX_RANGES;
 
   /**
    * Compares the documents of {@code range}; begin with {@link #open}.
@@ -130,21 +132,12 @@ public final class RangeAsker {
         differences.onlyThere(document);
       }
     }
-    // What was left unanswered travels again: ask about as much as gets answered.
-    int answered = replies.size();
-    int goal = answered < asked.size() ? answered + answered / 4 : 2 * batch;
-    batch = Math.clamp(goal, LEAST_BATCH, RangeMessage.MAX_RANGES);
-    // In order behind each other, then before what waits: ranges stay ascending.
-    var later = new ArrayDeque<>(waiting);
-    waiting.clear();
-    for (int i = 0; i < replies.size(); i++) {
-      String wrong = reply(asked.get(i), replies.get(i));
+    for (Reply reply : replies) {
+      String wrong = reply(asked.remove(), reply);
       if (wrong != null) {
         return new Failed(wrong);
       }
     }
-    waiting.addAll(asked.subList(replies.size(), asked.size()));
-    waiting.addAll(later);
     return next();
   }
 
@@ -180,11 +173,11 @@ public final class RangeAsker {
   /** Queues the questions about a range that is known to differ. */
   private void refine(KeyRange differing, Summary ours, int depth) {
     if (ours.count() <= RangeResponder.LIST_AT_MOST) {
-      waiting.add(new Task(differing, depth, null));
+      waiting.put(differing.from(), new Task(differing, depth, null));
       return;
     }
     for (Part part : source.cut(differing, RangeResponder.pieces(ours.count()))) {
-      waiting.add(new Task(part.range(), depth + 1, part.summary().digest()));
+      waiting.put(part.range().from(), new Task(part.range(), depth + 1, part.summary().digest()));
     }
   }
 
@@ -219,24 +212,21 @@ public final class RangeAsker {
     if (frontier == null) {
       return new Failed("not opened");
     }
-    if (!differences.complete() || (waiting.isEmpty() && exchanges.isEmpty())) {
+    if (!differences.complete() || (waiting.isEmpty() && exchanges.isEmpty() && asked.isEmpty())) {
       return new Done(differences, frontier);
     }
     if (round >= MAX_ROUNDS) {
       return new Failed("more than " + MAX_ROUNDS + " rounds");
     }
     round++;
-    asked = new ArrayList<>();
-    while (!waiting.isEmpty() && asked.size() < batch) {
-      asked.add(waiting.remove());
+    var questions = new ArrayList<Question>();
+    while (!waiting.isEmpty() && asked.size() < RangeMessage.MAX_RANGES) {
+      Task task = waiting.pollFirstEntry().getValue();
+      asked.add(task);
+      questions.add(new Question(task.range, task.digest));
     }
     takeExchanges();
-    return new Send(
-        new Ask(
-            id,
-            round,
-            asked.stream().map(task -> new Question(task.range, task.digest)).toList(),
-            exchanged));
+    return new Send(new Ask(id, round, questions, exchanged));
   }
 
   /** As many as fit: ids of others and of ours can be a kilobyte each. */

@@ -68,7 +68,10 @@ public sealed interface RangeMessage {
    */
   record Exchange(KeyRange range, List<byte[]> mine, List<Integer> wanted) {}
 
-  /** Compares ranges, ascending and disjoint, and exchanges ids. */
+  /**
+   * Compares ranges, ascending and disjoint, and exchanges ids. Without either it only asks for the
+   * answers that are still owed.
+   */
   record Ask(long id, long round, List<Question> questions, List<Exchange> exchanges)
       implements RangeMessage {}
 
@@ -90,7 +93,8 @@ public sealed interface RangeMessage {
   record Listing(List<Digest> documents) implements Reply {}
 
   /**
-   * Answers the first questions of an {@link Ask}, at least one, and all its exchanges.
+   * Answers the oldest open questions, at least one if there is any, and all exchanges of the
+   * {@link Ask} it follows.
    *
    * @param ids of the wanted documents, one list an exchange
    */

@@ -10,13 +10,15 @@ import io.pluresdb.crdt.reconcile.RangeMessage.Reply;
 import io.pluresdb.crdt.reconcile.RangeMessage.Same;
 import io.pluresdb.crdt.reconcile.RangeSource.Item;
 import io.pluresdb.crdt.reconcile.RangeSource.Part;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The side of a range reconciliation that answers. It keeps nothing between questions but what it
- * was told of the differences, and does a bounded amount of work for each message: it answers as
- * many questions as that allows, and is asked the others again.
+ * The side of a range reconciliation that answers. It does a bounded amount of work for each
+ * message: it answers as many questions as that allows, and the others with the next message, which
+ * may hold no question of its own. At most {@link RangeMessage#MAX_RANGES} questions are open.
  */
 public final class RangeResponder {
   /** Rows one message may cost before the rest of its questions is left for the next. */
@@ -34,6 +36,7 @@ public final class RangeResponder {
   private final RangeSource source;
   private final Differences differences;
   private final int rowsPerMessage;
+  private final ArrayDeque<Question> open = new ArrayDeque<>();
 
   /** Answers from {@code source}, which must not change meanwhile. */
   public RangeResponder(RangeSource source, int maxDifferences) {
@@ -46,19 +49,22 @@ public final class RangeResponder {
     this.rowsPerMessage = rowsPerMessage;
   }
 
-  public Answer answer(Ask ask) {
+  /** Answers what it can, or returns null when more questions are open than may be. */
+  public @Nullable Answer answer(Ask ask) {
+    open.addAll(ask.questions());
+    if (open.size() > RangeMessage.MAX_RANGES) {
+      return null;
+    }
     long end = source.rowsRead() + rowsPerMessage;
     var ids = new ArrayList<List<byte[]>>(ask.exchanges().size());
     for (Exchange exchange : ask.exchanges()) {
       ids.add(exchange(exchange));
     }
-    var replies = new ArrayList<Reply>(ask.questions().size());
+    var replies = new ArrayList<Reply>(open.size());
     int bytes = 0;
-    for (Question question : ask.questions()) {
-      if (!replies.isEmpty() && (source.rowsRead() >= end || bytes >= BYTES_PER_MESSAGE)) {
-        break;
-      }
-      Reply reply = reply(question);
+    while (!open.isEmpty()
+        && (replies.isEmpty() || (source.rowsRead() < end && bytes < BYTES_PER_MESSAGE))) {
+      Reply reply = reply(open.remove());
       replies.add(reply);
       bytes += bytes(reply);
     }

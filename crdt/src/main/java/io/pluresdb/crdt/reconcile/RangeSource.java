@@ -13,7 +13,7 @@ public interface RangeSource {
   Summary summary(KeyRange range);
 
   /**
-   * Cuts a range into contiguous pieces of about as many documents each.
+   * Cuts a range into contiguous pieces, of about as many documents each where that costs nothing.
    *
    * @param pieces most pieces, 2 or more
    * @return 1 to {@code pieces} pieces that cover the range, in order; several whenever the range

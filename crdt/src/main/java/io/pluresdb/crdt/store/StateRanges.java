@@ -29,9 +29,6 @@ public final class StateRanges implements RangeSource, AutoCloseable {
   /** Documents of the range read last that are kept, so that it can be cut and listed. */
   private static final int KEPT = 8_192;
 
-  /** A range with fewer bucket boundaries in it is cut by its documents, which is even. */
-  private static final int FEWEST_BOUNDARIES = 3;
-
   private record Entry(byte[] id, Fingerprint fingerprint) {}
 
   private final Storage.Snapshot snapshot;
@@ -184,10 +181,7 @@ public final class StateRanges implements RangeSource, AutoCloseable {
     }
     byte[] to = range.to();
     int end = to == null ? starts.length : boundaryAtOrAfter(to);
-    List<byte[]> bounds =
-        end - first >= FEWEST_BOUNDARIES
-            ? boundaries(first, end, pieces)
-            : evenBounds(range, pieces);
+    List<byte[]> bounds = end > first ? boundaries(first, end, pieces) : evenBounds(range, pieces);
     var parts = new ArrayList<Part>(bounds.size() + 1);
     byte[] from = range.from();
     for (int i = 0; i <= bounds.size(); i++) {

@@ -19,6 +19,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
@@ -108,7 +109,7 @@ class RangeReconciliationTest {
     Progress progress = asker.onOpened(passed(new Opened(7, Hash.ZERO, digest), sizes));
     while (progress instanceof Send(var message)) {
       Ask ask = passed((Ask) message, sizes);
-      progress = asker.onAnswer(passed(responder.answer(ask), sizes));
+      progress = asker.onAnswer(passed(Objects.requireNonNull(responder.answer(ask)), sizes));
     }
     passed(new Close(7, RangeMessage.Reason.DONE), sizes);
     assertThat(sizes).allMatch(size -> size < 4 << 20);

@@ -33,6 +33,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 
 /**
  * What it costs to make two replicas equal that share nearly everything: bytes on the wire, as the
@@ -254,7 +255,9 @@ final class CatchupBench {
       RangeAsker.Progress progress = asker.onOpened((RangeMessage.Opened) last(b));
       while (progress instanceof RangeAsker.Send(var message)) {
         a.send(new SyncMessage.Ranges(message));
-        b.send(new SyncMessage.Ranges(responder.answer((RangeMessage.Ask) last(a))));
+        b.send(
+            new SyncMessage.Ranges(
+                Objects.requireNonNull(responder.answer((RangeMessage.Ask) last(a)))));
         progress = asker.onAnswer((RangeMessage.Answer) last(b));
         roundTrips++;
       }
