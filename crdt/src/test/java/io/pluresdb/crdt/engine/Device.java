@@ -172,6 +172,23 @@ final class Device {
       a.engine.compare(peerOfA, range, false, 1_000, outcomes::add);
     }
 
+    /** Moves the first messages of both sides. */
+    void moveHellos() {
+      a.engine.turn(true);
+      b.engine.turn(true);
+      List<byte[]> fromA = List.copyOf(endA.queue);
+      List<byte[]> fromB = List.copyOf(endB.queue);
+      lose();
+      fromA.forEach(message -> b.engine.receive(peerOfB, SyncMessage.read(message)));
+      fromB.forEach(message -> a.engine.receive(peerOfA, SyncMessage.read(message)));
+    }
+
+    /** Loses what is under way. */
+    void lose() {
+      endA.queue.clear();
+      endB.queue.clear();
+    }
+
     /** Moves what side a has sent. */
     void moveToB() {
       move(endA, b, peerOfB);
