@@ -5,6 +5,8 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.ReadAhead;
@@ -65,8 +67,8 @@ public final class ReplicaEngine {
 
   /** One peer's session. */
   public static final class Peer {
-    private final PeerLink link;
-    private final SyncSession session;
+    final PeerLink link;
+    final SyncSession session;
     private boolean staged;
     private boolean closed;
     private Hash divergedState = Hash.ZERO;
@@ -85,6 +87,7 @@ public final class ReplicaEngine {
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
   private final Comparisons comparisons;
+  private final Gossip gossip;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -106,6 +109,7 @@ public final class ReplicaEngine {
     this.environment = environment;
     this.events = events;
     this.comparisons = new Comparisons(replica, environment);
+    this.gossip = new Gossip(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -222,15 +226,19 @@ public final class ReplicaEngine {
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
+      gossip.up(peer);
     }
     return peer;
   }
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
-    peer.closed = true;
-    peers.remove(peer.link);
-    comparisons.forget(peer.link);
+    if (!peer.closed) {
+      peer.closed = true;
+      peers.remove(peer.link);
+      comparisons.forget(peer.link);
+      gossip.down(peer);
+    }
   }
 
   public void receive(Peer peer, SyncMessage message) {
@@ -239,6 +247,12 @@ public final class ReplicaEngine {
     }
     if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
       comparisons.receive(peer.link, ranges);
+      return;
+    }
+    if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
+      if (mayPublish()) {
+        gossip.receive(peer, gossiped);
+      }
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -255,14 +269,18 @@ public final class ReplicaEngine {
         events.accept("a peer knows more of our actor than we do: going on under a new one");
       }
     }
+    boolean fresh = false;
     for (ChangeRun run : step.apply()) {
       peer.staged = true;
-      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
+      RunOutcome outcome = stage(run);
+      fresh |= !(outcome instanceof RunOutcome.Known);
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
           && reason == Reason.MALFORMED) {
         close(peer, "malformed changes: " + detail);
         break;
       }
     }
+    gossip.delivered(peer, step.apply(), fresh);
     if (step.diverged()) {
       diverged(peer);
     }
@@ -361,7 +379,8 @@ public final class ReplicaEngine {
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
-          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+          && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
+              != null) {
         peer.link.send(message);
         sent++;
       }
@@ -450,7 +469,7 @@ public final class ReplicaEngine {
       return;
     }
     release();
-    if (peers.isEmpty() || !mayPublish()) {
+    if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
@@ -458,6 +477,7 @@ public final class ReplicaEngine {
       step.send().forEach(peer.link::send);
     }
     comparisons.tick();
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
   /**
@@ -481,6 +501,34 @@ public final class ReplicaEngine {
 
   private long now() {
     return environment.wallClock().millis();
+  }
+
+  /**
+   * Lets a view of neighbours decide which sessions there are; without one there is a session with
+   * whoever is connected. Call it before the first session.
+   */
+  public void govern(Neighbourhood connections) {
+    gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
+  }
+
+  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
+  public void pushUpTo(int peerCount) {
+    gossip.floodUpTo(peerCount);
+  }
+
+  /** The devices the view of neighbours holds; none without one. */
+  public List<PeerId> neighbours() {
+    return gossip.neighbours();
+  }
+
+  /** Tells the view of neighbours of a device that might be reached. */
+  public void learn(Contact contact) {
+    gossip.learn(contact);
+  }
+
+  /** A connection that the view of neighbours asked for could not be made. */
+  public void unreachable(PeerId peer) {
+    gossip.unreachable(peer);
   }
 
   /** Asks every peer that is ready to compare frontiers now. */

@@ -2,16 +2,21 @@ package io.pluresdb.crdt.sync;
 
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.OverlayMessage;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.reconcile.RangeMessage;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 
 /**
  * What two replicas say to each other.
@@ -26,6 +31,11 @@ import java.util.List;
  * 5 Ack     := bytes varint | cursor varint
  * 6 Probe   := frontierHash 32 | membersHash 32 | stateHash 32
  * 24 to 28  := {@link RangeMessage}
+ * 56 Overlay  := overlay message
+ * 57 Announce := cursor varint | seqs
+ * 58 Graft    := seqs
+ * 59 Prune
+ * seqs := count varint | (actor 16 | seq varint) *                        ascending
  * 32 to 35  := {@link FrontierMessage}
  * </pre>
  */
@@ -97,6 +107,41 @@ public sealed interface SyncMessage {
   /** Part of a comparison of documents. */
   record Ranges(RangeMessage message) implements SyncMessage {}
 
+  /** Who is connected to whom and who pushes to whom; correctness does not depend on these. */
+  sealed interface Gossip extends SyncMessage {}
+
+  /** For the view of neighbours. */
+  record Overlay(OverlayMessage message) implements Gossip {}
+
+  /**
+   * What is new at the sender, for a receiver that gets it from somebody else.
+   *
+   * @param cursor the sender's arrival up to which the receiver has everything once it has these
+   * @param seqs the number of the newest change of each actor, on the sender's disk
+   */
+  record Announce(long cursor, NavigableMap<ActorId, Long> seqs) implements Gossip {
+    /** Most actors in one. */
+    public static final int MAX_ACTORS = 1_024;
+
+    public Announce {
+      seqs = checked(seqs, 1);
+    }
+  }
+
+  /**
+   * Push to me from now on, and first what was announced and did not come.
+   *
+   * @param seqs how far the sender has the changes of each actor; 0 for none
+   */
+  record Graft(NavigableMap<ActorId, Long> seqs) implements Gossip {
+    public Graft {
+      seqs = checked(seqs, 0);
+    }
+  }
+
+  /** What you pushed was here already: only announce from now on. */
+  record Prune() implements Gossip {}
+
   /** Part of telling frontiers of many actors by what differs, in place of {@link Heads}. */
   record Frontiers(FrontierMessage message) implements SyncMessage {}
 
@@ -118,6 +163,10 @@ public sealed interface SyncMessage {
       case Probe(var frontier, var members, var state) ->
           out.u8(6).bytes(frontier.bytes()).bytes(members.bytes()).bytes(state.bytes());
       case Ranges(var message) -> message.write(out);
+      case Overlay(var message) -> message.write(out.u8(56));
+      case Announce(var cursor, var seqs) -> write(seqs, out.u8(57).varint(cursor));
+      case Graft(var seqs) -> write(seqs, out.u8(58));
+      case Prune() -> out.u8(59);
       case Frontiers(var message) -> message.write(out);
     }
     return out.toByteArray();
@@ -153,6 +202,10 @@ public sealed interface SyncMessage {
           case 5 -> new Ack(in.varint(), in.varint());
           case 6 -> new Probe(hash(in), hash(in), hash(in));
           case 24, 25, 26, 27, 28 -> new Ranges(RangeMessage.read(tag, in));
+          case 56 -> new Overlay(OverlayMessage.read(in));
+          case 57 -> new Announce(in.varint(), seqs(in));
+          case 58 -> new Graft(seqs(in));
+          case 59 -> new Prune();
           case 32, 33, 34, 35 -> new Frontiers(FrontierMessage.read(tag, in));
           default -> throw new CodecException("unknown message " + tag);
         };
@@ -172,5 +225,44 @@ public sealed interface SyncMessage {
       runs.add(ChangeRun.read(in));
     }
     return new Changes(cursor, runs);
+  }
+
+  private static void write(NavigableMap<ActorId, Long> seqs, ByteWriter out) {
+    out.varint(seqs.size());
+    seqs.forEach(
+        (actor, seq) -> {
+          actor.write(out);
+          out.varint(seq);
+        });
+  }
+
+  private static NavigableMap<ActorId, Long> seqs(ByteReader in) {
+    int count = in.count("actors of an announcement", Announce.MAX_ACTORS);
+    var seqs = new TreeMap<ActorId, Long>();
+    for (int i = 0; i < count; i++) {
+      ActorId actor = ActorId.read(in);
+      if (!seqs.isEmpty() && seqs.lastKey().compareTo(actor) >= 0) {
+        throw new CodecException("actors of an announcement must ascend");
+      }
+      seqs.put(actor, in.varint());
+    }
+    return seqs;
+  }
+
+  private static NavigableMap<ActorId, Long> checked(
+      NavigableMap<ActorId, Long> seqs, long leastSeq) {
+    if (seqs.size() > Announce.MAX_ACTORS) {
+      throw new CodecException(
+          "actors of an announcement must be 0 to "
+              + Announce.MAX_ACTORS
+              + ", but are "
+              + seqs.size());
+    }
+    for (long seq : seqs.values()) {
+      if (seq < leastSeq) {
+        throw new CodecException("seq of an announcement must be 1 or more");
+      }
+    }
+    return Collections.unmodifiableNavigableMap(seqs);
   }
 }

@@ -11,8 +11,10 @@ import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.Replica.View;
 import io.pluresdb.crdt.sync.SyncMessage.Ack;
+import io.pluresdb.crdt.sync.SyncMessage.Announce;
 import io.pluresdb.crdt.sync.SyncMessage.Changes;
 import io.pluresdb.crdt.sync.SyncMessage.Frontiers;
+import io.pluresdb.crdt.sync.SyncMessage.Gossip;
 import io.pluresdb.crdt.sync.SyncMessage.Heads;
 import io.pluresdb.crdt.sync.SyncMessage.Hello;
 import io.pluresdb.crdt.sync.SyncMessage.Members;
@@ -24,6 +26,8 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -111,6 +115,15 @@ public final class SyncSession {
   private long lastProbeMillis;
   private Hash answeredMembers = Hash.ZERO;
 
+  // What the comparison of frontiers found is pushed whatever the link is.
+  private long pushUntil;
+
+  // What the peer announced and is not here; until it is, no more than `confirmable` is confirmed.
+  private final TreeMap<ActorId, Long> announced = new TreeMap<>();
+  private boolean announcedTooMuch;
+  private long confirmable;
+  private long confirmed;
+
   /** Starts a session with the largest window; send {@link #hello} first. */
   public SyncSession(Hash database, View view, byte[] nonce, long nowMillis) {
     this(database, view, nonce, nowMillis, WINDOW_BYTES);
@@ -186,6 +199,8 @@ public final class SyncSession {
       case Probe probe -> onProbe(probe, view);
       // Comparing documents is no part of getting equal: whoever owns the session does it.
       case Ranges ranges -> Step.sending();
+      // For whoever drives the sessions of all peers.
+      case Gossip gossip -> Step.sending();
     };
   }
 
@@ -287,6 +302,8 @@ public final class SyncSession {
       }
     }
     cursor = first - 1;
+    pushUntil = view.arrivals();
+    announcedTooMuch = false;
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
     ackedCursor = sentCursor;
@@ -323,14 +340,24 @@ public final class SyncSession {
 
   /** The next changes for the peer, or null when there are none or the peer gave no credit. */
   public @Nullable Changes pull(View view, ChangeLog log) {
-    if (!ready || credit <= 0 || cursor >= view.arrivals()) {
+    return pull(view, log, true);
+  }
+
+  /**
+   * The next changes for the peer, or null when there are none or the peer gave no credit.
+   *
+   * @param eager false when the peer gets new changes from somebody else and is only told of them
+   *     by {@link #announce}; what the last comparison of frontiers found is pushed all the same
+   */
+  public @Nullable Changes pull(View view, ChangeLog log, boolean eager) {
+    long end = eager ? view.arrivals() : Math.min(pushUntil, view.arrivals());
+    if (!ready || credit <= 0 || cursor >= end) {
       return null;
     }
     long before = cursor;
-    while (cursor < view.arrivals()) {
+    while (cursor < end) {
       ChangeLog.Batch batch =
-          log.read(
-              cursor, view.arrivals(), actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
+          log.read(cursor, end, actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
         sentCursor = Math.max(sentCursor, cursor);
@@ -348,14 +375,109 @@ public final class SyncSession {
     return null;
   }
 
+  /**
+   * Tells of everything that is new here since the last time, or null when nothing is. The peer has
+   * to ask for what does not reach it; call this only when all of {@code view} is on our disk.
+   */
+  public @Nullable Announce announce(View view) {
+    if (!ready || cursor >= view.arrivals() || cursor < pushUntil) {
+      return null;
+    }
+    var seqs = new TreeMap<ActorId, Long>();
+    boolean all = true;
+    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
+      long seq = entry.getValue().seq();
+      if (peerKnown.getOrDefault(entry.getKey(), 0L) < seq) {
+        if (seqs.size() == Announce.MAX_ACTORS) {
+          all = false;
+          break;
+        }
+        seqs.put(entry.getKey(), seq);
+      }
+    }
+    peerKnown.putAll(seqs);
+    if (all) {
+      cursor = view.arrivals();
+    }
+    if (seqs.isEmpty()) {
+      return null;
+    }
+    sentCursor = Math.max(sentCursor, cursor);
+    return new Announce(cursor, seqs);
+  }
+
+  /**
+   * Takes down what the peer has.
+   *
+   * @return what of it is missing here
+   */
+  public NavigableMap<ActorId, Long> onAnnounce(Announce announce, View view) {
+    var missing = new TreeMap<ActorId, Long>();
+    announce
+        .seqs()
+        .forEach(
+            (actor, seq) -> {
+              peerKnown.merge(actor, seq, Math::max);
+              if (view.frontier().seq(actor) < seq) {
+                missing.put(actor, seq);
+              }
+            });
+    if (announced.isEmpty()) {
+      confirmable = receivedCursor;
+    }
+    receivedCursor = Math.max(receivedCursor, announce.cursor());
+    for (Map.Entry<ActorId, Long> entry : missing.entrySet()) {
+      if (announced.size() < Announce.MAX_ACTORS || announced.containsKey(entry.getKey())) {
+        announced.merge(entry.getKey(), entry.getValue(), Math::max);
+      } else {
+        announcedTooMuch = true;
+      }
+    }
+    return missing;
+  }
+
+  /** The peer lacks what it was told of: goes back to it. {@code seqs} is how far the peer is. */
+  public void onGraft(NavigableMap<ActorId, Long> seqs, View view, ChangeLog log) {
+    if (!ready) {
+      return;
+    }
+    seqs.forEach(
+        (actor, has) -> {
+          long arrival = has < view.frontier().seq(actor) ? log.arrivalOf(actor, has + 1) : 0;
+          if (arrival > 0) {
+            peerKnown.put(actor, has);
+            cursor = Math.min(cursor, arrival - 1);
+          }
+        });
+  }
+
+  /** The peer gets everything from somebody else: what it lacks now is only announced, too. */
+  public void onPrune() {
+    pushUntil = 0;
+  }
+
   /** What we received is on our disk: the acknowledgement to send, or null. */
   public @Nullable Ack onDurable() {
     if (received == 0) {
       return null;
     }
-    var ack = new Ack(received, receivedCursor);
+    confirmed = announced.isEmpty() && !announcedTooMuch ? receivedCursor : confirmable;
+    var ack = new Ack(received, confirmed);
     received = 0;
     return ack;
+  }
+
+  /**
+   * Acknowledges what was announced once all of it came from others, or null. Call it only when all
+   * of {@code view} is on our disk.
+   */
+  public @Nullable Ack confirm(View view) {
+    announced.entrySet().removeIf(entry -> view.frontier().seq(entry.getKey()) >= entry.getValue());
+    if (!announced.isEmpty() || announcedTooMuch || confirmed >= receivedCursor) {
+      return null;
+    }
+    confirmed = receivedCursor;
+    return new Ack(0, confirmed);
   }
 
   /** Asks the peer to compare frontiers now. */

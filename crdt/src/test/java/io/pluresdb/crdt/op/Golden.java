@@ -11,6 +11,9 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.OverlayMessage;
+import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.reconcile.Digest;
 import io.pluresdb.crdt.reconcile.FrontierExchange;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
@@ -24,6 +27,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.Function;
 
 /** The examples of docs/protocol/change-format.md: everything follows from fixed keys. */
@@ -191,6 +195,23 @@ public final class Golden {
     messages.put(
         "Probe",
         new SyncMessage.Probe(frontier().hash(), new Hash(filled(32, 1)), new Hash(filled(32, 2))));
+    Contact contact = new Contact(PeerId.of(SIGNER.publicKey()), "192.0.2.1:34570");
+    List<PeerId> path = List.of(PeerId.of(filled(32, 2)), contact.peer());
+    messages.put("Join", new SyncMessage.Overlay(new OverlayMessage.Join()));
+    messages.put(
+        "ForwardJoin", new SyncMessage.Overlay(new OverlayMessage.ForwardJoin(6, contact)));
+    messages.put("Neighbor", new SyncMessage.Overlay(new OverlayMessage.Neighbor(true)));
+    messages.put("NeighborReply", new SyncMessage.Overlay(new OverlayMessage.NeighborReply(false)));
+    messages.put("Disconnect", new SyncMessage.Overlay(new OverlayMessage.Disconnect()));
+    messages.put(
+        "Shuffle", new SyncMessage.Overlay(new OverlayMessage.Shuffle(5, path, List.of(contact))));
+    messages.put(
+        "ShuffleReply",
+        new SyncMessage.Overlay(new OverlayMessage.ShuffleReply(path, List.of(contact))));
+    var seqs = new TreeMap<>(Map.of(ACTOR, 1L, OTHER, 300L));
+    messages.put("Announce", new SyncMessage.Announce(301, seqs));
+    messages.put("Graft", new SyncMessage.Graft(seqs));
+    messages.put("Prune", new SyncMessage.Prune());
     ranges().forEach((name, message) -> messages.put(name, new SyncMessage.Ranges(message)));
     frontiers().forEach((name, message) -> messages.put(name, new SyncMessage.Frontiers(message)));
     return messages;
