@@ -450,6 +450,8 @@ public final class Replica {
     staging.own = null;
     staging.batch.delete(Table.META, Rows.META_ACTOR);
     staging.changes++;
+    // After power loss the anchor would agree with the storage again.
+    staging.synced = true;
   }
 
   /**

@@ -57,6 +57,9 @@ public final class SyncSession {
   /** A quiet session compares frontiers this often. */
   public static final long PROBE_MILLIS = 30_000;
 
+  /** A session announces at most this often. */
+  public static final long ANNOUNCE_MILLIS = 1_000;
+
   /** Why the peer must go; the session is over. */
   public enum Violation {
     NOT_HELLO_FIRST,
@@ -107,11 +110,18 @@ public final class SyncSession {
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
   private long sentCursor;
+  private long greatestSentCursor;
   private long ackedCursor;
   private long window;
   private long credit;
   private long received;
   private long receivedCursor;
+
+  /** The cursor of the last message before one that is not wholly here yet; negative for none. */
+  private long completeCursor = -1;
+
+  private long beforeLastCursor;
+  private boolean completed;
   private long lastProbeMillis;
   private Hash answeredMembers = Hash.ZERO;
 
@@ -121,6 +131,7 @@ public final class SyncSession {
   // What the peer announced and is not here; until it is, no more than `confirmable` is confirmed.
   private final TreeMap<ActorId, Long> announced = new TreeMap<>();
   private boolean announcedTooMuch;
+  private long lastAnnounceMillis;
   private long confirmable;
   private long confirmed;
 
@@ -154,6 +165,7 @@ public final class SyncSession {
             view.frontier().heads().size(),
             windowBytes);
     lastProbeMillis = nowMillis;
+    lastAnnounceMillis = nowMillis - ANNOUNCE_MILLIS;
   }
 
   /** A peer that sends more than this without waiting for an acknowledgement must go. */
@@ -253,6 +265,8 @@ public final class SyncSession {
           exchange == null
               ? new Heads(true, view.frontier())
               : new Frontiers(exchange.begin(view.frontier())));
+    } else {
+      complete();
     }
     return Step.sending(send, same && !peer.stateHash().equals(view.stateHash()));
   }
@@ -292,6 +306,9 @@ public final class SyncSession {
 
   /** The peer has told its frontier: everything behind it is sent from now on. */
   private Step standsAt(Frontier peer, List<SyncMessage> send, View view, ChangeLog log) {
+    if (covers(view.frontier(), peer)) {
+      complete();
+    }
     knows(peer);
     long first = view.arrivals() + 1;
     for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
@@ -306,9 +323,23 @@ public final class SyncSession {
     announcedTooMuch = false;
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
-    ackedCursor = sentCursor;
+    sentCursor = cursor;
+    ackedCursor = cursor;
     ready = true;
     return new Step(null, List.of(), peer, List.of(), send, false);
+  }
+
+  private static boolean covers(Frontier ours, Frontier theirs) {
+    for (Map.Entry<ActorId, Head> entry : theirs.heads().entrySet()) {
+      Head own = ours.heads().get(entry.getKey());
+      Head head = entry.getValue();
+      if (own == null
+          || own.seq() < head.seq()
+          || (own.seq() == head.seq() && !own.hash().equals(head.hash()))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void knows(Frontier frontier) {
@@ -321,6 +352,7 @@ public final class SyncSession {
     if (received > maxUnacknowledgedBytes()) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
+    beforeLastCursor = receivedCursor;
     receivedCursor = Math.max(receivedCursor, changes.cursor());
     for (ChangeRun run : changes.runs()) {
       peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -329,7 +361,7 @@ public final class SyncSession {
   }
 
   private Step onAck(long bytes, long upTo) {
-    if (upTo > sentCursor) {
+    if (upTo > greatestSentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
     // Credit may be below zero by the last message, which can be longer than the window.
@@ -360,7 +392,8 @@ public final class SyncSession {
           log.read(cursor, end, actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
-        sentCursor = Math.max(sentCursor, cursor);
+        sentCursor = cursor;
+        greatestSentCursor = Math.max(greatestSentCursor, cursor);
         credit -= batch.bytes();
         for (ChangeRun run : batch.runs()) {
           peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -376,11 +409,39 @@ public final class SyncSession {
   }
 
   /**
-   * Tells of everything that is new here since the last time, or null when nothing is. The peer has
-   * to ask for what does not reach it; call this only when all of {@code view} is on our disk.
+   * Something of the last message could not be applied: it waits, or was thrown away. No
+   * acknowledgement covers it until a comparison of frontiers shows that it is here.
    */
-  public @Nullable Announce announce(View view) {
-    if (!ready || cursor >= view.arrivals() || cursor < pushUntil) {
+  public void incomplete() {
+    if (completeCursor < 0) {
+      completeCursor = beforeLastCursor;
+    }
+  }
+
+  /** All that the peer had when it compared is here, so all that it sent before is. */
+  private void complete() {
+    if (completeCursor >= 0) {
+      completeCursor = -1;
+      completed = true;
+    }
+  }
+
+  /** Whether an acknowledgement that was held back is due. */
+  public boolean isCompleted() {
+    return completed;
+  }
+
+  /**
+   * Tells of everything that is new here since the last time; null when nothing is, or the last
+   * time was not {@link #ANNOUNCE_MILLIS} ago. The peer has to ask for what does not reach it. Call
+   * this only when all of {@code view} is on our disk.
+   */
+  public @Nullable Announce announce(View view, long nowMillis) {
+    long sinceLast = nowMillis - lastAnnounceMillis;
+    if (!ready
+        || cursor >= view.arrivals()
+        || cursor < pushUntil
+        || (sinceLast >= 0 && sinceLast < ANNOUNCE_MILLIS)) {
       return null;
     }
     var seqs = new TreeMap<ActorId, Long>();
@@ -402,7 +463,9 @@ public final class SyncSession {
     if (seqs.isEmpty()) {
       return null;
     }
-    sentCursor = Math.max(sentCursor, cursor);
+    lastAnnounceMillis = nowMillis;
+    sentCursor = cursor;
+    greatestSentCursor = Math.max(greatestSentCursor, cursor);
     return new Announce(cursor, seqs);
   }
 
@@ -458,10 +521,14 @@ public final class SyncSession {
 
   /** What we received is on our disk: the acknowledgement to send, or null. */
   public @Nullable Ack onDurable() {
-    if (received == 0) {
+    if (received == 0 && !completed) {
       return null;
     }
+    completed = false;
     confirmed = announced.isEmpty() && !announcedTooMuch ? receivedCursor : confirmable;
+    if (completeCursor >= 0) {
+      confirmed = Math.min(confirmed, completeCursor);
+    }
     var ack = new Ack(received, confirmed);
     received = 0;
     return ack;
@@ -473,7 +540,8 @@ public final class SyncSession {
    */
   public @Nullable Ack confirm(View view) {
     announced.entrySet().removeIf(entry -> view.frontier().seq(entry.getKey()) >= entry.getValue());
-    if (!announced.isEmpty() || announcedTooMuch || confirmed >= receivedCursor) {
+    boolean waits = !announced.isEmpty() || announcedTooMuch || completeCursor >= 0;
+    if (waits || confirmed >= receivedCursor) {
       return null;
     }
     confirmed = receivedCursor;
