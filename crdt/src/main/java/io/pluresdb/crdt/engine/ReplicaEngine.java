@@ -376,13 +376,15 @@ public final class ReplicaEngine {
   }
 
   private void compareOwn(Frontier claimed) {
-    if (ticks < nextClaimTick) {
-      return;
-    }
-    if (replica.compareOwn(claimed)) {
+    if (mayBelieve() && replica.compareOwn(claimed)) {
       nextClaimTick = ticks + TICKS_BETWEEN_CLAIMS;
       events.accept("a peer knows more of our actor than we do: going on under a new one");
     }
+  }
+
+  /** Whether a claim without proof may cost us the actor now. */
+  private boolean mayBelieve() {
+    return ticks >= nextClaimTick;
   }
 
   /** Stages what a peer sent; returns whether any of it was not known before. */
