@@ -50,6 +50,12 @@ public final class SequenceRows {
     return out.u8(register.length >>> 8).u8(register.length).bytes(register).array();
   }
 
+  /** The id of the document a row belongs to. */
+  public static byte[] document(byte[] key) {
+    var in = new ByteReader(key);
+    return in.bytes(in.u8() << 8 | in.u8());
+  }
+
   /** The least key greater than every key that begins with {@code prefix}. */
   public static byte @Nullable [] end(byte[] prefix) {
     for (int i = prefix.length - 1; i >= 0; i--) {

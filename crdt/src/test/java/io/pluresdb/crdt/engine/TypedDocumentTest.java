@@ -4,8 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.store.DocumentHistory;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.History;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -221,6 +226,51 @@ class TypedDocumentTest {
     a.put("d", "{\"x\":\"plain\"}");
     same("{\"x\":\"plain\"}");
     assertThat(a.conflicts("d")).isEmpty();
+  }
+
+  @Test
+  void contest_ofTypes_endsByChoosing_andTheWinnerKeepsItsType() {
+    byte[] path = Path.parse("x");
+    a.write(Edit.spliceText("d", "x", 0, 0, "words"));
+    b.wallMillis += 10;
+    b.write(Edit.insertIntoList("d", "x", 0, json("1")));
+    a.sync(b);
+    assertThat(contests("[1]", "\"words\"")).isTrue();
+    a.write(Edit.resolve("d", path, json("[1]").getFirst()));
+    a.write(Edit.insertIntoList("d", "x", 1, json("2")));
+    same("{\"n\":1,\"x\":[1,2]}");
+    assertThat(a.conflicts("d")).isEmpty();
+    a.write(Edit.resolve("d", path, json("\"words\"").getFirst()));
+    same("{\"n\":1,\"x\":\"words\"}");
+  }
+
+  private boolean contests(String winner, String loser) {
+    try (var snapshot = a.storage.snapshot()) {
+      var contest =
+          DocumentReader.contests(snapshot, "d".getBytes(StandardCharsets.UTF_8), "d").getFirst();
+      return new String(contest.winner().json(), StandardCharsets.UTF_8).equals(winner)
+          && new String(contest.losers().getFirst().json(), StandardCharsets.UTF_8).equals(loser);
+    }
+  }
+
+  @Test
+  void document_asItWas_hasItsTextsAndListsAsTheyWere() {
+    a.write(splice(0, 0, "first"), insert(0, "1", "2"), add("1"));
+    String json = String.valueOf(a.json("d"));
+    Moment moment = Moment.Seen.of(a.view().frontier());
+    b.write(Edit.spliceText("d", "t", 0, 0, "apart"));
+    a.write(splice(0, 5, "second"), move(0, 1), Edit.removeFromSet("d", "s", json("1")));
+    a.sync(b);
+    byte[] id = "d".getBytes(StandardCharsets.UTF_8);
+    var history = new DocumentHistory(a.storage);
+    assertThat(history.asOf(id, moment).orElseThrow().json()).isEqualTo(json);
+    assertThat(history.page(id, 10, Long.MAX_VALUE).versions())
+        .flatExtracting(version -> version.steps())
+        .contains(
+            new History.Step.Edited("t", "text.delete", 5),
+            new History.Step.Edited("t", "text.insert", 6),
+            new History.Step.Edited("l", "list.move", 1),
+            new History.Step.Edited("s", "set.remove", 1));
   }
 
   @Test

@@ -361,6 +361,7 @@ class CommandLineTest {
 
   @Test
   void edit_ofTextsListsAndSets() {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
     good("put e\n", "put", "e", "{}");
     good("edited e\n", "edit", "e", "t", "text.splice", "0", "0", "Helo");
     good("edited e\n", "edit", "e", "t", "text.splice", "2", "0", "l");

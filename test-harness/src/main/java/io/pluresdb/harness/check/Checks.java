@@ -34,9 +34,13 @@ public final class Checks {
 
   /** The documents of a storage, as stored. */
   static SortedMap<byte[], byte[]> rows(Storage storage) {
+    return rows(storage, Table.STATE);
+  }
+
+  private static SortedMap<byte[], byte[]> rows(Storage storage, Table table) {
     var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var snapshot = storage.snapshot();
-        var cursor = snapshot.scan(Table.STATE, LOWEST, null)) {
+        var cursor = snapshot.scan(table, LOWEST, null)) {
       while (cursor.next()) {
         rows.put(cursor.key(), cursor.value());
       }
@@ -86,10 +90,16 @@ public final class Checks {
     }
   }
 
-  /** Byte for byte the same documents. */
+  /** Byte for byte the same documents, their texts and lists included. */
   public static void sameRows(Storage one, Storage two, Invariant invariant, String what) {
-    var mine = rows(one).entrySet().iterator();
-    var theirs = rows(two).entrySet().iterator();
+    sameRows(one, two, Table.STATE, invariant, what);
+    sameRows(one, two, Table.SEQUENCE, invariant, what);
+  }
+
+  private static void sameRows(
+      Storage one, Storage two, Table table, Invariant invariant, String what) {
+    var mine = rows(one, table).entrySet().iterator();
+    var theirs = rows(two, table).entrySet().iterator();
     while (mine.hasNext() && theirs.hasNext()) {
       var a = mine.next();
       var b = theirs.next();
