@@ -7,8 +7,9 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
@@ -105,9 +106,7 @@ final class Device {
   }
 
   @Nullable NodeRecord get(String id) {
-    byte[] key = id.getBytes(StandardCharsets.UTF_8);
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null ? null : NodeRecord.of(key, DocumentState.read(row));
+    return DocumentReader.read(storage, id.getBytes(StandardCharsets.UTF_8));
   }
 
   @Nullable String json(String id) {
@@ -161,6 +160,52 @@ final class Device {
       return moved;
     }
 
+    /** What side a found out about divergence by itself. */
+    List<Comparison> divergencesAtA() {
+      return endA.divergences;
+    }
+
+    /** Begins to compare documents, asked by side a. */
+    void begin(KeyRange range, List<Comparison> outcomes) {
+      a.engine.compare(peerOfA, range, false, 1_000, outcomes::add);
+    }
+
+    /** Moves the first messages of both sides. */
+    void moveHellos() {
+      a.engine.turn(true);
+      b.engine.turn(true);
+      List<byte[]> fromA = List.copyOf(endA.queue);
+      List<byte[]> fromB = List.copyOf(endB.queue);
+      lose();
+      fromA.forEach(message -> b.engine.receive(peerOfB, SyncMessage.read(message)));
+      fromB.forEach(message -> a.engine.receive(peerOfA, SyncMessage.read(message)));
+    }
+
+    /** Loses what is under way. */
+    void lose() {
+      endA.queue.clear();
+      endB.queue.clear();
+    }
+
+    /** Moves what side a has sent. */
+    void moveToB() {
+      move(endA, b, peerOfB);
+    }
+
+    /** Compares all documents, asked by side a. */
+    Comparison compare(KeyRange range, boolean exact) {
+      var outcome = new ArrayList<Comparison>();
+      a.engine.compare(peerOfA, range, exact, 1_000, outcome::add);
+      settle();
+      assertThat(outcome).hasSize(1);
+      return outcome.getFirst();
+    }
+
+    /** Bytes sent so far, both directions. */
+    long bytes() {
+      return endA.bytes + endB.bytes;
+    }
+
     boolean closed() {
       return endA.closed || endB.closed;
     }
@@ -173,11 +218,19 @@ final class Device {
 
   private static final class End implements PeerLink {
     final ArrayDeque<byte[]> queue = new ArrayDeque<>();
+    final List<Comparison> divergences = new ArrayList<>();
+    long bytes;
     boolean closed;
+
+    @Override
+    public void diverged(Comparison comparison) {
+      divergences.add(comparison);
+    }
 
     @Override
     public void send(SyncMessage message) {
       queue.add(message.toByteArray());
+      bytes += queue.getLast().length;
     }
 
     @Override
@@ -209,10 +262,15 @@ final class Device {
     assertThat(view().frontier()).isEqualTo(other.view().frontier());
     assertThat(view().stateHash()).isEqualTo(other.view().stateHash());
     assertThat(view().documents()).isEqualTo(other.view().documents());
+    assertSameRows(Table.STATE, other);
+    assertSameRows(Table.SEQUENCE, other);
+  }
+
+  private void assertSameRows(Table table, Device other) {
     try (var mine = storage.snapshot();
         var theirs = other.storage.snapshot();
-        var rows = mine.scan(Table.STATE, new byte[0], null);
-        var otherRows = theirs.scan(Table.STATE, new byte[0], null)) {
+        var rows = mine.scan(table, new byte[0], null);
+        var otherRows = theirs.scan(table, new byte[0], null)) {
       while (rows.next()) {
         assertThat(otherRows.next()).isTrue();
         assertThat(Arrays.equals(rows.key(), otherRows.key())).isTrue();

@@ -2,9 +2,9 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
-import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.store.Transaction.Acknowledgement;
@@ -33,8 +33,6 @@ final class DocumentRoutes {
   private static final List<String> PUT = List.of("id", "data", "embedding", "durability");
   private static final List<String> PATCH = List.of("id", "patch", "durability");
   private static final List<String> BATCH = List.of("operations", "atomic", "durability");
-  private static final List<String> OPERATION =
-      List.of("op", "id", "data", "embedding", "patch", "path", "amount");
   private static final List<String> SEARCH = List.of("query", "embedding", "limit", "threshold");
 
   private final Node node;
@@ -50,7 +48,11 @@ final class DocumentRoutes {
         new Route("POST", "/api/patch", DOCUMENT_BODY_BYTES, db, new Prompt(this::patch)),
         new Route("POST", "/api/batch", BATCH_BODY_BYTES, db, new Prompt(this::batch)),
         new Route(
-            "GET", "/api/get", 0, List.of("id", "metadata", Api.DATABASE), new Prompt(this::get)),
+            "GET",
+            "/api/get",
+            0,
+            List.of("id", "at", "metadata", Api.DATABASE),
+            new Prompt(this::get)),
         new Route(
             "DELETE", "/api/delete", 0, List.of("id", Api.DATABASE), new Prompt(this::delete)),
         new Route("POST", "/api/search", DOCUMENT_BODY_BYTES, db, new Waiting(this::search)));
@@ -105,7 +107,7 @@ final class DocumentRoutes {
     List<Slice> operations = body.elements("operations", ChangeBody.MAX_EDITS);
     var edits = new ArrayList<Edit>(operations.size());
     for (int i = 0; i < operations.size(); i++) {
-      edits.add(edit(operations.get(i), "operations[" + i + "]"));
+      edits.add(BatchOperation.read(operations.get(i), "operations[" + i + "]"));
     }
     Acknowledgement ack = acknowledgement(body);
     CrdtStore store = store(request);
@@ -152,41 +154,6 @@ final class DocumentRoutes {
     return Answer.of(json.endArray().endObject());
   }
 
-  private static Edit edit(Slice slice, String subject) {
-    var operation = JsonMembers.read(slice, subject, OPERATION);
-    String op = operation.string("op");
-    List<String> members =
-        switch (op) {
-          case "put" -> List.of("op", "id", "data", "embedding");
-          case "patch" -> List.of("op", "id", "patch");
-          case "delete" -> List.of("op", "id");
-          case "increment" -> List.of("op", "id", "path", "amount");
-          default ->
-              throw ApiException.invalid(
-                  subject + ".op must be put, patch, delete or increment, but is \"" + op + "\"");
-        };
-    OPERATION.stream()
-        .filter(name -> operation.has(name) && !members.contains(name))
-        .forEach(
-            name -> {
-              throw ApiException.invalid(
-                  subject + ": " + op + " takes " + members + ", but has \"" + name + "\"");
-            });
-    return switch (op) {
-      case "put" -> put(operation);
-      case "patch" -> Edit.patch(operation.string("id"), operation.required("patch").bytes());
-      case "delete" -> Edit.delete(operation.string("id"));
-      default -> {
-        long most = CrdtOperation.Increment.MAX_AMOUNT;
-        operation.required("amount");
-        yield Edit.increment(
-            operation.string("id"),
-            operation.string("path"),
-            operation.integer("amount", -most, most, 0));
-      }
-    };
-  }
-
   private static JsonWriter result(JsonWriter json, Edit edit) {
     return json.beginObject().name("id").string(text(edit.id())).endObject();
   }
@@ -198,7 +165,30 @@ final class DocumentRoutes {
   private CompletableFuture<Answer> get(Request request) {
     String id = Parameters.required(request, "id");
     boolean metadata = Parameters.bool(request, "metadata", false);
-    NodeRecord document = store(request).get(id).orElseThrow(() -> CoreException.notFound(id));
+    CrdtStore store = store(request);
+    String at = Parameters.optional(request, "at");
+    if (at != null) {
+      // Reads the log, so not on the event loop.
+      Moment moment = MomentText.parse("at", at, store.status().frontier());
+      return CompletableFuture.supplyAsync(
+          () -> {
+            NodeRecord then =
+                store
+                    .getAsOf(id, moment)
+                    .orElseThrow(
+                        () ->
+                            new CoreException(
+                                CoreException.Kind.NOT_FOUND,
+                                "document \"" + id + "\" did not exist at " + at));
+            return answer(then, metadata);
+          },
+          task -> Thread.ofVirtual().name("as-of").start(task));
+    }
+    NodeRecord document = store.get(id).orElseThrow(() -> CoreException.notFound(id));
+    return CompletableFuture.completedFuture(answer(document, metadata));
+  }
+
+  private static Answer answer(NodeRecord document, boolean metadata) {
     var json = new JsonWriter().beginObject();
     document(json, document);
     if (metadata) {
@@ -209,7 +199,7 @@ final class DocumentRoutes {
       json.name("conflicts");
       conflicts(json, document);
     }
-    return CompletableFuture.completedFuture(Answer.of(json.endObject()));
+    return Answer.of(json.endObject());
   }
 
   private Answer search(Request request) {

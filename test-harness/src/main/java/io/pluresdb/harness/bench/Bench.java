@@ -59,6 +59,14 @@ public final class Bench implements Callable<Integer> {
     return print(PutBench::run);
   }
 
+  @Command(description = "Replays somebody's typing, beside Yjs and Automerge where Node is.")
+  int text(
+      @Option(names = "--trace", description = "A file of josephg/editing-traces, also .gz.")
+          @Nullable Path trace)
+      throws Exception {
+    return print(folder -> TextBench.run(folder, trace));
+  }
+
   @Command(description = "Memory and start time of an idle daemon, empty and filled.")
   int footprint(
       @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
@@ -84,6 +92,18 @@ public final class Bench implements Callable<Integer> {
     return print(
         folder ->
             CatchupBench.run(folder, documents, differences, CatchupBench.Spread.parse(spread)));
+  }
+
+  @Command(description = "Versions of one document in a long log, and the document as it was.")
+  int history(
+      @Option(names = "--changes", defaultValue = "1000000", description = "Changes in the log.")
+          int changes,
+      @Option(names = "--group", defaultValue = "100", description = "Changes in a commit.")
+          int group,
+      @Option(names = "--versions", defaultValue = "100", description = "Of the document.")
+          int versions)
+      throws Exception {
+    return print(folder -> HistoryBench.run(folder, changes, group, versions));
   }
 
   @Command(description = "What a change costs among many devices; in virtual time.")
@@ -113,11 +133,16 @@ public final class Bench implements Callable<Integer> {
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,
-      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed) {
+      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed,
+      @Option(names = "--controls", description = "Also switch each defence off.")
+          boolean controls) {
     var arguments = new ArrayList<String>();
     arguments.addAll(List.of("--seeds", Integer.toString(seeds), "--seed", Long.toString(seed)));
     if (json) {
       arguments.add("--json");
+    }
+    if (controls) {
+      arguments.add("--controls");
     }
     SimMain.main(arguments.toArray(String[]::new));
     return 0;
