@@ -78,6 +78,13 @@ final class Gossip {
     }
   }
 
+  void shun(PeerId peer) {
+    HyParView governing = view;
+    if (governing != null) {
+      governing.shun(peer);
+    }
+  }
+
   void up(Peer peer) {
     Contact contact = peer.link.contact();
     HyParView governing = view;
@@ -134,10 +141,9 @@ final class Gossip {
     if (connections != null) {
       step.connect().forEach(connections::connect);
       for (PeerId peer : step.disconnect()) {
-        connections.release(peer);
         Peer session = peers.get(peer);
         if (session != null) {
-          session.link.close("no neighbour");
+          session.link.part();
         }
       }
     }
