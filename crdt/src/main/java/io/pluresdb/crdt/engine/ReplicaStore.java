@@ -60,6 +60,7 @@ public final class ReplicaStore implements CrdtStore {
   private volatile boolean closing; // Written under gate.
   private boolean stopped;
   private boolean reported;
+  private volatile @Nullable RuntimeException stoppedBy;
   private boolean storageOpen = true;
 
   private ReplicaStore(
@@ -116,6 +117,7 @@ public final class ReplicaStore implements CrdtStore {
       RuntimeException broken = engine.broken();
       if (broken != null && !reported) {
         reported = true;
+        stoppedBy = broken;
         failures.accept(broken);
       }
       events.clear();
@@ -446,6 +448,16 @@ public final class ReplicaStore implements CrdtStore {
         view.arrivals(),
         pending,
         storage.bytesOnDisk());
+  }
+
+  /** The replica, to read what it has stored; only the replica loop may change it. */
+  public Replica replica() {
+    return replica;
+  }
+
+  /** What stopped the database for good, or null; any thread. */
+  public @Nullable RuntimeException broken() {
+    return stoppedBy;
   }
 
   /** The committed state; any thread. */

@@ -197,6 +197,11 @@ public final class Replica {
     return committed.own == null ? null : committed.own.actor();
   }
 
+  /** The greatest hybrid time that was seen here. */
+  public long lastTimestamp() {
+    return clock.last();
+  }
+
   /** Whether there is something to commit. */
   public boolean hasStaged() {
     return !staging.isEmpty();

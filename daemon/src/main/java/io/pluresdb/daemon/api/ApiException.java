@@ -131,7 +131,11 @@ public final class ApiException extends RuntimeException {
 
   private static int nodeStatus(String code) {
     return switch (code) {
-      case "NODE_UNKNOWN_DATABASE", "NODE_UNKNOWN_DEVICE", "NODE_UNKNOWN_ADDRESS" -> 404;
+      case "NODE_UNKNOWN_DATABASE",
+          "NODE_UNKNOWN_DEVICE",
+          "NODE_UNKNOWN_ADDRESS",
+          "NODE_PEER_NOT_CONNECTED" ->
+          404;
       case "NODE_NOT_ALLOWED" -> 403;
       case "NODE_INVITE_INVALID" -> 400;
       case "NODE_INVITE_EXPIRED" -> 410;

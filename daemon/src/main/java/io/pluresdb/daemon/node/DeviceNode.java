@@ -10,6 +10,7 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
@@ -416,7 +417,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     return peers;
   }
 
-  private static String nameOf(LocalDatabase database, Session session) {
+  static String nameOf(LocalDatabase database, Session session) {
     for (MembershipEntry entry : database.store().view().membership().members()) {
       if (Arrays.equals(entry.device(), session.peerPublicKey())) {
         return entry.name();
@@ -615,6 +616,22 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
     }
     database.store().execute(engine -> engine.probe());
+  }
+
+  @Override
+  public List<Finding> doctor(String name) {
+    return doctor(database(name)).findings();
+  }
+
+  @Override
+  public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
+    LocalDatabase database = database(name);
+    requireNetwork();
+    return doctor(database).against(peer, background);
+  }
+
+  private Doctor doctor(LocalDatabase database) {
+    return new Doctor(directory, database, environment.wallClock(), net != null);
   }
 
   /** Stops dialling, ends the sessions, commits what has queued, closes every file. */

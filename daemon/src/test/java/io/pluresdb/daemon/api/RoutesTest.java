@@ -336,6 +336,22 @@ class RoutesTest {
   }
 
   @Test
+  void doctor_showsWhatTheChecksFound() {
+    assertThat(get("/api/doctor"))
+        .isEqualTo(
+            "{\"ok\":true,\"checks\":["
+                + "{\"name\":\"rows\",\"status\":\"ok\",\"message\":\"7 rows are readable\","
+                + "\"remediation\":\"\"},"
+                + "{\"name\":\"peers\",\"status\":\"warning\",\"message\":\"no peer is connected\","
+                + "\"remediation\":\"connect one\"}]}");
+    Request against = Request.get("/api/doctor");
+    assertThat(call(against.with("against", "phone"))).startsWith("{\"ok\":false,");
+    ApiException e = refused(against.with("against", "fridge"));
+    assertThat(e.code()).isEqualTo("NODE_PEER_NOT_CONNECTED");
+    assertThat(e.status()).isEqualTo(404);
+  }
+
+  @Test
   void network_routesReachTheNode() {
     assertThat(post("/api/connect", "{\"address\":\"127.0.0.1:9\"}"))
         .isEqualTo("{\"address\":\"127.0.0.1:9\"}");

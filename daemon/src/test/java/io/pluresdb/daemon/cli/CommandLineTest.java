@@ -360,6 +360,35 @@ class CommandLineTest {
   }
 
   @Test
+  void doctor_tellsWhatIsWrong_byExitCodeToo() throws IOException {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    Result healthy = run("doctor");
+    assertThat(healthy.code).isZero();
+    assertThat(healthy.out).contains("ok             fingerprints  0 documents");
+    assertThat(run("doctor", "--against", "phone").code).isEqualTo(1);
+    Path secrets = dataDir().resolve("databases/default/database.json");
+    Files.setPosixFilePermissions(secrets, PosixFilePermissions.fromString("rw-r--r--"));
+    Result open = run("doctor");
+    assertThat(open.code).isEqualTo(2);
+    assertThat(open.out)
+        .contains("error          permissions   " + secrets, "-> chmod go= " + secrets);
+    assertThat(run("doctor", "--json").out).startsWith("{\"ok\":false,\"checks\":[{\"name\":");
+    Path key = dataDir().resolve("device.key");
+    Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-r--r--"));
+    assertThat(run("doctor").out).startsWith("error          device-key    ");
+  }
+
+  @Test
+  void doctor_ofAStoreThatCannotBeOpened_isAFinding() throws IOException {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    good("put a\n", "put", "a", "1");
+    Files.writeString(dataDir().resolve("databases/default/store/CURRENT"), "nonsense");
+    Result broken = run("doctor");
+    assertThat(broken.code).isEqualTo(2);
+    assertThat(broken.out).startsWith("error          storage       STORAGE_");
+  }
+
+  @Test
   void reference_namesEveryCommandAndOption() throws IOException {
     String page =
         Files.readString(Path.of(System.getProperty("pluresdb.root"), "docs/reference/cli.md"));

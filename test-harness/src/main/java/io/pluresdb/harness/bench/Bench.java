@@ -125,11 +125,16 @@ public final class Bench implements Callable<Integer> {
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,
-      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed) {
+      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed,
+      @Option(names = "--controls", description = "Also switch each defence off.")
+          boolean controls) {
     var arguments = new ArrayList<String>();
     arguments.addAll(List.of("--seeds", Integer.toString(seeds), "--seed", Long.toString(seed)));
     if (json) {
       arguments.add("--json");
+    }
+    if (controls) {
+      arguments.add("--controls");
     }
     SimMain.main(arguments.toArray(String[]::new));
     return 0;
