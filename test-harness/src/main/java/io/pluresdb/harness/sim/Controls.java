@@ -131,7 +131,6 @@ public final class Controls {
           Control.of(Defect.UNBOUNDED_LINK, under(Fault.NEVER_READS), Invariant.I11),
           Control.of(Mutant.NO_SIGNATURES, under(Fault.FORGE), Invariant.I13, Invariant.I4),
           Control.of(Mutant.NO_MEMBERSHIP, under(Fault.FORGE), Invariant.I13),
-          Control.of(Mutant.NO_CAUSAL_PAST, under(Fault.FORGE), Invariant.I12, Invariant.I1),
           Control.of(Mutant.NO_DEPENDENCIES, under(), Invariant.I8, Invariant.I12),
           Control.of(Mutant.DEAF_CLOCK, under(Fault.CLOCK_STEP), Invariant.I10),
           Control.of(Mutant.BLIND_ANCHOR, under(Fault.RESTORE), Invariant.I15),
