@@ -86,6 +86,18 @@ public final class Bench implements Callable<Integer> {
             CatchupBench.run(folder, documents, differences, CatchupBench.Spread.parse(spread)));
   }
 
+  @Command(description = "Versions of one document in a long log, and the document as it was.")
+  int history(
+      @Option(names = "--changes", defaultValue = "1000000", description = "Changes in the log.")
+          int changes,
+      @Option(names = "--group", defaultValue = "100", description = "Changes in a commit.")
+          int group,
+      @Option(names = "--versions", defaultValue = "100", description = "Of the document.")
+          int versions)
+      throws Exception {
+    return print(folder -> HistoryBench.run(folder, changes, group, versions));
+  }
+
   @Command(description = "What a change costs among many devices; in virtual time.")
   int overlay(
       @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")
