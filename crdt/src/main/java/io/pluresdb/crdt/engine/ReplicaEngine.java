@@ -376,13 +376,15 @@ public final class ReplicaEngine {
   }
 
   private void compareOwn(Frontier claimed) {
-    if (ticks < nextClaimTick) {
-      return;
-    }
-    if (replica.compareOwn(claimed)) {
+    if (mayBelieve() && replica.compareOwn(claimed)) {
       nextClaimTick = ticks + TICKS_BETWEEN_CLAIMS;
       events.accept("a peer knows more of our actor than we do: going on under a new one");
     }
+  }
+
+  /** Whether a claim without proof may cost us the actor now. */
+  private boolean mayBelieve() {
+    return ticks >= nextClaimTick;
   }
 
   /** Stages what a peer sent; returns whether any of it was not known before. */
@@ -503,10 +505,10 @@ public final class ReplicaEngine {
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
+    if (broken == null && unsyncedBytes == 0) {
+      gossip.announce();
+    }
     for (Peer peer : peers.values()) {
-      if (unsyncedBytes == 0) {
-        gossip.announce(peer);
-      }
       peer.link.flush();
       peer.link.reached(peer.session.reached());
     }
@@ -656,9 +658,9 @@ public final class ReplicaEngine {
     gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
   }
 
-  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
-  public void pushUpTo(int peerCount) {
-    gossip.floodUpTo(peerCount);
+  /** Every session pushes everything, whatever comes twice by it; to measure what a tree saves. */
+  public void pushToAll() {
+    gossip.pushToAll();
   }
 
   /** The devices the view of neighbours holds; none without one. */

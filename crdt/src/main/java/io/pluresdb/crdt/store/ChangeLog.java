@@ -79,8 +79,7 @@ public final class ChangeLog {
   }
 
   /** The segment that holds a change, if any does, and those before it, newest first. */
-  private static Storage.Cursor segmentsBackwards(
-      Storage.Snapshot snapshot, ActorId actor, long seq) {
+  static Storage.Cursor segmentsBackwards(Storage.Snapshot snapshot, ActorId actor, long seq) {
     return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
   }
 
@@ -110,14 +109,14 @@ public final class ChangeLog {
     return changes;
   }
 
-  private static StorageException missing(ActorId actor, long seq) {
+  static StorageException missing(ActorId actor, long seq) {
     return new StorageException.Failed(
         "the log lacks change " + seq + " of actor " + actor + ", which arrived",
         new IllegalStateException("log and arrival disagree"));
   }
 
   /** Consecutive changes of one actor, one after another, out of the segments that hold them. */
-  private static final class Segments implements AutoCloseable {
+  static final class Segments implements AutoCloseable {
     private final Storage.Snapshot snapshot;
     private final ActorId actor;
     private final long last;

@@ -275,7 +275,7 @@ public final class Replica {
       adopt(author);
     }
     staging.documents.putAll(touched);
-    return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+    return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
   }
 
   private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -285,6 +285,7 @@ public final class Replica {
     return switch (edit) {
       case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
       case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
+      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
@@ -335,13 +336,14 @@ public final class Replica {
     return deps;
   }
 
-  private Receipt stageOwn(Own author, Change change, Transaction transaction) {
+  private Receipt stageOwn(
+      Own author, Change change, List<DocumentEdit> edits, Transaction transaction) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
     Hash hash = change.hash(identity.database(), actor, seq, previous);
-    long arrival = staging.appendOwn(actor, seq, previous, change, hash);
+    long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
     switch (transaction.acknowledgement()) {
@@ -488,14 +490,7 @@ public final class Replica {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        List<Dot> observed =
-            switch (operation) {
-              case CrdtOperation.Assign assign -> assign.observed();
-              case CrdtOperation.Remove remove -> remove.observed();
-              case CrdtOperation.Increment increment -> List.of();
-              case CrdtOperation.Unknown unknown -> List.of();
-            };
-        for (Dot dot : observed) {
+        for (Dot dot : operation.observedDots()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
@@ -530,7 +525,7 @@ public final class Replica {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
-      staging.log.append(actor, seq, previous, change);
+      staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
     }
     staging.log.sign(run.signature());

@@ -5,8 +5,10 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
@@ -440,6 +442,22 @@ public final class DeviceNode implements Node, AutoCloseable {
               id.equals(device.id())));
     }
     return devices;
+  }
+
+  @Override
+  public Author author(String name, ActorId actor) {
+    ReplicaStore store = database(name).store();
+    byte[] key = store.deviceKey(actor);
+    if (key == null) {
+      return new Author("", "");
+    }
+    String called =
+        store.view().membership().members().stream()
+            .filter(entry -> Arrays.equals(entry.device(), key))
+            .map(MembershipEntry::name)
+            .findFirst()
+            .orElse("");
+    return new Author(DeviceId.of(key).toString(), called);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import java.net.InetSocketAddress;
@@ -90,6 +91,16 @@ public interface Node {
    */
   record Device(
       String deviceId, String name, Role role, Instant since, boolean connected, boolean self) {}
+
+  /** The device an actor writes for; both texts are empty when the actor is not known here. */
+  Author author(String database, ActorId actor);
+
+  /**
+   * Who wrote something.
+   *
+   * @param name what people call the device, empty when it is no member (any more)
+   */
+  record Author(String deviceId, String name) {}
 
   /**
    * Makes an invite for one device.

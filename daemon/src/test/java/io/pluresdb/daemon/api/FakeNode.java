@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
@@ -65,6 +66,12 @@ public final class FakeNode implements Node {
   public List<Device> devices(String database) {
     store(database);
     return List.of(new Device(deviceId(), "laptop", Role.ADMIN, STARTED, false, true));
+  }
+
+  @Override
+  public Author author(String database, ActorId actor) {
+    store(database);
+    return actor.equals(FakeStore.ACTOR) ? new Author(deviceId(), "laptop") : new Author("", "");
   }
 
   @Override
