@@ -75,6 +75,7 @@ public final class Replica {
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
+  private final OpenSequences sequences;
 
   private volatile View view;
   private Staging staging;
@@ -93,6 +94,7 @@ public final class Replica {
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
+    this.sequences = new OpenSequences(storage, identity.database());
     this.view = committed.view();
     this.staging = new Staging(storage, committed);
   }
@@ -240,6 +242,19 @@ public final class Replica {
     }
     long seq = staging.seq(author.actor()) + 1;
     long timestamp = clock.next(environment.wallClock().millis());
+    sequences.begin();
+    boolean staged = false;
+    try {
+      Receipt receipt = stageEdits(transaction, ahead, author, seq, timestamp);
+      staged = true;
+      return receipt;
+    } finally {
+      sequences.end(staged);
+    }
+  }
+
+  private Receipt stageEdits(
+      Transaction transaction, @Nullable ReadAhead ahead, Own author, long seq, long timestamp) {
     // Works on copies, so that a refused edit leaves nothing behind.
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
@@ -252,6 +267,9 @@ public final class Replica {
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
+      for (CrdtOperation operation : operations) {
+        TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
+      }
       if (operations.size() > ChangeBody.MAX_OPERATIONS) {
         throw CoreException.tooLarge(
             "a document must change in at most "
@@ -259,7 +277,7 @@ public final class Replica {
                 + " fields at once, but changes in "
                 + operations.size());
       }
-      index = apply(operations, document.state(), author.actor(), seq, index, timestamp);
+      index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
     byte[] body = ChangeBody.encode(author.actor(), edits);
@@ -278,31 +296,39 @@ public final class Replica {
     return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
   }
 
-  private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
+  private List<CrdtOperation> operations(Edit edit, DocumentState state) {
     if (!(edit instanceof Edit.Put) && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
-      case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
-      case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
-      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
+      case Edit.Put(var id, var leaves, var embedding) ->
+          Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
+      case Edit.Resolve(var id, var path, var leaves) ->
+          Difference.resolve(state, sequences.of(id), path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
+      case Edit.Typed typed -> TypedEdits.operations(typed, state, sequences);
     };
   }
 
   /** Applies operations in order; returns the index of the next dot. */
-  private static int apply(
+  private int apply(
+      byte[] id,
       List<CrdtOperation> operations,
-      DocumentState state,
+      StagedDocument document,
       ActorId actor,
       long seq,
       int firstIndex,
       long timestamp) {
     int index = firstIndex;
     for (CrdtOperation operation : operations) {
-      state.apply(operation, new Dot(actor, seq, index), timestamp);
+      var dot = new Dot(actor, seq, index);
+      document.state().apply(operation, dot, timestamp);
+      if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        sequences.apply(id, onSequence, dot, timestamp);
+      }
       if (operation.makesDot()) {
         index++;
       }
@@ -421,10 +447,11 @@ public final class Replica {
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
+    var elements = new SequenceCheck(sequences, actor, staging::seq);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
-        RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
+        RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
         }
@@ -485,8 +512,12 @@ public final class Replica {
         Reason.MALFORMED, "change " + seq + " of actor " + actor + ": " + what);
   }
 
-  /** Observed dots must lie in the past; returns what to answer when they do not, or null. */
-  private @Nullable RunOutcome checkObserved(ActorId author, long seq, List<DocumentEdit> edits) {
+  /**
+   * Observed dots and named elements must lie in the past; returns what to answer when they do not,
+   * or null.
+   */
+  private @Nullable RunOutcome checkObserved(
+      ActorId author, long seq, List<DocumentEdit> edits, SequenceCheck elements) {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
@@ -497,6 +528,17 @@ public final class Replica {
             }
           } else if (staging.seq(dot.actor()) < dot.seq()) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
+          }
+        }
+        if (operation instanceof CrdtOperation.OnSequence onSequence) {
+          switch (elements.check(edit.id(), onSequence, seq)) {
+            case null -> {}
+            case SequenceCheck.Problem.Malformed(var what) -> {
+              return malformed(author, seq, what);
+            }
+            case SequenceCheck.Problem.Missing(var other, var next) -> {
+              return new RunOutcome.Waiting(other, next);
+            }
           }
         }
         if (operation.makesDot()) {
@@ -523,7 +565,8 @@ public final class Replica {
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-        index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
+        index =
+            apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
       staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
@@ -568,6 +611,7 @@ public final class Replica {
       staged.sign(identity.signer());
       staged.log.close();
       var out = new ByteWriter(1_024);
+      sequences.write(batch, staged.documents);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
           buckets.appears(entry.getKey().bytes);
@@ -598,10 +642,12 @@ public final class Replica {
       }
     } catch (RuntimeException e) {
       buckets.discard();
+      sequences.discard();
       staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
+    sequences.committed();
     committed.actors.putAll(staged.actors);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
@@ -631,6 +677,7 @@ public final class Replica {
   /** Forgets what was staged. */
   public void discard() {
     staging.close();
+    sequences.discard();
     staging = new Staging(storage, committed);
   }
 

@@ -1127,7 +1127,7 @@ public final class SimCluster {
       case PUT -> List.of(put(id, n));
       case PATCH -> List.of(patch(id, n));
       case DELETE -> List.of(Edit.delete(id));
-      case INCREMENT -> List.of(Edit.increment(id, "n", n % 7 - 3));
+      case INCREMENT -> List.of(typed(id, n));
       case PAIR_PUT -> List.of(put(id + ":a", n), put(id + ":b", n));
       case PAIR_DELETE -> List.of(Edit.delete(id + ":a"), Edit.delete(id + ":b"));
       case BATCH -> List.of(put(id, n), patch(id, n + 1), put("cold:b" + n, n));
@@ -1150,6 +1150,21 @@ public final class SimCluster {
                 + filler
                 + "}")
             .getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** An edit of a counter, text, list or set; some are refused, because nothing is there yet. */
+  private static Edit typed(String id, int n) {
+    List<byte[]> value = List.of(Integer.toString(n % 5).getBytes(StandardCharsets.UTF_8));
+    return switch (n % 10) {
+      case 0, 1 -> Edit.spliceText(id, "t", Edit.END, 0, "ab" + n);
+      case 2 -> Edit.spliceText(id, "t", 1, 2, "\u00e9");
+      case 3, 4 -> Edit.insertIntoList(id, "l", 0, value);
+      case 5 -> Edit.moveInList(id, "l", 0, 1);
+      case 6 -> Edit.setInList(id, "l", 0, value.getFirst());
+      case 7 -> Edit.addToSet(id, "s", value);
+      case 8 -> Edit.removeFromSet(id, "s", value);
+      default -> Edit.increment(id, "n", n % 7 - 3);
+    };
   }
 
   private static Edit patch(String id, int n) {
