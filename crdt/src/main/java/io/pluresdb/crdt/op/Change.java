@@ -58,7 +58,22 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     }
   }
 
+  /** What ties a change to others, without what it does. */
+  public record Link(List<Dependency> deps, long timestamp) {}
+
   public static Change read(ByteReader in) {
+    Link link = readHead(in);
+    return new Change(link.deps, link.timestamp, in.block("body bytes", ChangeBody.MAX_BYTES));
+  }
+
+  /** Reads a change over its body. */
+  public static Link readLink(ByteReader in) {
+    Link link = readHead(in);
+    in.skip(in.count("body bytes", ChangeBody.MAX_BYTES));
+    return link;
+  }
+
+  private static Link readHead(ByteReader in) {
     int count = in.count("dependencies of a change", MAX_DEPS);
     var deps = new ArrayList<Dependency>(Math.min(count, 64));
     for (int i = 0; i < count; i++) {
@@ -73,7 +88,7 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     if (timestamp < 0) {
       throw new CodecException("timestamp must be 0 or more");
     }
-    return new Change(deps, timestamp, in.block("body bytes", ChangeBody.MAX_BYTES));
+    return new Link(deps, timestamp);
   }
 
   /** Bytes {@link #write} takes, within a few. */
