@@ -62,7 +62,8 @@ public final class DocumentState {
     registers = new ArrayList<>();
   }
 
-  private DocumentState(List<RegisterState> registers) {
+  /** Takes over registers in ascending order of keys, none of them empty. */
+  DocumentState(List<RegisterState> registers) {
     this.registers = registers;
   }
 

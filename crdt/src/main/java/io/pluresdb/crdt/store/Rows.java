@@ -8,6 +8,7 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import java.nio.charset.StandardCharsets;
@@ -20,15 +21,18 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
- * ARRIVAL  first arrival u64        -> actor 16 | fromSeq varint | count varint
+ * ARRIVAL  first arrival u64        -> actor 16 | fromSeq varint | count varint, or {@link JoinedRow}
  * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
+ * FLOOR    actor 16                 -> {@link io.pluresdb.crdt.op.SignedHead}
+ * SNAPSHOT                             as {@link SnapshotInbox} says
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
  *          "format"                 -> u8
  *          "instance"               -> 16 random bytes
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
+ *          "floor"                  -> arrivals varint: up to here they are not in the arrival log
  * </pre>
  */
 final class Rows {
@@ -40,6 +44,7 @@ final class Rows {
   static final byte[] META_INSTANCE = ascii("instance");
   static final byte[] META_ACTOR = ascii("actor");
   static final byte[] META_RELAXED = ascii("relaxed");
+  static final byte[] META_FLOOR = ascii("floor");
 
   private Rows() {}
 
@@ -157,6 +162,38 @@ final class Rows {
     }
   }
 
+  /**
+   * Documents that changed by joining a peer's state; takes one arrival, so that whoever follows
+   * the arrival log hears of them.
+   *
+   * <pre>
+   * joined := 16 zero bytes | count varint | (idLength varint | id) *
+   * </pre>
+   */
+  record JoinedRow(List<byte[]> ids) {
+    static boolean is(byte[] value) {
+      return new ByteReader(value).i64() == 0 && new ByteReader(value, 8, value.length).i64() == 0;
+    }
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(32 + 32 * ids.size());
+      out.i64(0).i64(0).varint(ids.size());
+      ids.forEach(out::block);
+      return out.toByteArray();
+    }
+
+    static JoinedRow read(byte[] value) {
+      var in = new ByteReader(value, ActorId.BYTES, value.length);
+      int count = in.count("documents", value.length);
+      var ids = new ArrayList<byte[]>(count);
+      for (int i = 0; i < count; i++) {
+        ids.add(in.block("id bytes", ChangeBody.MAX_ID_BYTES));
+      }
+      in.end();
+      return new JoinedRow(ids);
+    }
+  }
+
   /** What a replica remembers of an actor. */
   record ActorRow(Head head, long timestamp, Genesis genesis) {
     byte[] toByteArray() {
@@ -180,6 +217,10 @@ final class Rows {
     var out = new ByteWriter(64).u8(1).varint(documents);
     sum.write(out);
     return out.varint(arrivals).i64(clock).toByteArray();
+  }
+
+  static byte[] floorRow(long arrivals) {
+    return new ByteWriter(9).varint(arrivals).toByteArray();
   }
 
   static void requireVersion(String what, int expected, int found) {

@@ -25,7 +25,13 @@ public interface Storage extends AutoCloseable {
     /** Actor to (seq, head hash): the version vector. */
     FRONTIER,
     /** Membership entries by hash. */
-    MEMBERS
+    MEMBERS,
+    /** Actor to the last of its changes that are no longer in the log. */
+    FLOOR,
+    /** Device to the newest that it said about what it has. */
+    STAND,
+    /** A peer's state on its way into this replica, and how far it has come. */
+    SNAPSHOT
   }
 
   /** How far a commit must have got before it returns. */
