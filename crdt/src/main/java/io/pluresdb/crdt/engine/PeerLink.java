@@ -1,6 +1,8 @@
 package io.pluresdb.crdt.engine;
 
+import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.sync.SyncMessage;
+import org.jspecify.annotations.Nullable;
 
 /** The way to one peer: an ordered channel of messages. Called by the engine's thread only. */
 public interface PeerLink {
@@ -15,6 +17,22 @@ public interface PeerLink {
 
   /** Told after a turn how far in our arrival log the peer has everything on its disk. */
   default void reached(long arrival) {}
+
+  /** Who is at the other end; null for a peer that no view of neighbours decides about. */
+  default @Nullable Contact contact() {
+    return null;
+  }
+
+  /** Whether this side made the connection. */
+  default boolean initiator() {
+    return false;
+  }
+
+  /**
+   * Told when the peer has the same operations and other documents: which ones, or why that could
+   * not be found out.
+   */
+  default void diverged(Comparison comparison) {}
 
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);

@@ -3,8 +3,13 @@ package io.pluresdb.crdt.engine;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -42,21 +47,43 @@ public final class ReplicaEngine {
 
   private static final int MESSAGES_PER_TURN = 4;
 
+  /**
+   * Ticks between two actors that are given up because a peer only says that it knows more of them
+   * than we do: a peer that lies costs no more than that. A signed change that we lack is proof,
+   * and is believed at once.
+   */
+  static final long TICKS_BETWEEN_CLAIMS = 600;
+
   /** What is told about a write: exactly one of the two is not null. */
   public interface WriteCallback {
     void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
   }
 
-  /** Counts since the start; all from zero. */
+  /** Differences a comparison looks for that the engine begins by itself. */
+  public static final int MAX_DIVERGENT = 1_000;
+
+  /**
+   * Counts since the start; all from zero.
+   *
+   * @param divergences how often a peer with our operations did not have our documents
+   */
   public record Counters(
-      long localChanges, long foreignChanges, long knownRuns, Map<Reason, Long> rejected) {}
+      long localChanges,
+      long foreignChanges,
+      long knownRuns,
+      long divergences,
+      Map<Reason, Long> rejected) {}
 
   /** One peer's session. */
   public static final class Peer {
-    private final PeerLink link;
-    private final SyncSession session;
+    final PeerLink link;
+    final SyncSession session;
     private boolean staged;
     private boolean closed;
+    private Hash divergedState = Hash.ZERO;
+
+    /** Answers that the link had no room for, the newest of each kind. */
+    private final Map<Class<? extends SyncMessage>, SyncMessage> owed = new LinkedHashMap<>();
 
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
@@ -71,6 +98,8 @@ public final class ReplicaEngine {
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
+  private final Comparisons comparisons;
+  private final Gossip gossip;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -79,7 +108,11 @@ public final class ReplicaEngine {
   private long localChanges;
   private long foreignChanges;
   private long knownRuns;
+  private long divergences;
+  private long ticks;
+  private long nextClaimTick;
   private @Nullable RuntimeException broken;
+  private StorageException.@Nullable Full full;
 
   /**
    * Takes over a replica.
@@ -90,6 +123,8 @@ public final class ReplicaEngine {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
+    this.comparisons = new Comparisons(replica, environment);
+    this.gossip = new Gossip(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -140,12 +175,28 @@ public final class ReplicaEngine {
     if (broken != null) {
       throw broken;
     }
-    return stage(run);
+    RunOutcome outcome = stage(run, this);
+    release();
+    return outcome;
   }
 
-  /** Admits a device: commits, and tells every peer. */
+  /**
+   * Admits a device: commits, and tells every peer.
+   *
+   * @throws StorageException when the entry could not be written: nobody was admitted
+   */
   public void admit(MembershipEntry entry) {
+    if (broken != null) {
+      throw broken;
+    }
+    full = null;
     grow(List.of(entry));
+    if (broken != null) {
+      throw broken;
+    }
+    if (full != null) {
+      throw full;
+    }
   }
 
   private void grow(List<MembershipEntry> entries) {
@@ -163,35 +214,98 @@ public final class ReplicaEngine {
   private void tellMembers() {
     var members = new SyncMessage.Members(replica.view().membership().entries());
     for (Peer peer : peers.values()) {
-      peer.link.send(members);
+      answer(peer, members);
     }
+  }
+
+  /**
+   * Sends what needs no credit, at once or when the link has room: a peer that asks and never reads
+   * must not fill our memory with answers.
+   */
+  private static void answer(Peer peer, SyncMessage message) {
+    if (peer.owed.isEmpty() && peer.link.isWritable()) {
+      peer.link.send(message);
+    } else if (!(message instanceof SyncMessage.Frontiers)) {
+      // A part of a dialogue is of no use later: the next probe begins it anew.
+      peer.owed.merge(message.getClass(), message, ReplicaEngine::newer);
+    }
+  }
+
+  private static SyncMessage newer(SyncMessage owed, SyncMessage fresh) {
+    if (owed instanceof SyncMessage.Heads before
+        && fresh instanceof SyncMessage.Heads(var wantReply, var frontier)) {
+      return new SyncMessage.Heads(wantReply || before.wantReply(), frontier);
+    }
+    if (owed instanceof SyncMessage.Ack before
+        && fresh instanceof SyncMessage.Ack(var bytes, var cursor)) {
+      return new SyncMessage.Ack(before.bytes() + bytes, cursor);
+    }
+    return fresh;
+  }
+
+  private static void sendOwed(Peer peer) {
+    var messages = peer.owed.values().iterator();
+    while (messages.hasNext() && peer.link.isWritable()) {
+      peer.link.send(messages.next());
+      messages.remove();
+    }
+  }
+
+  /** Finds out where, once for each state of ours. */
+  private void diverged(Peer peer) {
+    Hash state = replica.view().stateHash();
+    if (state.equals(peer.divergedState)) {
+      return;
+    }
+    peer.divergedState = state;
+    divergences++;
+    events.accept("a peer has the same operations and other documents");
+    compare(peer, KeyRange.ALL, MAX_DIVERGENT, peer.link::diverged);
   }
 
   /** Opens a session over a link that has just come up. */
   public Peer connect(PeerLink link) {
     commit();
+    syncWhatIsSaid();
     Hash database = replica.identity().database();
     int window =
         Math.clamp(
             ALL_WINDOWS_BYTES / (peers.size() + 1),
             SyncSession.MIN_WINDOW_BYTES,
             SyncSession.WINDOW_BYTES);
-    var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
+    byte[] nonce = environment.randomBytes(SyncMessage.NONCE_BYTES);
+    var peer = new Peer(link, new SyncSession(database, replica.view(), nonce, now(), window));
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
+      gossip.up(peer);
     }
     return peer;
   }
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
-    peer.closed = true;
-    peers.remove(peer.link);
+    if (!peer.closed) {
+      peer.closed = true;
+      peers.remove(peer.link);
+      waiting.forget(peer);
+      comparisons.forget(peer.link);
+      gossip.down(peer);
+    }
   }
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
+      comparisons.receive(peer.link, ranges);
+      return;
+    }
+    if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
+      if (mayPublish()) {
+        gossip.receive(peer, gossiped);
+      }
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -204,20 +318,32 @@ public final class ReplicaEngine {
     }
     if (step.heads() != null) {
       commit();
-      if (replica.compareOwn(step.heads())) {
-        events.accept("a peer knows more of our actor than we do: going on under a new one");
-      }
+      compareOwn(step.heads());
     }
-    for (ChangeRun run : step.apply()) {
-      peer.staged = true;
-      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
-          && reason == Reason.MALFORMED) {
-        close(peer, "malformed changes: " + detail);
-        break;
-      }
+    boolean fresh = integrate(peer, step.apply());
+    gossip.delivered(peer, step.apply(), fresh);
+    if (step.diverged()) {
+      diverged(peer);
+    }
+    // An acknowledgement is due, though nothing new came.
+    peer.staged |= peer.session.isCompleted();
+    if (step.send().stream().anyMatch(ReplicaEngine::tellsFrontier)) {
+      commit();
+      syncWhatIsSaid();
     }
     if (!step.send().isEmpty() && mayPublish()) {
-      step.send().forEach(peer.link::send);
+      step.send().forEach(reply -> answer(peer, reply));
+    }
+  }
+
+  private static boolean tellsFrontier(SyncMessage message) {
+    return message instanceof SyncMessage.Heads || message instanceof SyncMessage.Frontiers;
+  }
+
+  /** What we tell a peer that we have, it may count on: also after our power is lost. */
+  private void syncWhatIsSaid() {
+    if (broken == null && unsyncedBytes > 0) {
+      syncAndAcknowledge();
     }
   }
 
@@ -236,35 +362,102 @@ public final class ReplicaEngine {
     return broken == null;
   }
 
-  private RunOutcome stage(ChangeRun run) {
+  private void compareOwn(Frontier claimed) {
+    if (ticks < nextClaimTick) {
+      return;
+    }
+    if (replica.compareOwn(claimed)) {
+      nextClaimTick = ticks + TICKS_BETWEEN_CLAIMS;
+      events.accept("a peer knows more of our actor than we do: going on under a new one");
+    }
+  }
+
+  /** Stages what a peer sent; returns whether any of it was not known before. */
+  private boolean integrate(Peer peer, List<ChangeRun> runs) {
+    boolean complete = true;
+    boolean progress = false;
+    boolean fresh = false;
+    for (ChangeRun run : runs) {
+      peer.staged = true;
+      RunOutcome outcome = stage(run, peer);
+      boolean known = outcome instanceof RunOutcome.Known;
+      boolean applied = outcome instanceof RunOutcome.Applied;
+      fresh |= !known;
+      progress |= applied;
+      complete &= applied || known;
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
+          && reason == Reason.MALFORMED) {
+        close(peer, "malformed changes: " + detail);
+        break;
+      }
+    }
+    if (!complete) {
+      peer.session.incomplete();
+    }
+    if (progress) {
+      release();
+    }
+    return fresh;
+  }
+
+  private RunOutcome stage(ChangeRun run, Object sender) {
     RunOutcome outcome = replica.stage(run);
     switch (outcome) {
-      case RunOutcome.Applied(int changes) -> {
-        foreignChanges += changes;
-        stagedBytes += run.encodedBytes();
-        release();
-      }
+      case RunOutcome.Applied(int changes) -> applied(run, changes);
       case RunOutcome.Known known -> knownRuns++;
-      case RunOutcome.Waiting(var actor, var seq) -> hold(run);
-      case RunOutcome.Ahead(var timestamp) -> hold(run);
+      case RunOutcome.Waiting waits -> hold(new Held(run, sender, ticks, waits));
+      case RunOutcome.Ahead ahead -> hold(new Held(run, sender, ticks, ahead));
       case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
     }
     return outcome;
   }
 
+  private void applied(ChangeRun run, int changes) {
+    foreignChanges += changes;
+    stagedBytes += run.encodedBytes();
+  }
+
   /** Stages what waited and need not wait any more. */
   private void release() {
-    int released = waiting.retry(replica);
-    if (released > 0) {
-      foreignChanges += released;
-      // Also when nothing else was staged: otherwise no turn would sync it.
-      stagedBytes = Math.max(stagedBytes, 1);
+    boolean progress = true;
+    while (progress) {
+      progress = false;
+      for (Held held : waiting.take()) {
+        switch (replica.stage(held.run())) {
+          case RunOutcome.Waiting waits -> waiting.keep(held);
+          case RunOutcome.Ahead ahead -> waiting.keep(held);
+          case RunOutcome.Applied(int changes) -> {
+            applied(held.run(), changes);
+            progress = true;
+            if (held.peer() instanceof Peer sender) {
+              // If this cannot be committed, the sender has to send it again.
+              sender.staged = true;
+            }
+          }
+          case RunOutcome.Known known -> knownRuns++;
+          case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
+        }
+      }
     }
   }
 
-  private void hold(ChangeRun run) {
-    if (!waiting.add(run)) {
-      reject(Reason.BUFFER_FULL, "run of actor " + run.actor() + " dropped");
+  private void hold(Held fresh) {
+    for (Held dropped : waiting.add(fresh)) {
+      reject(Reason.BUFFER_FULL, "run of actor " + dropped.run().actor() + " dropped");
+    }
+  }
+
+  /** Whoever waits in vain is let go, and counted: the sender offers it again. */
+  private void expire() {
+    for (Held held : waiting.expire(ticks)) {
+      reject(
+          Reason.EXPIRED,
+          "changes from "
+              + held.run().fromSeq()
+              + " of actor "
+              + held.run().actor()
+              + ", for want of "
+              + held.reason());
     }
   }
 
@@ -306,11 +499,13 @@ public final class ReplicaEngine {
   private boolean pump() {
     boolean more = false;
     for (Peer peer : List.copyOf(peers.values())) {
+      sendOwed(peer);
       int sent = 0;
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
-          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+          && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
+              != null) {
         peer.link.send(message);
         sent++;
       }
@@ -333,7 +528,7 @@ public final class ReplicaEngine {
     for (Peer peer : peers.values()) {
       SyncMessage ack = peer.session.onDurable();
       if (ack != null) {
-        peer.link.send(ack);
+        answer(peer, ack);
       }
     }
   }
@@ -349,7 +544,8 @@ public final class ReplicaEngine {
       replica.commit();
     } catch (RuntimeException e) {
       done.forEach(waiter -> waiter.callback.done(null, e));
-      if (e instanceof StorageException.Full) {
+      if (e instanceof StorageException.Full noRoom) {
+        full = noRoom;
         dropContributors();
       } else {
         fail(e);
@@ -398,18 +594,67 @@ public final class ReplicaEngine {
     if (broken != null) {
       return;
     }
+    ticks++;
     release();
-    if (peers.isEmpty() || !mayPublish()) {
+    expire();
+    if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
-      step.send().forEach(peer.link::send);
+      step.send().forEach(message -> answer(peer, message));
+    }
+    comparisons.tick();
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
+  }
+
+  /**
+   * Finds the documents of a range in which this replica and a peer differ, whatever their
+   * frontiers say; what is written meanwhile is not looked at.
+   *
+   * @param maxDifferences no more are looked for than this
+   * @param callback told the outcome, once, at once when the peer is gone
+   */
+  public void compare(
+      Peer peer, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+    commit();
+    if (broken != null || peer.closed || !peer.session.isGreeted()) {
+      callback.accept(new Comparison.Failed("there is no session with the peer"));
+    } else {
+      comparisons.begin(peer.link, range, maxDifferences, callback);
     }
   }
 
   private long now() {
     return environment.wallClock().millis();
+  }
+
+  /**
+   * Lets a view of neighbours decide which sessions there are; without one there is a session with
+   * whoever is connected. Call it before the first session.
+   */
+  public void govern(Neighbourhood connections) {
+    gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
+  }
+
+  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
+  public void pushUpTo(int peerCount) {
+    gossip.floodUpTo(peerCount);
+  }
+
+  /** The devices the view of neighbours holds; none without one. */
+  public List<PeerId> neighbours() {
+    return gossip.neighbours();
+  }
+
+  /** Tells the view of neighbours of a device that might be reached. */
+  public void learn(Contact contact) {
+    gossip.learn(contact);
+  }
+
+  /** A connection that the view of neighbours asked for could not be made. */
+  public void unreachable(PeerId peer) {
+    gossip.unreachable(peer);
   }
 
   /** Asks every peer that is ready to compare frontiers now. */
@@ -419,7 +664,7 @@ public final class ReplicaEngine {
     }
     for (Peer peer : peers.values()) {
       if (peer.session.isReady()) {
-        peer.link.send(peer.session.probe(replica.view()));
+        answer(peer, peer.session.probe(replica.view()));
       }
     }
   }
@@ -430,7 +675,7 @@ public final class ReplicaEngine {
   }
 
   public Counters counters() {
-    return new Counters(localChanges, foreignChanges, knownRuns, Map.copyOf(rejected));
+    return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
   }
 
   /** What stopped this engine for good, or null. */

@@ -2,11 +2,15 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.History;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -247,6 +251,32 @@ public final class ReplicaStore implements CrdtStore {
     return row == null
         ? Optional.empty()
         : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+  }
+
+  @Override
+  public History history(String id, int limit, long before) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).page(key, limit, before);
+  }
+
+  @Override
+  public Optional<NodeRecord> getAsOf(String id, Moment moment) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).asOf(key, moment);
+  }
+
+  @Override
+  public List<Contest> contests(String id) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    byte[] row = storage.get(Table.STATE, key);
+    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
+    if (!state.exists()) {
+      throw CoreException.notFound(id);
+    }
+    return Contest.of(state);
   }
 
   private void requireOpen() {

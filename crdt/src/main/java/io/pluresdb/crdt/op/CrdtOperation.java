@@ -42,4 +42,14 @@ public sealed interface CrdtOperation {
       case Unknown u -> true;
     };
   }
+
+  /** The dots its author saw in the register and took away. */
+  default List<Dot> observedDots() {
+    return switch (this) {
+      case Assign assign -> assign.observed();
+      case Remove remove -> remove.observed();
+      case Increment increment -> List.of();
+      case Unknown unknown -> List.of();
+    };
+  }
 }

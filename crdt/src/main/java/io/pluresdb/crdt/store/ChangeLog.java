@@ -28,19 +28,19 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ChangeLog {
   private final Storage storage;
-  private volatile Floor floor;
+  private volatile LogFloor floor;
 
-  ChangeLog(Storage storage, Floor floor) {
+  ChangeLog(Storage storage, LogFloor floor) {
     this.storage = storage;
     this.floor = floor;
   }
 
   /** Where this log begins: changes at or below it may be missing. */
-  public Floor floor() {
+  public LogFloor floor() {
     return floor;
   }
 
-  void raise(Floor higher) {
+  void raise(LogFloor higher) {
     floor = higher;
   }
 
@@ -129,8 +129,7 @@ public final class ChangeLog {
   }
 
   /** The segment that holds a change, if any does, and those before it, newest first. */
-  private static Storage.Cursor segmentsBackwards(
-      Storage.Snapshot snapshot, ActorId actor, long seq) {
+  static Storage.Cursor segmentsBackwards(Storage.Snapshot snapshot, ActorId actor, long seq) {
     return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
   }
 
@@ -214,14 +213,14 @@ public final class ChangeLog {
     return touched;
   }
 
-  private static StorageException missing(ActorId actor, long seq) {
+  static StorageException missing(ActorId actor, long seq) {
     return new StorageException.Failed(
         "the log lacks change " + seq + " of actor " + actor + ", which arrived",
         new IllegalStateException("log and arrival disagree"));
   }
 
   /** Consecutive changes of one actor, one after another, out of the segments that hold them. */
-  private static final class Segments implements AutoCloseable {
+  static final class Segments implements AutoCloseable {
     private final Storage.Snapshot snapshot;
     private final ActorId actor;
     private final long last;

@@ -18,7 +18,7 @@ final class Committed {
   record Own(ActorId actor, Genesis genesis) {}
 
   final Map<ActorId, ActorRow> actors = new HashMap<>();
-  final StateSum sum;
+  final BucketSums buckets;
   Membership membership;
   long documents;
   long arrivals;
@@ -29,8 +29,8 @@ final class Committed {
 
   final RecentCommits recent;
 
-  Committed(StateSum sum, Membership membership, long arrivals) {
-    this.sum = sum;
+  Committed(BucketSums buckets, Membership membership, long arrivals) {
+    this.buckets = buckets;
     this.membership = membership;
     this.arrivals = arrivals;
     this.recent = new RecentCommits(arrivals);
@@ -48,6 +48,7 @@ final class Committed {
   Replica.View view() {
     var heads = new TreeMap<ActorId, Head>();
     actors.forEach((actor, row) -> heads.put(actor, row.head()));
-    return new Replica.View(Frontier.of(heads), membership, documents, sum.hash(), arrivals);
+    return new Replica.View(
+        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
   }
 }

@@ -11,6 +11,8 @@ import io.pluresdb.crdt.value.Utf8;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +26,13 @@ public sealed interface Edit {
 
   /** Changes parts of a document that exists. */
   record Patch(byte[] id, JsonPatch patch) implements Edit {}
+
+  /**
+   * Assigns a value at a path of a document that exists, in sight of all that competes there.
+   *
+   * @param leaves at or below the path
+   */
+  record Resolve(byte[] id, byte[] path, List<Leaf> leaves) implements Edit {}
 
   /** The document stops existing. */
   record Delete(byte[] id) implements Edit {}
@@ -53,6 +62,24 @@ public sealed interface Edit {
   /** A merge patch (RFC 7396). */
   static Patch patch(String id, byte[] json) {
     return new Patch(checkedId(id), JsonPatch.parse(json));
+  }
+
+  /**
+   * Ends a conflict by a value; also replaces what does not compete there.
+   *
+   * @param path as {@link Path} encodes it
+   * @param json what is to be at the path
+   */
+  static Resolve resolve(String id, byte[] path, byte[] json) {
+    var leaves = new ArrayList<Leaf>();
+    for (Leaf leaf : CanonicalJson.leaves(json)) {
+      byte[] whole = Arrays.copyOf(path, path.length + leaf.path().length);
+      System.arraycopy(leaf.path(), 0, whole, path.length, leaf.path().length);
+      leaves.add(new Leaf(whole, leaf.value()));
+    }
+    // The limits of a document hold for the value at its place.
+    CanonicalJson.leaves(CanonicalJson.join(leaves));
+    return new Resolve(checkedId(id), path, leaves);
   }
 
   static Delete delete(String id) {

@@ -9,6 +9,7 @@ import io.pluresdb.crdt.doc.DocumentJoin;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.JoinedPast;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
@@ -186,6 +187,13 @@ final class Joining {
         staging.batch.put(Table.FLOOR, Rows.actorKey(actor), head.toByteArray());
       }
     }
+    var past = JoinedPast.read(storage.get(Table.META, Rows.META_JOINED));
+    var seqs = new TreeMap<ActorId, Long>(past.seqs());
+    heads.forEach((actor, head) -> seqs.merge(actor, head.seq(), Math::max));
+    staging.batch.put(
+        Table.META,
+        Rows.META_JOINED,
+        new JoinedPast(Math.max(past.timestamp(), timestamp()), seqs).toByteArray());
     inbox.putEnd(staging.batch, heads.keySet());
   }
 
@@ -223,7 +231,7 @@ final class Joining {
   }
 
   /** The log's floor when the snapshot is joined: what it brought is not in our log. */
-  Floor raised(Floor floor, Frontier before, Hash database) {
+  LogFloor raised(LogFloor floor, Frontier before, Hash database) {
     var seqs = new TreeMap<ActorId, Head>(floor.frontier().heads());
     heads.forEach(
         (actor, head) -> {
@@ -231,6 +239,6 @@ final class Joining {
             seqs.put(actor, head.head(database, actor));
           }
         });
-    return new Floor(floor.arrivals(), Frontier.of(seqs));
+    return new LogFloor(floor.arrivals(), Frontier.of(seqs));
   }
 }

@@ -40,11 +40,11 @@ final class LogTruncation {
    * @param changes how many went
    * @param more whether there may be more to take at once
    */
-  record Step(Floor floor, long changes, boolean more) {}
+  record Step(LogFloor floor, long changes, boolean more) {}
 
   private final Storage storage;
   private final Hash database;
-  private final Floor floor;
+  private final LogFloor floor;
   private final ToLongFunction<ActorId> cut;
   private final long beforeTimestamp;
 
@@ -60,7 +60,7 @@ final class LogTruncation {
   private LogTruncation(
       Storage storage,
       Hash database,
-      Floor floor,
+      LogFloor floor,
       ToLongFunction<ActorId> cut,
       long beforeTimestamp) {
     this.storage = storage;
@@ -79,7 +79,7 @@ final class LogTruncation {
   static Step step(
       Storage storage,
       Hash database,
-      Floor floor,
+      LogFloor floor,
       ToLongFunction<ActorId> cut,
       long beforeTimestamp) {
     return new LogTruncation(storage, database, floor, cut, beforeTimestamp).step();
@@ -213,6 +213,6 @@ final class LogTruncation {
     }
     batch.put(Table.META, Rows.META_FLOOR, Rows.floorRow(reached));
     storage.commit(batch, Durability.BUFFERED);
-    return new Step(new Floor(reached, Frontier.of(seqs)), changes, more);
+    return new Step(new LogFloor(reached, Frontier.of(seqs)), changes, more);
   }
 }

@@ -23,6 +23,7 @@ import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -88,7 +89,7 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
-      Floor floor,
+      LogFloor floor,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
@@ -132,13 +133,13 @@ public final class Replica {
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
     long documents = in.varint();
-    var sum = new StateSum(identity.database());
-    sum.set(in);
+    var sum = Fingerprint.read(in);
     long arrivals = in.varint();
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
-    Floor floor;
+    LogFloor floor;
+    var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
         while (rows.next()) {
@@ -151,10 +152,11 @@ public final class Replica {
         }
       }
       floor = readFloor(snapshot, identity.database());
+      buckets.load(snapshot, sum);
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
-    var committed = new Committed(sum, membership, arrivals);
+    var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
@@ -165,7 +167,7 @@ public final class Replica {
     return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
   }
 
-  private static Floor readFloor(Storage.Snapshot snapshot, Hash database) {
+  private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
     byte[] row = snapshot.get(Table.META, Rows.META_FLOOR);
     var heads = new TreeMap<ActorId, Head>();
     try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
@@ -174,14 +176,14 @@ public final class Replica {
         heads.put(actor, SignedHead.read(rows.value()).head(database, actor));
       }
     }
-    return new Floor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
+    return new LogFloor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
   }
 
   private static void initialize(Storage storage, Environment environment) {
     try (var batch = storage.newBatch()) {
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
-      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, new StateSum(Hash.ZERO), 0, 0));
+      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
       storage.commit(batch, Durability.SYNCED);
     }
   }
@@ -291,7 +293,7 @@ public final class Replica {
       adopt(author);
     }
     staging.documents.putAll(touched);
-    return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+    return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
   }
 
   private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -301,6 +303,7 @@ public final class Replica {
     return switch (edit) {
       case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
       case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
+      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
@@ -360,13 +363,14 @@ public final class Replica {
     return Math.max(staging.seq(actor), joining == null ? 0 : joining.seq(actor));
   }
 
-  private Receipt stageOwn(Own author, Change change, Transaction transaction) {
+  private Receipt stageOwn(
+      Own author, Change change, List<DocumentEdit> edits, Transaction transaction) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
     Hash hash = change.hash(identity.database(), actor, seq, previous);
-    long arrival = staging.appendOwn(actor, seq, previous, change, hash);
+    long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
     switch (transaction.acknowledgement()) {
@@ -475,6 +479,8 @@ public final class Replica {
     staging.own = null;
     staging.batch.delete(Table.META, Rows.META_ACTOR);
     staging.changes++;
+    // After power loss the anchor would agree with the storage again.
+    staging.synced = true;
   }
 
   /**
@@ -511,14 +517,7 @@ public final class Replica {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        List<Dot> observed =
-            switch (operation) {
-              case CrdtOperation.Assign assign -> assign.observed();
-              case CrdtOperation.Remove remove -> remove.observed();
-              case CrdtOperation.Increment increment -> List.of();
-              case CrdtOperation.Unknown unknown -> List.of();
-            };
-        for (Dot dot : observed) {
+        for (Dot dot : operation.observedDots()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
@@ -553,7 +552,7 @@ public final class Replica {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
-      staging.log.append(actor, seq, previous, change);
+      staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
     }
     staging.log.sign(run.signature());
@@ -677,8 +676,7 @@ public final class Replica {
     if (staged.isEmpty()) {
       return;
     }
-    var sum = new StateSum(identity.database());
-    sum.set(committed.sum);
+    BucketSums buckets = committed.buckets;
     long documents = committed.documents;
     try (staged) {
       Storage.Batch batch = staged.batch;
@@ -686,8 +684,14 @@ public final class Replica {
       staged.log.close();
       var out = new ByteWriter(1_024);
       for (var entry : staged.documents.entrySet()) {
-        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), sum, out);
+        if (entry.getValue().appears()) {
+          buckets.appears(entry.getKey().bytes);
+        }
       }
+      for (var entry : staged.documents.entrySet()) {
+        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
+      }
+      buckets.write(batch);
       if (committed.joining != null) {
         committed.joining.mark(batch, staged.documents.keySet());
       }
@@ -697,7 +701,7 @@ public final class Replica {
       batch.put(
           Table.META,
           Rows.META_REPLICA,
-          Rows.replicaRow(documents, sum, staged.log.arrivals(), clock.last()));
+          Rows.replicaRow(documents, buckets.sum(), staged.log.arrivals(), clock.last()));
       boolean marked = staged.relaxed && guard.markRelaxed(batch);
       boolean synced = staged.synced || marked;
       storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
@@ -711,12 +715,14 @@ public final class Replica {
         guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
+      buckets.discard();
       if (committed.joining != null) {
         committed.joining.discarded();
       }
       staging = new Staging(storage, committed);
       throw e;
     }
+    buckets.committed();
     if (committed.joining != null && committed.joining.committed()) {
       log.raise(committed.joining.raised(log.floor(), view.frontier(), identity.database()));
       committed.joining = null;
@@ -724,7 +730,6 @@ public final class Replica {
     committed.actors.putAll(staged.actors);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
-    committed.sum.set(sum);
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
@@ -734,22 +739,17 @@ public final class Replica {
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
-  private static int writeDocument(
-      Storage.Batch batch, byte[] id, StagedDocument document, StateSum sum, ByteWriter out) {
-    byte[] before = document.before();
-    if (before != null) {
-      sum.subtract(id, before);
-    }
-    if (document.state().isEmpty()) {
-      if (before != null) {
-        batch.delete(Table.STATE, id);
-      }
-    } else {
+  private int writeDocument(
+      Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
+    byte[] row = null;
+    if (!document.state().isEmpty()) {
       document.state().write(out.clear());
-      byte[] row = out.toByteArray();
-      sum.add(id, row);
+      row = out.toByteArray();
       batch.put(Table.STATE, id, row);
+    } else if (document.before() != null) {
+      batch.delete(Table.STATE, id);
     }
+    committed.buckets.replace(id, document.before(), row);
     return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 

@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
@@ -11,9 +12,13 @@ import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.Summary;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,10 +26,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
- * ARRIVAL  first arrival u64        -> actor 16 | fromSeq varint | count varint, or {@link JoinedRow}
+ * ARRIVAL  first arrival u64        -> {@link ArrivalRow} or {@link JoinedRow}
  * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
+ * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
  * FLOOR    actor 16                 -> {@link io.pluresdb.crdt.op.SignedHead}
  * SNAPSHOT                             as {@link SnapshotInbox} says
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
@@ -33,6 +39,7 @@ import org.jspecify.annotations.Nullable;
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
  *          "floor"                  -> arrivals varint: up to here they are not in the arrival log
+ *          "joined"                 -> {@link JoinedPast}
  * </pre>
  */
 final class Rows {
@@ -45,6 +52,7 @@ final class Rows {
   static final byte[] META_ACTOR = ascii("actor");
   static final byte[] META_RELAXED = ascii("relaxed");
   static final byte[] META_FLOOR = ascii("floor");
+  static final byte[] META_JOINED = ascii("joined");
 
   private Rows() {}
 
@@ -142,23 +150,44 @@ final class Rows {
     }
   }
 
-  /** Consecutive changes of one actor that arrived one after another. */
+  /**
+   * Whole segments of one actor that arrived one after another.
+   *
+   * <pre>
+   * row := actor 16 | fromSeq varint | count varint | {@link TouchedIds}
+   * </pre>
+   */
   record ArrivalRow(ActorId actor, long fromSeq, int count) {
     long lastSeq() {
       return fromSeq + count - 1;
     }
 
-    byte[] toByteArray() {
-      var out = new ByteWriter(ActorId.BYTES + 12);
+    byte[] toByteArray(TouchedIds touched) {
+      var out = new ByteWriter(ActorId.BYTES + 16 + touched.encodedBytes());
       actor.write(out);
-      return out.varint(fromSeq).varint(count).toByteArray();
+      out.varint(fromSeq).varint(count);
+      touched.write(out);
+      return out.toByteArray();
     }
 
     static ArrivalRow read(byte[] value) {
       var in = new ByteReader(value);
       var row = new ArrivalRow(ActorId.read(in), in.varint(), in.count("count", Integer.MAX_VALUE));
+      TouchedIds.skip(in);
       in.end();
       return row;
+    }
+
+    /** Whether the changes of a row may touch a document; false is certain. */
+    static boolean mayTouch(byte[] value, TouchedIds.Wanted wanted) {
+      if (JoinedRow.is(value)) {
+        return false;
+      }
+      var in = new ByteReader(value);
+      in.skip(ActorId.BYTES);
+      in.varint();
+      in.varint();
+      return TouchedIds.mayContain(in, wanted);
     }
   }
 
@@ -194,6 +223,45 @@ final class Rows {
     }
   }
 
+  /**
+   * What came by joining snapshots: the log may hold some of it and does not tell its order.
+   *
+   * <pre>
+   * past := timestamp u64 | count varint | (actor 16 | seq varint) *
+   * </pre>
+   *
+   * @param timestamp the greatest hybrid time in it
+   */
+  record JoinedPast(long timestamp, NavigableMap<ActorId, Long> seqs) {
+    static final JoinedPast NONE = new JoinedPast(-1, new TreeMap<>());
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(16 + 24 * seqs.size());
+      out.i64(timestamp).varint(seqs.size());
+      seqs.forEach(
+          (actor, seq) -> {
+            actor.write(out);
+            out.varint(seq);
+          });
+      return out.toByteArray();
+    }
+
+    static JoinedPast read(byte @Nullable [] value) {
+      if (value == null) {
+        return NONE;
+      }
+      var in = new ByteReader(value);
+      long timestamp = in.i64();
+      int count = in.count("actors", Frontier.MAX_ACTORS);
+      var seqs = new TreeMap<ActorId, Long>();
+      for (int i = 0; i < count; i++) {
+        seqs.put(ActorId.read(in), in.varint());
+      }
+      in.end();
+      return new JoinedPast(timestamp, seqs);
+    }
+  }
+
   /** What a replica remembers of an actor. */
   record ActorRow(Head head, long timestamp, Genesis genesis) {
     byte[] toByteArray() {
@@ -213,7 +281,7 @@ final class Rows {
   }
 
   /** The singleton that changes with every commit. */
-  static byte[] replicaRow(long documents, StateSum sum, long arrivals, long clock) {
+  static byte[] replicaRow(long documents, Fingerprint sum, long arrivals, long clock) {
     var out = new ByteWriter(64).u8(1).varint(documents);
     sum.write(out);
     return out.varint(arrivals).i64(clock).toByteArray();
@@ -221,6 +289,19 @@ final class Rows {
 
   static byte[] floorRow(long arrivals) {
     return new ByteWriter(9).varint(arrivals).toByteArray();
+  }
+
+  static byte[] bucketRow(Summary bucket) {
+    var out = new ByteWriter(40).varint(bucket.count());
+    bucket.sum().write(out);
+    return out.toByteArray();
+  }
+
+  static Summary bucket(byte[] row) {
+    var in = new ByteReader(row);
+    var bucket = new Summary(in.varint(), Fingerprint.read(in));
+    in.end();
+    return bucket;
   }
 
   static void requireVersion(String what, int expected, int found) {

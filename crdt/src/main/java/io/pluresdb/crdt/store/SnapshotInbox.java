@@ -11,6 +11,8 @@ import io.pluresdb.crdt.doc.DocumentJoin;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
@@ -360,7 +362,8 @@ public final class SnapshotInbox {
   private final class Verification {
     final TreeMap<ActorId, SignedHead> heads = new TreeMap<>();
     final TreeMap<ActorId, Head> frontier = new TreeMap<>();
-    final StateSum sum = new StateSum(database);
+    final DocumentHasher hasher = new DocumentHasher(database);
+    Fingerprint sum = Fingerprint.ZERO;
     long existing;
     byte[] from = FIRST_ROW_KEY;
     @Nullable String failure;
@@ -444,7 +447,7 @@ public final class SnapshotInbox {
               SignedHead head = looking.heads.get(dot.actor());
               return head != null && dot.seq() > 0 && head.seq() >= dot.seq();
             });
-    looking.sum.add(key, row);
+    looking.sum = looking.sum.plus(looking.hasher.of(key, row));
     looking.existing += state.exists() ? 1 : 0;
   }
 

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
@@ -54,9 +55,7 @@ public final class SnapshotSource implements AutoCloseable {
     var in = new ByteReader(row);
     in.u8();
     documents = in.varint();
-    var sum = new StateSum(database);
-    sum.set(in);
-    stateHash = sum.hash();
+    stateHash = Fingerprint.read(in).hash();
   }
 
   /** Fixes the newest commit of a replica that is not joining a snapshot itself. */

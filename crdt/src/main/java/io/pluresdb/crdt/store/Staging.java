@@ -6,10 +6,12 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -44,6 +46,11 @@ final class Staging implements AutoCloseable {
    * @param existed whether it existed when that row was written
    */
   record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    /** Whether this commit makes its row. */
+    boolean appears() {
+      return before == null && !state.isEmpty();
+    }
+
     StagedDocument copy() {
       return new StagedDocument(state.copy(), before, existed);
     }
@@ -123,8 +130,9 @@ final class Staging implements AutoCloseable {
   }
 
   /** Appends a local change whose signature follows by {@link #sign}. */
-  long appendOwn(ActorId actor, long seq, Hash previous, Change change, Hash hash) {
-    long arrival = log.append(actor, seq, previous, change);
+  long appendOwn(
+      ActorId actor, long seq, Hash previous, Change change, List<DocumentEdit> edits, Hash hash) {
+    long arrival = log.append(actor, seq, previous, change, edits);
     unsigned = hash;
     groupChanges++;
     groupBytes += change.body().length;

@@ -26,6 +26,8 @@ public interface Storage extends AutoCloseable {
     FRONTIER,
     /** Membership entries by hash. */
     MEMBERS,
+    /** Least document id of a bucket to what its documents add up to. */
+    BUCKET,
     /** Actor to the last of its changes that are no longer in the log. */
     FLOOR,
     /** Device to the newest that it said about what it has. */

@@ -127,15 +127,7 @@ class Cluster {
         if (record == null) {
           continue;
         }
-        var clock = new TreeMap<String, Long>();
-        record.clock().forEach((actor, seq) -> clock.put(actor.hex(), seq));
-        float[] embedding = record.embedding();
-        out.append(id).append('=').append(record.json());
-        out.append(" conflicts=");
-        out.append(record.conflicts().stream().map(Cluster::conflict).sorted().toList());
-        out.append(" clock=").append(clock).append(" time=").append(record.timestamp());
-        out.append(" embedding=");
-        out.append(embedding == null ? "none" : Integer.toString((int) embedding[0])).append('\n');
+        out.append(shown(record));
       }
       Replica.View view = replica().view();
       var seen = new LinkedHashMap<String, Long>();
@@ -146,6 +138,21 @@ class Cluster {
           .append(seen)
           .toString();
     }
+  }
+
+  /** Everything a reader sees of a document, on a line. */
+  static String shown(NodeRecord record) {
+    var out = new StringBuilder();
+    var clock = new TreeMap<String, Long>();
+    record.clock().forEach((actor, seq) -> clock.put(actor.hex(), seq));
+    float[] embedding = record.embedding();
+    out.append(record.id()).append('=').append(record.json());
+    out.append(" conflicts=");
+    out.append(record.conflicts().stream().map(Cluster::conflict).sorted().toList());
+    out.append(" clock=").append(clock).append(" time=").append(record.timestamp());
+    out.append(" embedding=");
+    out.append(embedding == null ? "none" : Integer.toString((int) embedding[0])).append('\n');
+    return out.toString();
   }
 
   private static String conflict(NodeRecord.Conflict conflict) {

@@ -67,6 +67,7 @@ class CompactionPropertyTest {
         });
     System.out.println(
         "COMPACTION " + truncations[0] + " truncations, " + joins[0] + " snapshots joined");
-    assertThat(List.of(joins[0], truncations[0])).allMatch(count -> count > Property.runs(HISTORIES) / 10);
+    assertThat(List.of(joins[0], truncations[0]))
+        .allMatch(count -> count > Property.runs(HISTORIES) / 10);
   }
 }
