@@ -17,6 +17,7 @@ import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.sync.SnapshotMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.util.ArrayList;
@@ -74,6 +75,16 @@ public final class ReplicaEngine {
       long divergences,
       Map<Reason, Long> rejected) {}
 
+  /**
+   * What came of snapshots since the start.
+   *
+   * @param offered to peers that our log did not help
+   * @param joined of peers
+   * @param failed that did not hold what they said
+   * @param bytesReceived bytes of rows that came in parts
+   */
+  public record SnapshotCounters(long offered, long joined, long failed, long bytesReceived) {}
+
   /** One peer's session. */
   public static final class Peer {
     final PeerLink link;
@@ -100,6 +111,7 @@ public final class ReplicaEngine {
   private final WaitingRuns waiting = new WaitingRuns();
   private final Comparisons comparisons;
   private final Gossip gossip;
+  private final SnapshotTransfers snapshots;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -111,6 +123,10 @@ public final class ReplicaEngine {
   private long divergences;
   private long ticks;
   private long nextClaimTick;
+
+  /** Work that can wait rests until the next tick. */
+  private boolean diskFull;
+
   private @Nullable RuntimeException broken;
   private StorageException.@Nullable Full full;
 
@@ -125,6 +141,7 @@ public final class ReplicaEngine {
     this.events = events;
     this.comparisons = new Comparisons(replica, environment);
     this.gossip = new Gossip(replica, environment);
+    this.snapshots = new SnapshotTransfers(replica, environment, events);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -222,7 +239,7 @@ public final class ReplicaEngine {
    * Sends what needs no credit, at once or when the link has room: a peer that asks and never reads
    * must not fill our memory with answers.
    */
-  private static void answer(Peer peer, SyncMessage message) {
+  static void answer(Peer peer, SyncMessage message) {
     if (peer.owed.isEmpty() && peer.link.isWritable()) {
       peer.link.send(message);
     } else if (!(message instanceof SyncMessage.Frontiers)) {
@@ -290,6 +307,7 @@ public final class ReplicaEngine {
       peers.remove(peer.link);
       waiting.forget(peer);
       comparisons.forget(peer.link);
+      snapshots.forget(peer);
       gossip.down(peer);
     }
   }
@@ -308,6 +326,10 @@ public final class ReplicaEngine {
       }
       return;
     }
+    if (message instanceof SyncMessage.Snapshots(var part) && peer.session.isGreeted()) {
+      onSnapshot(peer, part);
+      return;
+    }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
     if (step.violation() != null) {
       close(peer, "protocol violation " + step.violation());
@@ -319,6 +341,10 @@ public final class ReplicaEngine {
     if (step.heads() != null) {
       commit();
       compareOwn(step.heads());
+      if (peer.session.needsSnapshot() && mayPublish()) {
+        syncWhatIsSaid();
+        guarded(() -> snapshots.offer(peer));
+      }
     }
     boolean fresh = integrate(peer, step.apply());
     gossip.delivered(peer, step.apply(), fresh);
@@ -334,6 +360,55 @@ public final class ReplicaEngine {
     if (!step.send().isEmpty() && mayPublish()) {
       step.send().forEach(reply -> answer(peer, reply));
     }
+  }
+
+  private void onSnapshot(Peer peer, SnapshotMessage message) {
+    commit();
+    guarded(
+        () -> {
+          String broken = snapshots.receive(peer, message, peers.size());
+          if (broken != null) {
+            close(peer, "a snapshot that cannot be: " + broken);
+          }
+        });
+  }
+
+  /** Does something that may find the disk full, which ends nothing, or broken. */
+  private void guarded(Runnable work) {
+    if (broken != null) {
+      return;
+    }
+    try {
+      work.run();
+    } catch (StorageException.Full e) {
+      events.accept("the disk is full: " + e.getMessage());
+      diskFull = true;
+    } catch (StorageException e) {
+      fail(e);
+    }
+  }
+
+  /** Goes on with a snapshot that is all here; whether there is more to do at once. */
+  private boolean workOnSnapshot() {
+    var progress = new SnapshotTransfers.Progress[] {SnapshotTransfers.Progress.NOTHING_TO_DO};
+    if (!diskFull) {
+      guarded(() -> progress[0] = snapshots.step());
+    }
+    if (progress[0] == SnapshotTransfers.Progress.JOINED) {
+      unsyncedBytes = Math.max(unsyncedBytes, 1);
+      release();
+      commit();
+      List.copyOf(listeners).forEach(Runnable::run);
+      syncWhatIsSaid();
+      if (mayPublish()) {
+        for (Peer peer : List.copyOf(peers.values())) {
+          if (peer.session.isGreeted()) {
+            answer(peer, new SyncMessage.Heads(true, replica.view().frontier()));
+          }
+        }
+      }
+    }
+    return progress[0] != SnapshotTransfers.Progress.NOTHING_TO_DO;
   }
 
   private static boolean tellsFrontier(SyncMessage message) {
@@ -485,7 +560,9 @@ public final class ReplicaEngine {
    */
   public boolean turn(boolean idle) {
     commit();
-    boolean more = !peers.isEmpty() && mayPublish() && pump();
+    boolean more = workOnSnapshot();
+    // What is written while a snapshot is joined depends on what nobody can be sent yet.
+    more |= !peers.isEmpty() && !replica.isJoining() && mayPublish() && pump();
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
@@ -605,6 +682,8 @@ public final class ReplicaEngine {
       step.send().forEach(message -> answer(peer, message));
     }
     comparisons.tick();
+    diskFull = false;
+    guarded(() -> snapshots.tick(peers.size()));
     gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
@@ -676,6 +755,11 @@ public final class ReplicaEngine {
 
   public Counters counters() {
     return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
+  }
+
+  /** Snapshots given and taken since the start. */
+  public SnapshotCounters snapshots() {
+    return snapshots.counters();
   }
 
   /** What stopped this engine for good, or null. */
