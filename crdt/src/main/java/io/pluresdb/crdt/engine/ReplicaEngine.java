@@ -5,6 +5,7 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.overlay.Contact;
@@ -112,6 +113,7 @@ public final class ReplicaEngine {
   private final Comparisons comparisons;
   private final Gossip gossip;
   private final SnapshotTransfers snapshots;
+  private final Compaction compaction;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -142,6 +144,7 @@ public final class ReplicaEngine {
     this.comparisons = new Comparisons(replica, environment);
     this.gossip = new Gossip(replica, environment);
     this.snapshots = new SnapshotTransfers(replica, environment, events);
+    this.compaction = new Compaction(replica, environment, events);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -308,6 +311,7 @@ public final class ReplicaEngine {
       waiting.forget(peer);
       comparisons.forget(peer.link);
       snapshots.forget(peer);
+      compaction.forget(peer);
       gossip.down(peer);
     }
   }
@@ -324,6 +328,10 @@ public final class ReplicaEngine {
       if (mayPublish()) {
         gossip.receive(peer, gossiped);
       }
+      return;
+    }
+    if (message instanceof SyncMessage.StandsOf(var stands) && peer.session.isGreeted()) {
+      guarded(() -> compaction.receive(peer, stands));
       return;
     }
     if (message instanceof SyncMessage.Snapshots(var part) && peer.session.isGreeted()) {
@@ -386,6 +394,31 @@ public final class ReplicaEngine {
     } catch (StorageException e) {
       fail(e);
     }
+  }
+
+  /** Takes a step off the log; whether there is more to take. */
+  private boolean compact() {
+    var more = new boolean[1];
+    guarded(() -> more[0] = compaction.step());
+    return more[0];
+  }
+
+  /** How long this replica remembers; {@link CompactionSettings#DEFAULT} unless told. */
+  public void remember(CompactionSettings settings) {
+    compaction.configure(settings);
+  }
+
+  /** Takes off the log at once what can be taken off; {@code done} is told when that is done. */
+  public void compactNow(Runnable done) {
+    if (broken != null) {
+      throw broken;
+    }
+    compaction.begin(done);
+  }
+
+  /** Where the log begins, how far it could, and who holds that back. */
+  public CompactionStatus compaction() {
+    return compaction.status();
   }
 
   /** Goes on with a snapshot that is all here; whether there is more to do at once. */
@@ -566,6 +599,9 @@ public final class ReplicaEngine {
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
+    if (idle && !diskFull && !replica.hasStaged()) {
+      more |= compact();
+    }
     for (Peer peer : peers.values()) {
       peer.link.flush();
       peer.link.reached(peer.session.reached());
@@ -684,6 +720,8 @@ public final class ReplicaEngine {
     comparisons.tick();
     diskFull = false;
     guarded(() -> snapshots.tick(peers.size()));
+    commit();
+    guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));
     gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
@@ -760,6 +798,11 @@ public final class ReplicaEngine {
   /** Snapshots given and taken since the start. */
   public SnapshotCounters snapshots() {
     return snapshots.counters();
+  }
+
+  /** Closes what this engine holds open of the storage; nothing may be called after it. */
+  public void close() {
+    snapshots.close();
   }
 
   /** What stopped this engine for good, or null. */

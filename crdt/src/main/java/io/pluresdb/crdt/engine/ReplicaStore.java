@@ -458,6 +458,7 @@ public final class ReplicaStore implements CrdtStore {
     synchronized (this) {
       if (storageOpen) {
         storageOpen = false;
+        engine.close();
         if (engine.broken() == null) {
           replica.close();
         }

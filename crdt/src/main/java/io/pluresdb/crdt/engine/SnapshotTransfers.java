@@ -64,6 +64,9 @@ final class SnapshotTransfers {
     }
   }
 
+  /** What a peer asked for last, and when. */
+  private record Taken(Hash id, long atMillis) {}
+
   private record Offered(Peer peer, Offer offer, Hash frontier, long atMillis) {}
 
   /** What a step of the work on a snapshot led to. */
@@ -79,8 +82,7 @@ final class SnapshotTransfers {
   private final Consumer<String> events;
   private final Map<Hash, Given> given = new LinkedHashMap<>();
 
-  /** When each peer last asked for something. */
-  private final Map<Peer, Long> takers = new LinkedHashMap<>();
+  private final Map<Peer, Taken> takers = new LinkedHashMap<>();
 
   private @Nullable Offered waiting;
   private @Nullable Peer giver;
@@ -110,8 +112,8 @@ final class SnapshotTransfers {
 
   /** Offers what we have to a peer that our log does not help; nothing may be staged. */
   void offer(Peer peer) {
-    Long last = takers.get(peer);
-    boolean busy = last != null && !isOver(last, GIVE_UP_MILLIS);
+    Taken taken = takers.get(peer);
+    boolean busy = taken != null && !isOver(taken.atMillis, GIVE_UP_MILLIS);
     if (busy || replica.isJoining()) {
       return;
     }
@@ -129,21 +131,26 @@ final class SnapshotTransfers {
     send(peer, new Offer(id, open.source.stateHash(), open.source.documents()));
   }
 
-  /** Closes the snapshot that was not asked for the longest, unless all are in use. */
+  /** Closes the snapshot that was not asked for the longest, unless peers are taking them all. */
   private boolean closeUnused() {
     Hash oldest = null;
     long oldestMillis = Long.MAX_VALUE;
     for (Map.Entry<Hash, Given> entry : given.entrySet()) {
-      if (entry.getValue().lastMillis < oldestMillis) {
+      if (!isTaken(entry.getKey()) && entry.getValue().lastMillis < oldestMillis) {
         oldest = entry.getKey();
         oldestMillis = entry.getValue().lastMillis;
       }
     }
-    if (oldest == null || !isOver(oldestMillis, GIVE_UP_MILLIS)) {
+    if (oldest == null) {
       return false;
     }
     close(oldest);
     return true;
+  }
+
+  private boolean isTaken(Hash id) {
+    return takers.values().stream()
+        .anyMatch(taken -> taken.id.equals(id) && !isOver(taken.atMillis, GIVE_UP_MILLIS));
   }
 
   private void close(Hash id) {
@@ -161,7 +168,7 @@ final class SnapshotTransfers {
       return;
     }
     open.lastMillis = now();
-    takers.put(peer, now());
+    takers.put(peer, new Taken(id, now()));
     if (ask.hash() != null
         && ask.to() != null
         && open.source.matches(ask.from(), ask.to(), ask.hash())) {

@@ -79,6 +79,7 @@ public final class Replica {
   private final HybridClock clock;
   private final Committed committed;
   private final SnapshotInbox inbox;
+  private final StandTable stands;
 
   private volatile View view;
   private Staging staging;
@@ -98,6 +99,7 @@ public final class Replica {
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
+    this.stands = new StandTable(storage, identity.database());
     this.inbox = new SnapshotInbox(storage, identity.database());
     if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
       beginJoining();
@@ -574,6 +576,26 @@ public final class Replica {
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
     return step.more();
+  }
+
+  /** Where the members of the database stand. */
+  public StandTable stands() {
+    return stands;
+  }
+
+  /**
+   * Makes the next local write under a new actor; call when nothing is staged.
+   *
+   * @return whether there was one to give up
+   * @throws StorageException as {@link #commit} does
+   */
+  public boolean giveUpActor() {
+    if (staging.own == null) {
+      return false;
+    }
+    stageFence();
+    commit();
+    return true;
   }
 
   /** The snapshot of a peer that is on its way into this replica. */

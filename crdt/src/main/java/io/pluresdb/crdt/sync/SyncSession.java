@@ -21,6 +21,7 @@ import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
 import io.pluresdb.crdt.sync.SyncMessage.Ranges;
 import io.pluresdb.crdt.sync.SyncMessage.Snapshots;
+import io.pluresdb.crdt.sync.SyncMessage.StandsOf;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -220,6 +221,7 @@ public final class SyncSession {
       // Comparing documents is no part of getting equal: whoever owns the session does it.
       case Ranges ranges -> Step.sending();
       case Snapshots snapshots -> Step.sending();
+      case StandsOf stands -> Step.sending();
       // For whoever drives the sessions of all peers.
       case Gossip gossip -> Step.sending();
     };
