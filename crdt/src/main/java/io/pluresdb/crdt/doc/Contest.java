@@ -18,11 +18,11 @@ import java.util.TreeMap;
 
 /**
  * A place in a document where concurrent values compete: what is shown there and what lost, each
- * whole, so that one of them can be chosen.
+ * whole, so that one of them can be chosen. Where all wrote the same there is nothing to choose.
  *
  * @param path where
  * @param winner what the document shows there: a value, or an object with all that is below
- * @param losers newest first, one or more
+ * @param losers values other than the winner's, newest first, one or more
  */
 public record Contest(byte[] path, Claim winner, List<Claim> losers) {
 
@@ -35,7 +35,7 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
    */
   public record Claim(byte[] json, Sibling newest) {}
 
-  /** The contests of a document, ascending by path; empty when there are no conflicts. */
+  /** The contests of a document, ascending by path. */
   public static List<Contest> of(DocumentState state) {
     DocumentView view = DocumentView.of(state);
     if (view.conflicts().isEmpty()) {
@@ -49,10 +49,13 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
     }
     var contests = new ArrayList<Contest>(lost.size());
     lost.forEach(
-        (path, conflicts) ->
-            contests.add(
-                new Contest(
-                    path, winner(state, view, path, losing), losers(state, path, conflicts))));
+        (path, conflicts) -> {
+          Claim winner = winner(state, view, path, losing);
+          List<Claim> losers = losers(state, path, conflicts, winner);
+          if (!losers.isEmpty()) {
+            contests.add(new Contest(path, winner, losers));
+          }
+        });
     return contests;
   }
 
@@ -78,7 +81,8 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
     return new Claim(json(view.leaves(), path), newest(shown));
   }
 
-  private static List<Claim> losers(DocumentState state, byte[] path, List<Conflict> conflicts) {
+  private static List<Claim> losers(
+      DocumentState state, byte[] path, List<Conflict> conflicts, Claim winner) {
     var claims = new ArrayList<Claim>();
     var increments = new ArrayList<Sibling>();
     var below = new ArrayList<Sibling>();
@@ -104,6 +108,7 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
       List<Leaf> leaves = DocumentView.of(fields, path.length).leaves();
       claims.add(new Claim(json(leaves, path), newest(below)));
     }
+    claims.removeIf(claim -> Arrays.equals(claim.json(), winner.json()));
     claims.sort(Comparator.comparing(Claim::newest, Sibling.BY_TIME).reversed());
     return List.copyOf(claims);
   }

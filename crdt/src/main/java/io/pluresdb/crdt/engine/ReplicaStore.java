@@ -2,6 +2,7 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -56,6 +57,7 @@ public final class ReplicaStore implements CrdtStore {
   private volatile boolean closing; // Written under gate.
   private boolean stopped;
   private boolean reported;
+  private volatile @Nullable RuntimeException stoppedBy;
   private boolean storageOpen = true;
 
   private ReplicaStore(
@@ -112,6 +114,7 @@ public final class ReplicaStore implements CrdtStore {
       RuntimeException broken = engine.broken();
       if (broken != null && !reported) {
         reported = true;
+        stoppedBy = broken;
         failures.accept(broken);
       }
       events.clear();
@@ -265,6 +268,12 @@ public final class ReplicaStore implements CrdtStore {
     byte[] key = Edit.checkedId(id);
     requireOpen();
     return new DocumentHistory(storage).asOf(key, moment);
+  }
+
+  @Override
+  public byte @Nullable [] deviceKey(ActorId actor) {
+    requireOpen();
+    return new DocumentHistory(storage).deviceKey(actor);
   }
 
   @Override
@@ -432,6 +441,16 @@ public final class ReplicaStore implements CrdtStore {
         view.arrivals(),
         pending,
         storage.bytesOnDisk());
+  }
+
+  /** The replica, to read what it has stored; only the replica loop may change it. */
+  public Replica replica() {
+    return replica;
+  }
+
+  /** What stopped the database for good, or null; any thread. */
+  public @Nullable RuntimeException broken() {
+    return stoppedBy;
   }
 
   /** The committed state; any thread. */

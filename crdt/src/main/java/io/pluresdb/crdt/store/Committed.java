@@ -49,6 +49,10 @@ final class Committed {
     var heads = new TreeMap<ActorId, Head>();
     actors.forEach((actor, row) -> heads.put(actor, row.head()));
     return new Replica.View(
-        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
+        Frontier.of(heads),
+        membership,
+        documents,
+        joining == null ? buckets.sum().hash() : joining.stateHash(),
+        arrivals);
   }
 }

@@ -139,6 +139,9 @@ public interface CrdtStore extends AutoCloseable {
    */
   History history(String id, int limit, long before);
 
+  /** Public key of the device that an actor writes for, 32 bytes; null for an unknown actor. */
+  byte @Nullable [] deviceKey(ActorId actor);
+
   /** The document as it was, or empty when it did not exist; see {@link DocumentHistory#asOf}. */
   Optional<NodeRecord> getAsOf(String id, Moment moment);
 

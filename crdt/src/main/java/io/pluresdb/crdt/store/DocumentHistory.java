@@ -18,7 +18,6 @@ import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +33,12 @@ public final class DocumentHistory {
 
   public DocumentHistory(Storage storage) {
     this.storage = storage;
+  }
+
+  /** Public key of the device that an actor writes for, 32 bytes; null for an unknown actor. */
+  public byte @Nullable [] deviceKey(ActorId actor) {
+    byte[] row = storage.get(Table.FRONTIER, Rows.actorKey(actor));
+    return row == null ? null : ActorRow.read(row).genesis().deviceKey();
   }
 
   /** A change of the document. */
@@ -57,7 +62,6 @@ public final class DocumentHistory {
       throw CoreException.invalid("before must be 1 or more, but is " + before);
     }
     var versions = new ArrayList<Version>();
-    var keys = new HashMap<ActorId, byte[]>();
     int bytes = 0;
     try (var snapshot = storage.snapshot();
         var rows =
@@ -74,21 +78,12 @@ public final class DocumentHistory {
           if (versions.size() == limit || (!versions.isEmpty() && bytes >= History.PAGE_BYTES)) {
             return new History(versions, versions.getLast().arrival(), false);
           }
-          byte[] deviceKey = keys.computeIfAbsent(found.actor, actor -> key(snapshot, actor));
-          versions.add(version(id, found, deviceKey));
+          versions.add(version(id, found));
           bytes += versions.getLast().bytes();
         }
       }
       return new History(versions, 0, !new Floor(snapshot).isEmpty());
     }
-  }
-
-  private static byte[] key(Storage.Snapshot snapshot, ActorId actor) {
-    byte[] row = snapshot.get(Table.FRONTIER, Rows.actorKey(actor));
-    if (row == null) {
-      throw ChangeLog.missing(actor, 1);
-    }
-    return ActorRow.read(row).genesis().deviceKey();
   }
 
   /** The changes of the row under the cursor that are about the document, oldest first. */
@@ -124,7 +119,7 @@ public final class DocumentHistory {
     return false;
   }
 
-  private static Version version(byte[] id, Found found, byte[] deviceKey) {
+  private static Version version(byte[] id, Found found) {
     var steps = new ArrayList<Step>();
     int omitted = 0;
     int index = 0;
@@ -151,7 +146,6 @@ public final class DocumentHistory {
         found.seq,
         found.arrival,
         found.change.timestamp(),
-        deviceKey,
         effect,
         List.copyOf(steps),
         omitted);

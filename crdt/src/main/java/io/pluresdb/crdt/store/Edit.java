@@ -96,9 +96,6 @@ public sealed interface Edit {
     if (Math.abs(amount) > CrdtOperation.Increment.MAX_AMOUNT || amount == Long.MIN_VALUE) {
       throw CoreException.invalid("amount must be -2^53 to 2^53, but is " + amount);
     }
-    if (!Utf8.isEncodable(path)) {
-      throw CoreException.invalid("path holds a lone surrogate, which has no UTF-8 form");
-    }
     byte[] encoded = Path.parse(path);
     if (Path.keys(encoded).size() > Path.MAX_DEPTH) {
       throw CoreException.tooLarge(

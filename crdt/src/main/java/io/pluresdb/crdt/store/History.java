@@ -25,7 +25,6 @@ public record History(List<Version> versions, long next, boolean truncated) {
    *
    * @param arrival its place in this device's arrival log
    * @param timestamp hybrid time, as {@link HybridClock} lays it out
-   * @param deviceKey public key of the device that made it, 32 bytes
    * @param steps what it did to parts of the document, in order, at most {@link #MAX_STEPS}
    * @param omitted how many more steps there were
    */
@@ -34,7 +33,6 @@ public record History(List<Version> versions, long next, boolean truncated) {
       long seq,
       long arrival,
       long timestamp,
-      byte[] deviceKey,
       Effect effect,
       List<Step> steps,
       int omitted) {

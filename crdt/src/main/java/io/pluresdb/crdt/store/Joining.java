@@ -68,6 +68,11 @@ final class Joining {
     return head == null ? 0 : head.seq();
   }
 
+  /** The fingerprint of the documents that go with the frontier, while it has not moved. */
+  Hash stateHash() {
+    return inbox.before();
+  }
+
   Iterable<ActorId> actors() {
     return heads.keySet();
   }

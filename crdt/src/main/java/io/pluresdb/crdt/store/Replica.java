@@ -222,6 +222,11 @@ public final class Replica {
     return committed.own == null ? null : committed.own.actor();
   }
 
+  /** The greatest hybrid time that was seen here. */
+  public long lastTimestamp() {
+    return clock.last();
+  }
+
   /** Whether there is something to commit. */
   public boolean hasStaged() {
     return !staging.isEmpty();
@@ -623,7 +628,7 @@ public final class Replica {
         stageFence();
         commit();
       }
-      inbox.startJoining();
+      inbox.startJoining(view.stateHash());
       beginJoining();
       staging.close();
       staging = new Staging(storage, committed);

@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * SNAPSHOT  0                     -> version u8 = 1 | phase u8 | id 32 | state hash 32 | documents varint
- *                                  | checked place | end place | joined id block
+ *                                  | checked place | end place | joined id block | before 32
  *           section u8 | key      -> row; empty for a document that was joined before its turn
  * </pre>
  *
@@ -110,6 +110,7 @@ public final class SnapshotInbox {
   private Place checked = Place.START;
   private Place end = Place.START;
   private byte[] joined = NOTHING;
+  private Hash before = Hash.ZERO;
 
   // The row that is arriving in pieces.
   private @Nullable Place piecesOf;
@@ -132,6 +133,7 @@ public final class SnapshotInbox {
       checked = Place.read(in);
       end = Place.read(in);
       joined = in.block("id bytes", row.length);
+      before = new Hash(in.bytes(Hash.BYTES));
       in.end();
     }
   }
@@ -142,7 +144,7 @@ public final class SnapshotInbox {
     out.varint(documents);
     checked.write(out);
     end.write(out);
-    return out.block(joined).toByteArray();
+    return out.block(joined).bytes(before.bytes()).toByteArray();
   }
 
   private void commitProgress() {
@@ -263,7 +265,7 @@ public final class SnapshotInbox {
     if (checked.equals(reached) && part.nextOffset() <= ask.offset()) {
       throw new CodecException("a part of a snapshot does not advance");
     }
-    Place before = checked;
+    Place checkedBefore = checked;
     Place endBefore = end;
     try (var batch = storage.newBatch()) {
       drop(batch, reached == null ? end : reached);
@@ -279,7 +281,7 @@ public final class SnapshotInbox {
       storage.commit(batch, Durability.BUFFERED);
     } catch (RuntimeException e) {
       phase = Phase.RECEIVING;
-      checked = before;
+      checked = checkedBefore;
       end = endBefore;
       forgetPieces();
       throw e;
@@ -310,12 +312,12 @@ public final class SnapshotInbox {
   }
 
   /** Rows of an earlier snapshot give way. */
-  private void drop(Storage.Batch batch, Place before) {
+  private void drop(Storage.Batch batch, Place upTo) {
     if (checked.compareTo(end) >= 0) {
       return;
     }
     try (var snapshot = storage.snapshot();
-        var rows = snapshot.scan(Table.SNAPSHOT, rowKey(checked), rowKey(before))) {
+        var rows = snapshot.scan(Table.SNAPSHOT, rowKey(checked), rowKey(upTo))) {
       while (rows.next()) {
         batch.delete(Table.SNAPSHOT, rows.key());
       }
@@ -471,12 +473,22 @@ public final class SnapshotInbox {
     return heads;
   }
 
-  /** The snapshot holds: from now on it is being joined, whatever happens. */
-  void startJoining() {
+  /**
+   * The snapshot holds: from now on it is being joined, whatever happens.
+   *
+   * @param fingerprint of all documents before anything is joined
+   */
+  void startJoining(Hash fingerprint) {
     phase = Phase.JOINING;
+    before = fingerprint;
     joined = NOTHING;
     verification = null;
     commitProgress();
+  }
+
+  /** The fingerprint of all documents before joining began: that of the frontier until it ends. */
+  Hash before() {
+    return before;
   }
 
   /** Documents before this id are joined. */
@@ -490,10 +502,10 @@ public final class SnapshotInbox {
 
   /** Adds to a batch that the documents before {@code upTo} are joined. */
   void putJoined(Storage.Batch batch, byte[] upTo) {
-    byte[] before = joined;
+    byte[] reached = joined;
     joined = upTo;
     batch.put(Table.SNAPSHOT, PROGRESS_KEY, progressRow());
-    joined = before;
+    joined = reached;
   }
 
   /** Adds to a batch that nothing is left of the snapshot; its documents are deleted already. */
@@ -542,6 +554,7 @@ public final class SnapshotInbox {
     checked = Place.START;
     end = Place.START;
     joined = NOTHING;
+    before = Hash.ZERO;
     verification = null;
     forgetPieces();
   }

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.NodeRecord;
@@ -59,11 +60,15 @@ class Cluster {
     }
 
     @Nullable Receipt write(List<EditSpec> edits) {
+      return write(edits.stream().map(EditSpec::toEdit).toArray(Edit[]::new));
+    }
+
+    /** A transaction; null when it was refused. */
+    @Nullable Receipt write(Edit... edits) {
       var receipts = new ArrayList<Receipt>();
       var failures = new ArrayList<RuntimeException>();
       engine.submit(
-          Transaction.of(
-              edits.stream().map(EditSpec::toEdit).toArray(io.pluresdb.crdt.store.Edit[]::new)),
+          Transaction.of(edits),
           (receipt, failure) -> {
             if (receipt != null) {
               receipts.add(receipt);

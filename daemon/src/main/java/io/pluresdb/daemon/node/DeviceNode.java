@@ -5,9 +5,12 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
@@ -414,7 +417,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     return peers;
   }
 
-  private static String nameOf(LocalDatabase database, Session session) {
+  static String nameOf(LocalDatabase database, Session session) {
     for (MembershipEntry entry : database.store().view().membership().members()) {
       if (Arrays.equals(entry.device(), session.peerPublicKey())) {
         return entry.name();
@@ -439,6 +442,22 @@ public final class DeviceNode implements Node, AutoCloseable {
               id.equals(device.id())));
     }
     return devices;
+  }
+
+  @Override
+  public Author author(String name, ActorId actor) {
+    ReplicaStore store = database(name).store();
+    byte[] key = store.deviceKey(actor);
+    if (key == null) {
+      return new Author("", "");
+    }
+    String called =
+        store.view().membership().members().stream()
+            .filter(entry -> Arrays.equals(entry.device(), key))
+            .map(MembershipEntry::name)
+            .findFirst()
+            .orElse("");
+    return new Author(DeviceId.of(key).toString(), called);
   }
 
   @Override
@@ -597,6 +616,22 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
     }
     database.store().execute(engine -> engine.probe());
+  }
+
+  @Override
+  public List<Finding> doctor(String name) {
+    return doctor(database(name)).findings();
+  }
+
+  @Override
+  public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
+    LocalDatabase database = database(name);
+    requireNetwork();
+    return doctor(database).against(peer, background);
+  }
+
+  private Doctor doctor(LocalDatabase database) {
+    return new Doctor(directory, database, environment.wallClock(), net != null);
   }
 
   /** Stops dialling, ends the sessions, commits what has queued, closes every file. */
