@@ -618,10 +618,10 @@ public final class ReplicaEngine {
     if (idle && !diskFull && !replica.hasStaged()) {
       more |= compact();
     }
+    if (broken == null && unsyncedBytes == 0) {
+      gossip.announce();
+    }
     for (Peer peer : peers.values()) {
-      if (unsyncedBytes == 0) {
-        gossip.announce(peer);
-      }
       peer.link.flush();
       peer.link.reached(peer.session.reached());
     }
@@ -740,7 +740,9 @@ public final class ReplicaEngine {
     diskFull = false;
     guarded(() -> snapshots.tick(peers.size()));
     commit();
-    guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));
+    if (peers.isEmpty() || mayPublish()) {
+      guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));
+    }
     gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
@@ -775,9 +777,9 @@ public final class ReplicaEngine {
     gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
   }
 
-  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
-  public void pushUpTo(int peerCount) {
-    gossip.floodUpTo(peerCount);
+  /** Every session pushes everything, whatever comes twice by it; to measure what a tree saves. */
+  public void pushToAll() {
+    gossip.pushToAll();
   }
 
   /** The devices the view of neighbours holds; none without one. */
