@@ -51,7 +51,7 @@ public final class DocumentJoin {
         joined.add(new RegisterState(key, siblings));
       }
     }
-    return new DocumentState(joined);
+    return new DocumentState(joined, here.sequenceSum());
   }
 
   private static List<Sibling> join(

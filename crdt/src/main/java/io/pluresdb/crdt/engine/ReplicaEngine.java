@@ -792,6 +792,11 @@ public final class ReplicaEngine {
     gossip.learn(contact);
   }
 
+  /** Leaves a device alone until it is learned of again. */
+  public void shun(PeerId peer) {
+    gossip.shun(peer);
+  }
+
   /** A connection that the view of neighbours asked for could not be made. */
   public void unreachable(PeerId peer) {
     gossip.unreachable(peer);

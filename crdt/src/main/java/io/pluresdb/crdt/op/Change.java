@@ -91,6 +91,17 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     }
   }
 
+  /** Reads over a change: what ties it to others, without what it does. */
+  public static Reach readReach(ByteReader in) {
+    List<Dependency> deps = readDeps(in);
+    long timestamp = in.i64();
+    in.skip(in.count("body bytes", ChangeBody.MAX_BYTES));
+    return new Reach(deps, timestamp);
+  }
+
+  /** What a change comes after. */
+  public record Reach(List<Dependency> deps, long timestamp) {}
+
   private static List<Dependency> readDeps(ByteReader in) {
     int count = in.count("dependencies of a change", MAX_DEPS);
     var deps = new ArrayList<Dependency>(Math.min(count, 64));

@@ -78,6 +78,7 @@ public final class Replica {
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
+  private final OpenSequences sequences;
   private final SnapshotInbox inbox;
   private final StandTable stands;
 
@@ -99,6 +100,7 @@ public final class Replica {
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
+    this.sequences = new OpenSequences(storage, identity.database());
     this.stands = new StandTable(storage, identity.database());
     this.inbox = new SnapshotInbox(storage, identity.database());
     if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
@@ -265,6 +267,19 @@ public final class Replica {
     }
     long seq = staging.seq(author.actor()) + 1;
     long timestamp = clock.next(environment.wallClock().millis());
+    sequences.begin();
+    boolean staged = false;
+    try {
+      Receipt receipt = stageEdits(transaction, ahead, author, seq, timestamp);
+      staged = true;
+      return receipt;
+    } finally {
+      sequences.end(staged);
+    }
+  }
+
+  private Receipt stageEdits(
+      Transaction transaction, @Nullable ReadAhead ahead, Own author, long seq, long timestamp) {
     // Works on copies, so that a refused edit leaves nothing behind.
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
@@ -277,6 +292,9 @@ public final class Replica {
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
+      for (CrdtOperation operation : operations) {
+        TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
+      }
       if (operations.size() > ChangeBody.MAX_OPERATIONS) {
         throw CoreException.tooLarge(
             "a document must change in at most "
@@ -284,7 +302,7 @@ public final class Replica {
                 + " fields at once, but changes in "
                 + operations.size());
       }
-      index = apply(operations, document.state(), author.actor(), seq, index, timestamp);
+      index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
     byte[] body = ChangeBody.encode(author.actor(), edits);
@@ -303,31 +321,39 @@ public final class Replica {
     return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
   }
 
-  private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
+  private List<CrdtOperation> operations(Edit edit, DocumentState state) {
     if (!(edit instanceof Edit.Put) && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
-      case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
-      case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
-      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
+      case Edit.Put(var id, var leaves, var embedding) ->
+          Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
+      case Edit.Resolve(var id, var path, var leaves) ->
+          Difference.resolve(state, sequences.of(id), path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
+      case Edit.Typed typed -> TypedEdits.operations(typed, state, sequences);
     };
   }
 
   /** Applies operations in order; returns the index of the next dot. */
-  private static int apply(
+  private int apply(
+      byte[] id,
       List<CrdtOperation> operations,
-      DocumentState state,
+      StagedDocument document,
       ActorId actor,
       long seq,
       int firstIndex,
       long timestamp) {
     int index = firstIndex;
     for (CrdtOperation operation : operations) {
-      state.apply(operation, new Dot(actor, seq, index), timestamp);
+      var dot = new Dot(actor, seq, index);
+      document.state().apply(operation, dot, timestamp);
+      if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        sequences.apply(id, onSequence, dot, timestamp);
+      }
       if (operation.makesDot()) {
         index++;
       }
@@ -455,10 +481,11 @@ public final class Replica {
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
+    var elements = new SequenceCheck(sequences, actor, staging::seq);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
-        RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
+        RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
         }
@@ -519,8 +546,12 @@ public final class Replica {
         Reason.MALFORMED, "change " + seq + " of actor " + actor + ": " + what);
   }
 
-  /** Observed dots must lie in the past; returns what to answer when they do not, or null. */
-  private @Nullable RunOutcome checkObserved(ActorId author, long seq, List<DocumentEdit> edits) {
+  /**
+   * Observed dots and named elements must lie in the past; returns what to answer when they do not,
+   * or null.
+   */
+  private @Nullable RunOutcome checkObserved(
+      ActorId author, long seq, List<DocumentEdit> edits, SequenceCheck elements) {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
@@ -531,6 +562,17 @@ public final class Replica {
             }
           } else if (staging.seq(dot.actor()) < dot.seq()) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
+          }
+        }
+        if (operation instanceof CrdtOperation.OnSequence onSequence) {
+          switch (elements.check(edit.id(), onSequence, seq)) {
+            case null -> {}
+            case SequenceCheck.Problem.Malformed(var what) -> {
+              return malformed(author, seq, what);
+            }
+            case SequenceCheck.Problem.Missing(var other, var next) -> {
+              return new RunOutcome.Waiting(other, next);
+            }
           }
         }
         if (operation.makesDot()) {
@@ -557,7 +599,8 @@ public final class Replica {
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-        index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
+        index =
+            apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
       staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
@@ -574,13 +617,27 @@ public final class Replica {
    * @return whether there may be more to take; call again then
    */
   public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
-    if (committed.joining != null || hasStaged()) {
+    if (hasStaged() || !canGiveSnapshot()) {
       return false;
     }
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
     return step.more();
+  }
+
+  /**
+   * Whether another replica could join the state of this one. A snapshot does not carry the
+   * elements of texts and lists yet, so a database that has any keeps its whole log.
+   */
+  public boolean canGiveSnapshot() {
+    if (committed.joining != null) {
+      return false;
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
+      return !rows.next();
+    }
   }
 
   /** Where the members of the database stand. */
@@ -710,6 +767,7 @@ public final class Replica {
       staged.sign(identity.signer());
       staged.log.close();
       var out = new ByteWriter(1_024);
+      sequences.write(batch, staged.documents);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
           buckets.appears(entry.getKey().bytes);
@@ -743,6 +801,7 @@ public final class Replica {
       }
     } catch (RuntimeException e) {
       buckets.discard();
+      sequences.discard();
       if (committed.joining != null) {
         committed.joining.discarded();
       }
@@ -750,6 +809,7 @@ public final class Replica {
       throw e;
     }
     buckets.committed();
+    sequences.committed();
     if (committed.joining != null && committed.joining.committed()) {
       log.raise(committed.joining.raised(log.floor(), view.frontier(), identity.database()));
       committed.joining = null;
@@ -783,6 +843,7 @@ public final class Replica {
   /** Forgets what was staged. */
   public void discard() {
     staging.close();
+    sequences.discard();
     staging = new Staging(storage, committed);
   }
 

@@ -28,6 +28,8 @@ public interface Storage extends AutoCloseable {
     MEMBERS,
     /** Least document id of a bucket to what its documents add up to. */
     BUCKET,
+    /** (Document id, register, actor, number) to elements of a text or list. */
+    SEQUENCE,
     /** Actor to the last of its changes that are no longer in the log. */
     FLOOR,
     /** Device to the newest that it said about what it has. */
