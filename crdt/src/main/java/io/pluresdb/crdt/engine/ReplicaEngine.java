@@ -222,7 +222,7 @@ public final class ReplicaEngine {
    * Sends what needs no credit, at once or when the link has room: a peer that asks and never reads
    * must not fill our memory with answers.
    */
-  private static void answer(Peer peer, SyncMessage message) {
+  static void answer(Peer peer, SyncMessage message) {
     if (peer.owed.isEmpty() && peer.link.isWritable()) {
       peer.link.send(message);
     } else if (!(message instanceof SyncMessage.Frontiers)) {
@@ -671,6 +671,11 @@ public final class ReplicaEngine {
   /** Tells the view of neighbours of a device that might be reached. */
   public void learn(Contact contact) {
     gossip.learn(contact);
+  }
+
+  /** Leaves a device alone until it is learned of again. */
+  public void shun(PeerId peer) {
+    gossip.shun(peer);
   }
 
   /** A connection that the view of neighbours asked for could not be made. */
