@@ -253,6 +253,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> get(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     byte[] row = storage.get(Table.STATE, key);
     return row == null
         ? Optional.empty()
@@ -283,6 +284,7 @@ public final class ReplicaStore implements CrdtStore {
   public List<Contest> contests(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     byte[] row = storage.get(Table.STATE, key);
     DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
     if (!state.exists()) {
@@ -301,6 +303,7 @@ public final class ReplicaStore implements CrdtStore {
   public Documents list(String prefix, @Nullable String after) {
     requireOpen();
     byte[] from = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(from);
     byte[] to = successor(from);
     if (after != null) {
       byte[] next = after.getBytes(StandardCharsets.UTF_8);
@@ -369,10 +372,14 @@ public final class ReplicaStore implements CrdtStore {
   public Events events(String prefix, long since, int limit) {
     requireOpen();
     byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(start);
     var events = new ArrayList<Event>();
     long next = since;
     for (ChangeLog.Arrived arrived : replica.log().arrived(since, limit)) {
       next = arrived.arrival();
+      if (arrived.change().omitted() != null) {
+        continue;
+      }
       var ids = new LinkedHashSet<String>();
       for (DocumentEdit edit : ChangeBody.decode(arrived.actor(), arrived.change().body())) {
         byte[] id = edit.id();
@@ -407,7 +414,8 @@ public final class ReplicaStore implements CrdtStore {
       throw CoreException.invalid("embedding must hold finite numbers, not all zero");
     }
     var best = new PriorityQueue<Hit>(Comparator.comparingDouble(Hit::score));
-    try (Documents documents = list("", null)) {
+    requireOpen();
+    try (var documents = new Listing(storage.snapshot(), new byte[0], null)) {
       while (documents.hasNext()) {
         NodeRecord document = documents.next();
         float[] stored = document.embedding();

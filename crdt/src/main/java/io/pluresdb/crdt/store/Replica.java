@@ -23,6 +23,7 @@ import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -109,7 +110,7 @@ public final class Replica {
       Storage storage, ReplicaIdentity identity, Anchor anchor, Environment environment) {
     byte[] format = storage.get(Table.META, Rows.META_FORMAT);
     if (format == null) {
-      initialize(storage, environment);
+      initialize(storage, identity.scope(), environment);
     } else if (format.length != 1 || format[0] > Rows.FORMAT) {
       throw new StorageException.OpenFailed(
           "STORAGE_NEWER_FORMAT",
@@ -120,6 +121,7 @@ public final class Replica {
               + ": install a newer PluresDB",
           new CodecException("format"));
     }
+    requireScope(storage, identity.scope());
     byte[] instance = require(storage.get(Table.META, Rows.META_INSTANCE));
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
@@ -156,8 +158,25 @@ public final class Replica {
     return new Replica(storage, identity, guard, environment, lastTimestamp, committed);
   }
 
-  private static void initialize(Storage storage, Environment environment) {
+  /** What was omitted is not here: a scope cannot change. */
+  private static void requireScope(Storage storage, KeyScope scope) {
+    byte[] row = storage.get(Table.META, Rows.META_SCOPE);
+    KeyScope stored = row == null ? KeyScope.ALL : KeyScope.read(new ByteReader(row));
+    if (!stored.equals(scope)) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OTHER_SCOPE",
+          "the database holds " + stored + ", but is to be opened for " + scope,
+          new CodecException("scope"));
+    }
+  }
+
+  private static void initialize(Storage storage, KeyScope scope, Environment environment) {
     try (var batch = storage.newBatch()) {
+      if (!scope.isAll()) {
+        var row = new ByteWriter();
+        scope.write(row);
+        batch.put(Table.META, Rows.META_SCOPE, row.toByteArray());
+      }
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
       batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
@@ -234,6 +253,9 @@ public final class Replica {
         && !staging.membership.may(identity.signer().publicKey(), Role.WRITE)) {
       throw CoreException.invalid("this device's role in the database does not include writing");
     }
+    for (Edit edit : transaction.edits()) {
+      requireInScope(edit.id());
+    }
     Own author = staging.own;
     if (author == null) {
       author = mint();
@@ -276,6 +298,23 @@ public final class Replica {
     }
     staging.documents.putAll(touched);
     return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
+  }
+
+  /**
+   * Refuses what this replica cannot know.
+   *
+   * @param prefix an id, or what ids begin with
+   * @throws CoreException when some of those documents are not held here
+   */
+  public void requireInScope(byte[] prefix) {
+    if (!identity.scope().contains(prefix)) {
+      throw CoreException.invalid(
+          "this device holds the documents that begin with "
+              + identity.scope()
+              + ", but \""
+              + new String(prefix, StandardCharsets.UTF_8)
+              + "\" does not: use a device that holds all");
+    }
   }
 
   private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -412,6 +451,10 @@ public final class Replica {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
+      if (change.omitted() != null && identity.scope().isAll()) {
+        return new RunOutcome.Rejected(
+            Reason.BODY_MISSING, "change " + seq + " of actor " + actor + " has no body");
+      }
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
@@ -423,7 +466,9 @@ public final class Replica {
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
     try {
       for (int i = 0; i < fresh.size(); i++) {
-        List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
+        Change change = fresh.get(i);
+        List<DocumentEdit> edits =
+            change.omitted() == null ? ChangeBody.decode(actor, change.body()) : List.of();
         RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
         if (refused != null) {
           return refused;
@@ -522,6 +567,11 @@ public final class Replica {
       seq++;
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
+        if (!identity.scope().contains(edit.id())) {
+          // Of a batch that touches ours too: what was before it in this document is not here.
+          index += (int) edit.operations().stream().filter(CrdtOperation::makesDot).count();
+          continue;
+        }
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
