@@ -4,13 +4,13 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.DocumentHistory;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.History;
 import io.pluresdb.crdt.store.Moment;
@@ -254,16 +254,14 @@ public final class ReplicaStore implements CrdtStore {
     byte[] key = Edit.checkedId(id);
     requireOpen();
     replica.requireInScope(key);
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null
-        ? Optional.empty()
-        : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+    return Optional.ofNullable(DocumentReader.read(storage, key));
   }
 
   @Override
   public History history(String id, int limit, long before) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).page(key, limit, before);
   }
 
@@ -271,6 +269,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> getAsOf(String id, Moment moment) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).asOf(key, moment);
   }
 
@@ -285,12 +284,9 @@ public final class ReplicaStore implements CrdtStore {
     byte[] key = Edit.checkedId(id);
     requireOpen();
     replica.requireInScope(key);
-    byte[] row = storage.get(Table.STATE, key);
-    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
-    if (!state.exists()) {
-      throw CoreException.notFound(id);
+    try (var snapshot = storage.snapshot()) {
+      return DocumentReader.contests(snapshot, key, id);
     }
-    return Contest.of(state);
   }
 
   private void requireOpen() {
@@ -345,7 +341,7 @@ public final class ReplicaStore implements CrdtStore {
       while (next == null && !ended) {
         ended = !cursor.next();
         if (!ended) {
-          next = NodeRecord.of(cursor.key(), DocumentState.read(cursor.value()));
+          next = DocumentReader.read(snapshot, cursor.key(), cursor.value());
         }
       }
       return next != null;

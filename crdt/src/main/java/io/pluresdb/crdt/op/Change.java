@@ -48,6 +48,15 @@ public record Change(
    */
   public record Omitted(Hash bodyHash, int bodyLength) {
     private static final int BYTES = 1 + Hash.BYTES + 3;
+
+    private static Omitted read(ByteReader in) {
+      var hash = new Hash(in.bytes(Hash.BYTES));
+      int length = in.count("body bytes", ChangeBody.MAX_BYTES);
+      if (length == 0) {
+        throw new CodecException("a body must not be empty");
+      }
+      return new Omitted(hash, length);
+    }
   }
 
   /** A change with its body. */
@@ -95,7 +104,28 @@ public record Change(
     }
   }
 
+  /** What ties a change to others, without what it does. */
+  public record Link(List<Dependency> deps, long timestamp) {}
+
   public static Change read(ByteReader in) {
+    Link link = readHead(in);
+    byte[] body = in.block("body bytes", ChangeBody.MAX_BYTES);
+    Omitted omitted = body.length == 0 ? Omitted.read(in) : null;
+    return new Change(link.deps, link.timestamp, body, omitted);
+  }
+
+  /** Reads a change over its body. */
+  public static Link readLink(ByteReader in) {
+    Link link = readHead(in);
+    int length = in.count("body bytes", ChangeBody.MAX_BYTES);
+    if (length == 0) {
+      Omitted.read(in);
+    }
+    in.skip(length);
+    return link;
+  }
+
+  private static Link readHead(ByteReader in) {
     int count = in.count("dependencies of a change", MAX_DEPS);
     var deps = new ArrayList<Dependency>(Math.min(count, 64));
     for (int i = 0; i < count; i++) {
@@ -110,16 +140,7 @@ public record Change(
     if (timestamp < 0) {
       throw new CodecException("timestamp must be 0 or more");
     }
-    byte[] body = in.block("body bytes", ChangeBody.MAX_BYTES);
-    if (body.length > 0) {
-      return new Change(deps, timestamp, body);
-    }
-    var hash = new Hash(in.bytes(Hash.BYTES));
-    int length = in.count("body bytes", ChangeBody.MAX_BYTES);
-    if (length == 0) {
-      throw new CodecException("a body must not be empty");
-    }
-    return new Change(deps, timestamp, body, new Omitted(hash, length));
+    return new Link(deps, timestamp);
   }
 
   /** Bytes {@link #write} takes, within a few. */

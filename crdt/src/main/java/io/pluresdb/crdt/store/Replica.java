@@ -76,6 +76,7 @@ public final class Replica {
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
+  private final OpenSequences sequences;
 
   private volatile View view;
   private Staging staging;
@@ -94,6 +95,7 @@ public final class Replica {
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
+    this.sequences = new OpenSequences(storage, identity.database());
     this.view = committed.view();
     this.staging = new Staging(storage, committed);
   }
@@ -262,6 +264,19 @@ public final class Replica {
     }
     long seq = staging.seq(author.actor()) + 1;
     long timestamp = clock.next(environment.wallClock().millis());
+    sequences.begin();
+    boolean staged = false;
+    try {
+      Receipt receipt = stageEdits(transaction, ahead, author, seq, timestamp);
+      staged = true;
+      return receipt;
+    } finally {
+      sequences.end(staged);
+    }
+  }
+
+  private Receipt stageEdits(
+      Transaction transaction, @Nullable ReadAhead ahead, Own author, long seq, long timestamp) {
     // Works on copies, so that a refused edit leaves nothing behind.
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
@@ -274,6 +289,9 @@ public final class Replica {
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
+      for (CrdtOperation operation : operations) {
+        TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
+      }
       if (operations.size() > ChangeBody.MAX_OPERATIONS) {
         throw CoreException.tooLarge(
             "a document must change in at most "
@@ -281,7 +299,7 @@ public final class Replica {
                 + " fields at once, but changes in "
                 + operations.size());
       }
-      index = apply(operations, document.state(), author.actor(), seq, index, timestamp);
+      index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
     byte[] body = ChangeBody.encode(author.actor(), edits);
@@ -317,31 +335,39 @@ public final class Replica {
     }
   }
 
-  private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
+  private List<CrdtOperation> operations(Edit edit, DocumentState state) {
     if (!(edit instanceof Edit.Put) && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
-      case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
-      case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
-      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
+      case Edit.Put(var id, var leaves, var embedding) ->
+          Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
+      case Edit.Resolve(var id, var path, var leaves) ->
+          Difference.resolve(state, sequences.of(id), path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
+      case Edit.Typed typed -> TypedEdits.operations(typed, state, sequences);
     };
   }
 
   /** Applies operations in order; returns the index of the next dot. */
-  private static int apply(
+  private int apply(
+      byte[] id,
       List<CrdtOperation> operations,
-      DocumentState state,
+      StagedDocument document,
       ActorId actor,
       long seq,
       int firstIndex,
       long timestamp) {
     int index = firstIndex;
     for (CrdtOperation operation : operations) {
-      state.apply(operation, new Dot(actor, seq, index), timestamp);
+      var dot = new Dot(actor, seq, index);
+      document.state().apply(operation, dot, timestamp);
+      if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        sequences.apply(id, onSequence, dot, timestamp);
+      }
       if (operation.makesDot()) {
         index++;
       }
@@ -464,12 +490,13 @@ public final class Replica {
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
+    var elements = new SequenceCheck(sequences, actor, staging::seq);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         Change change = fresh.get(i);
         List<DocumentEdit> edits =
             change.omitted() == null ? ChangeBody.decode(actor, change.body()) : List.of();
-        RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
+        RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
         }
@@ -530,8 +557,12 @@ public final class Replica {
         Reason.MALFORMED, "change " + seq + " of actor " + actor + ": " + what);
   }
 
-  /** Observed dots must lie in the past; returns what to answer when they do not, or null. */
-  private @Nullable RunOutcome checkObserved(ActorId author, long seq, List<DocumentEdit> edits) {
+  /**
+   * Observed dots and named elements must lie in the past; returns what to answer when they do not,
+   * or null.
+   */
+  private @Nullable RunOutcome checkObserved(
+      ActorId author, long seq, List<DocumentEdit> edits, SequenceCheck elements) {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
@@ -542,6 +573,18 @@ public final class Replica {
             }
           } else if (staging.seq(dot.actor()) < dot.seq()) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
+          }
+        }
+        if (operation instanceof CrdtOperation.OnSequence onSequence
+            && identity.scope().contains(edit.id())) {
+          switch (elements.check(edit.id(), onSequence, seq)) {
+            case null -> {}
+            case SequenceCheck.Problem.Malformed(var what) -> {
+              return malformed(author, seq, what);
+            }
+            case SequenceCheck.Problem.Missing(var other, var next) -> {
+              return new RunOutcome.Waiting(other, next);
+            }
           }
         }
         if (operation.makesDot()) {
@@ -573,7 +616,8 @@ public final class Replica {
           continue;
         }
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-        index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
+        index =
+            apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
       staging.log.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
@@ -618,6 +662,7 @@ public final class Replica {
       staged.sign(identity.signer());
       staged.log.close();
       var out = new ByteWriter(1_024);
+      sequences.write(batch, staged.documents);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
           buckets.appears(entry.getKey().bytes);
@@ -648,10 +693,12 @@ public final class Replica {
       }
     } catch (RuntimeException e) {
       buckets.discard();
+      sequences.discard();
       staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
+    sequences.committed();
     committed.actors.putAll(staged.actors);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
@@ -681,6 +728,7 @@ public final class Replica {
   /** Forgets what was staged. */
   public void discard() {
     staging.close();
+    sequences.discard();
     staging = new Staging(storage, committed);
   }
 

@@ -27,7 +27,9 @@ public interface Storage extends AutoCloseable {
     /** Membership entries by hash. */
     MEMBERS,
     /** Least document id of a bucket to what its documents add up to. */
-    BUCKET
+    BUCKET,
+    /** (Document id, register, actor, number) to elements of a text or list. */
+    SEQUENCE
   }
 
   /** How far a commit must have got before it returns. */

@@ -73,6 +73,28 @@ public sealed interface SyncMessage {
       int windowBytes,
       KeyScope scope)
       implements SyncMessage {
+    /** Of a replica of all documents. */
+    public Hello(
+        int version,
+        Hash database,
+        Hash frontierHash,
+        Hash membersHash,
+        Hash stateHash,
+        byte[] nonce,
+        int actors,
+        int windowBytes) {
+      this(
+          version,
+          database,
+          frontierHash,
+          membersHash,
+          stateHash,
+          nonce,
+          actors,
+          windowBytes,
+          KeyScope.ALL);
+    }
+
     /** The same with another window. */
     public Hello withWindow(int bytes) {
       return new Hello(

@@ -7,10 +7,10 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
@@ -119,9 +119,7 @@ final class Device {
   }
 
   @Nullable NodeRecord get(String id) {
-    byte[] key = id.getBytes(StandardCharsets.UTF_8);
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null ? null : NodeRecord.of(key, DocumentState.read(row));
+    return DocumentReader.read(storage, id.getBytes(StandardCharsets.UTF_8));
   }
 
   @Nullable String json(String id) {
@@ -277,10 +275,15 @@ final class Device {
     assertThat(view().frontier()).isEqualTo(other.view().frontier());
     assertThat(view().stateHash()).isEqualTo(other.view().stateHash());
     assertThat(view().documents()).isEqualTo(other.view().documents());
+    assertSameRows(Table.STATE, other);
+    assertSameRows(Table.SEQUENCE, other);
+  }
+
+  private void assertSameRows(Table table, Device other) {
     try (var mine = storage.snapshot();
         var theirs = other.storage.snapshot();
-        var rows = mine.scan(Table.STATE, new byte[0], null);
-        var otherRows = theirs.scan(Table.STATE, new byte[0], null)) {
+        var rows = mine.scan(table, new byte[0], null);
+        var otherRows = theirs.scan(table, new byte[0], null)) {
       while (rows.next()) {
         assertThat(otherRows.next()).isTrue();
         assertThat(Arrays.equals(rows.key(), otherRows.key())).isTrue();

@@ -7,7 +7,6 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.ChangeRun;
-import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.sync.SyncMessage;
@@ -51,15 +50,7 @@ class SyncSessionTest {
   private static SyncMessage.Hello hello(
       int version, Hash database, Hash members, int windowBytes) {
     return new SyncMessage.Hello(
-        version,
-        database,
-        Hash.ZERO,
-        members,
-        Hash.ZERO,
-        new byte[16],
-        0,
-        windowBytes,
-        KeyScope.ALL);
+        version, database, Hash.ZERO, members, Hash.ZERO, new byte[16], 0, windowBytes);
   }
 
   /** A session of a that knows that its peer has nothing. */

@@ -12,7 +12,6 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
-import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
@@ -36,9 +35,13 @@ public final class Checks {
 
   /** The documents of a storage, as stored. */
   static SortedMap<byte[], byte[]> rows(Storage storage) {
+    return rows(storage, Table.STATE);
+  }
+
+  private static SortedMap<byte[], byte[]> rows(Storage storage, Table table) {
     var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var snapshot = storage.snapshot();
-        var cursor = snapshot.scan(Table.STATE, LOWEST, null)) {
+        var cursor = snapshot.scan(table, LOWEST, null)) {
       while (cursor.next()) {
         rows.put(cursor.key(), cursor.value());
       }
@@ -68,7 +71,7 @@ public final class Checks {
       BigInteger fingerprint = number(out, 0);
       sum = sum.add(fingerprint);
       buckets.merge(bucketOf(replica, id), fingerprint, BigInteger::add);
-      if (NodeRecord.of(id, DocumentState.read(row.getValue())) != null) {
+      if (DocumentState.read(row.getValue()).exists()) {
         documents++;
       }
     }
@@ -117,10 +120,16 @@ public final class Checks {
     }
   }
 
-  /** Byte for byte the same documents. */
+  /** Byte for byte the same documents, their texts and lists included. */
   public static void sameRows(Storage one, Storage two, Invariant invariant, String what) {
-    var mine = rows(one).entrySet().iterator();
-    var theirs = rows(two).entrySet().iterator();
+    sameRows(one, two, Table.STATE, invariant, what);
+    sameRows(one, two, Table.SEQUENCE, invariant, what);
+  }
+
+  private static void sameRows(
+      Storage one, Storage two, Table table, Invariant invariant, String what) {
+    var mine = rows(one, table).entrySet().iterator();
+    var theirs = rows(two, table).entrySet().iterator();
     while (mine.hasNext() && theirs.hasNext()) {
       var a = mine.next();
       var b = theirs.next();
