@@ -197,6 +197,10 @@ public final class ChangeLog {
           }
           try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
             while (touched.size() < limit && log.next()) {
+              if (log.change().omitted() != null) {
+                touched.add(new Touched(arrival + log.seq() - row.fromSeq(), List.of()));
+                continue;
+              }
               var ids = new LinkedHashSet<DocumentKey>();
               for (DocumentEdit edit : ChangeBody.decode(row.actor(), log.change().body())) {
                 ids.add(new DocumentKey(edit.id()));
