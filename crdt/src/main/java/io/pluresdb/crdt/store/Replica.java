@@ -92,12 +92,12 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
-      LogFloor floor,
+      ChangeLog log,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.log = new ChangeLog(storage, floor);
+    this.log = log;
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -165,12 +165,13 @@ public final class Replica {
     var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
-    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
+    var log = new ChangeLog(storage, floor);
+    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, log, committed);
   }
 
   private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
