@@ -4,9 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
-import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
-import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.DocumentHistory;
@@ -26,7 +24,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
@@ -371,21 +368,14 @@ public final class ReplicaStore implements CrdtStore {
     replica.requireInScope(start);
     var events = new ArrayList<Event>();
     long next = since;
-    for (ChangeLog.Arrived arrived : replica.log().arrived(since, limit)) {
-      next = arrived.arrival();
-      if (arrived.change().omitted() != null) {
-        continue;
-      }
-      var ids = new LinkedHashSet<String>();
-      for (DocumentEdit edit : ChangeBody.decode(arrived.actor(), arrived.change().body())) {
-        byte[] id = edit.id();
+    for (ChangeLog.Touched touched : replica.log().touched(since, limit)) {
+      next = touched.arrival();
+      for (byte[] id : touched.ids()) {
         if (id.length >= start.length
             && Arrays.equals(start, 0, start.length, id, 0, start.length)) {
-          ids.add(new String(id, StandardCharsets.UTF_8));
+          String text = new String(id, StandardCharsets.UTF_8);
+          events.add(new Event(touched.arrival(), text, get(text).orElse(null)));
         }
-      }
-      for (String id : ids) {
-        events.add(new Event(arrived.arrival(), id, get(id).orElse(null)));
       }
     }
     return new Events(events, next);
@@ -488,6 +478,7 @@ public final class ReplicaStore implements CrdtStore {
     synchronized (this) {
       if (storageOpen) {
         storageOpen = false;
+        engine.close();
         if (engine.broken() == null) {
           replica.close();
         }

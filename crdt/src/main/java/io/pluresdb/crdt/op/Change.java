@@ -72,31 +72,62 @@ public record Change(
             deps, timestamp, new byte[0], new Omitted(Hash.bulk(body, body.length), body.length));
   }
 
+  /**
+   * All of a change that its hash needs: the body is represented by its hash.
+   *
+   * <pre>
+   * link := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | body hash 32 | bodyLength varint
+   * </pre>
+   */
+  public record Link(List<Dependency> deps, long timestamp, Hash bodyHash, int bodyLength) {
+    /** The hash that the next change links to and that a signature signs. */
+    public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
+      var header = new ByteWriter(192);
+      header.u8(VERSION).bytes(database.bytes());
+      actor.write(header);
+      header.i64(seq).bytes(previous.bytes());
+      writeDeps(deps, header);
+      header.i64(timestamp);
+      header.bytes(bodyHash.bytes()).i64(bodyLength);
+      return Hash.of("pluresdb-change-v1", header.toByteArray());
+    }
+
+    public void write(ByteWriter out) {
+      writeDeps(deps, out);
+      out.i64(timestamp).bytes(bodyHash.bytes()).varint(bodyLength);
+    }
+
+    public static Link read(ByteReader in) {
+      List<Dependency> deps = readDeps(in);
+      return new Link(
+          deps,
+          in.i64(),
+          new Hash(in.bytes(Hash.BYTES)),
+          in.count("body bytes", ChangeBody.MAX_BYTES));
+    }
+  }
+
+  /** This change without its body. */
+  public Link link() {
+    return omitted == null
+        ? new Link(deps, timestamp, Hash.bulk(body, body.length), body.length)
+        : new Link(deps, timestamp, omitted.bodyHash, omitted.bodyLength);
+  }
+
   /** The hash that the next change links to and that a signature signs. */
   public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
-    var header = new ByteWriter(192);
-    header.u8(VERSION).bytes(database.bytes());
-    actor.write(header);
-    header.i64(seq).bytes(previous.bytes());
-    writeDeps(header);
-    header.i64(timestamp);
-    if (omitted == null) {
-      header.bytes(Hash.bulk(body, body.length).bytes()).i64(body.length);
-    } else {
-      header.bytes(omitted.bodyHash.bytes()).i64(omitted.bodyLength);
-    }
-    return Hash.of("pluresdb-change-v1", header.toByteArray());
+    return link().hash(database, actor, seq, previous);
   }
 
   public void write(ByteWriter out) {
-    writeDeps(out);
+    writeDeps(deps, out);
     out.i64(timestamp).block(body);
     if (omitted != null) {
       out.bytes(omitted.bodyHash.bytes()).varint(omitted.bodyLength);
     }
   }
 
-  private void writeDeps(ByteWriter out) {
+  private static void writeDeps(List<Dependency> deps, ByteWriter out) {
     out.varint(deps.size());
     for (Dependency dependency : deps) {
       dependency.actor().write(out);
@@ -104,28 +135,22 @@ public record Change(
     }
   }
 
-  /** What ties a change to others, without what it does. */
-  public record Link(List<Dependency> deps, long timestamp) {}
-
-  public static Change read(ByteReader in) {
-    Link link = readHead(in);
-    byte[] body = in.block("body bytes", ChangeBody.MAX_BYTES);
-    Omitted omitted = body.length == 0 ? Omitted.read(in) : null;
-    return new Change(link.deps, link.timestamp, body, omitted);
-  }
-
-  /** Reads a change over its body. */
-  public static Link readLink(ByteReader in) {
-    Link link = readHead(in);
+  /** Reads over a change: what ties it to others, without what it does. */
+  public static Reach readReach(ByteReader in) {
+    List<Dependency> deps = readDeps(in);
+    long timestamp = in.i64();
     int length = in.count("body bytes", ChangeBody.MAX_BYTES);
     if (length == 0) {
       Omitted.read(in);
     }
     in.skip(length);
-    return link;
+    return new Reach(deps, timestamp);
   }
 
-  private static Link readHead(ByteReader in) {
+  /** What a change comes after. */
+  public record Reach(List<Dependency> deps, long timestamp) {}
+
+  private static List<Dependency> readDeps(ByteReader in) {
     int count = in.count("dependencies of a change", MAX_DEPS);
     var deps = new ArrayList<Dependency>(Math.min(count, 64));
     for (int i = 0; i < count; i++) {
@@ -136,11 +161,17 @@ public record Change(
       }
       deps.add(dependency);
     }
+    return deps;
+  }
+
+  public static Change read(ByteReader in) {
+    List<Dependency> deps = readDeps(in);
     long timestamp = in.i64();
     if (timestamp < 0) {
       throw new CodecException("timestamp must be 0 or more");
     }
-    return new Link(deps, timestamp);
+    byte[] body = in.block("body bytes", ChangeBody.MAX_BYTES);
+    return new Change(deps, timestamp, body, body.length == 0 ? Omitted.read(in) : null);
   }
 
   /** Bytes {@link #write} takes, within a few. */

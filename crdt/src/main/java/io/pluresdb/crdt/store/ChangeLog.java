@@ -1,28 +1,47 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The changes of a replica in the order in which they arrived, which is a causal order: whoever
- * follows it with a cursor never meets a change before what it depends on.
+ * The changes of a replica in the order in which they arrived, which is a causal order: whoever has
+ * what lies below its {@link #floor} and follows it with a cursor never meets a change before what
+ * it depends on.
  *
  * <p>Reads only; usable from any thread.
  */
 public final class ChangeLog {
   private final Storage storage;
+  private volatile LogFloor floor;
 
-  ChangeLog(Storage storage) {
+  ChangeLog(Storage storage, LogFloor floor) {
     this.storage = storage;
+    this.floor = floor;
+  }
+
+  /** Where this log begins: changes at or below it may be missing. */
+  public LogFloor floor() {
+    return floor;
+  }
+
+  void raise(LogFloor higher) {
+    floor = higher;
   }
 
   /**
@@ -35,14 +54,17 @@ public final class ChangeLog {
   public record Batch(List<ChangeRun> runs, long cursor, int bytes) {}
 
   /**
-   * Reads what arrived after {@code cursor} and is not known to the reader.
+   * Reads what arrived after {@code after} and is not known to the reader, who has reached the
+   * {@link #floor}.
    *
-   * @param cursor arrival that was looked at last, 0 for none
+   * @param after arrival that was looked at last, 0 for none
    * @param end last arrival to look at, inclusive
    * @param known the greatest seq of an actor that the reader has; skipped up to there
    * @param targetBytes the batch ends before it exceeds this, unless a single signed stretch does
    */
-  public Batch read(long cursor, long end, ToLongFunction<ActorId> known, int targetBytes) {
+  public Batch read(long after, long end, ToLongFunction<ActorId> known, int targetBytes) {
+    // What is not in the log any more, the reader has.
+    long cursor = Math.max(after, Math.min(end, floor.arrivals()));
     if (cursor >= end) {
       return new Batch(List.of(), cursor, 0);
     }
@@ -53,6 +75,10 @@ public final class ChangeLog {
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
         while (!builder.full && rows.next()) {
           long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            builder.pass(arrival);
+            continue;
+          }
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
           builder.row(row, skip, arrival);
@@ -78,6 +104,30 @@ public final class ChangeLog {
     }
   }
 
+  /** The hash of a change, or null when it is neither here nor where the log begins. */
+  @Nullable Hash hashOf(Hash database, ActorId actor, long seq) {
+    Head lowest = floor.frontier().heads().get(actor);
+    if (lowest != null && lowest.seq() == seq) {
+      return lowest.hash();
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
+      if (!rows.next()) {
+        return null;
+      }
+      long from = Rows.seq(rows.key());
+      SegmentRow segment = SegmentRow.read(rows.value());
+      if (seq - from >= segment.changes().size()) {
+        return null;
+      }
+      Hash hash = segment.previous();
+      for (long s = from; s <= seq; s++) {
+        hash = segment.changes().get((int) (s - from)).hash(database, actor, s, hash);
+      }
+      return hash;
+    }
+  }
+
   /** The segment that holds a change, if any does, and those before it, newest first. */
   static Storage.Cursor segmentsBackwards(Storage.Snapshot snapshot, ActorId actor, long seq) {
     return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
@@ -94,8 +144,14 @@ public final class ChangeLog {
       try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
         while (changes.size() < limit && rows.next()) {
           long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            continue;
+          }
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
+          if (skip >= row.count()) {
+            continue;
+          }
           try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
             while (changes.size() < limit && log.next()) {
               changes.add(
@@ -107,6 +163,59 @@ public final class ChangeLog {
       }
     }
     return changes;
+  }
+
+  /**
+   * Documents that were touched.
+   *
+   * @param arrival when
+   * @param ids each once, in the order of the change
+   */
+  public record Touched(long arrival, List<byte[]> ids) {}
+
+  /**
+   * What changes and joined snapshots touched after {@code cursor}, in order of arrival, by at most
+   * {@code limit} of them. Nothing is told of what lies below the floor.
+   */
+  public List<Touched> touched(long cursor, int limit) {
+    var touched = new ArrayList<Touched>();
+    try (var snapshot = storage.snapshot()) {
+      long first = rowAt(snapshot, cursor + 1);
+      try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
+        while (touched.size() < limit && rows.next()) {
+          long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            if (arrival > cursor) {
+              touched.add(new Touched(arrival, JoinedRow.read(rows.value()).ids()));
+            }
+            continue;
+          }
+          ArrivalRow row = ArrivalRow.read(rows.value());
+          long skip = Math.max(0, cursor + 1 - arrival);
+          if (skip >= row.count()) {
+            continue;
+          }
+          try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
+            while (touched.size() < limit && log.next()) {
+              var ids = new LinkedHashSet<DocumentKey>();
+              Change change = log.change();
+              List<DocumentEdit> edits =
+                  change.omitted() == null
+                      ? ChangeBody.decode(row.actor(), change.body())
+                      : List.of();
+              for (DocumentEdit edit : edits) {
+                ids.add(new DocumentKey(edit.id()));
+              }
+              touched.add(
+                  new Touched(
+                      arrival + log.seq() - row.fromSeq(),
+                      ids.stream().map(id -> id.bytes).toList()));
+            }
+          }
+        }
+      }
+    }
+    return touched;
   }
 
   static StorageException missing(ActorId actor, long seq) {
@@ -221,10 +330,7 @@ public final class ChangeLog {
       long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
       long last = row.lastSeq();
       if (first > last) {
-        if (changes.isEmpty() || signedCount == changes.size()) {
-          lookedAt = arrival + row.count() - 1;
-          signedArrival = lookedAt;
-        }
+        pass(arrival + row.count() - 1);
         return;
       }
       if (actor != null && (!actor.equals(row.actor()) || fromSeq + changes.size() != first)) {
@@ -238,6 +344,14 @@ public final class ChangeLog {
         while (!full && log.next()) {
           add(log.change(), log.arrival(), log.signature());
         }
+      }
+    }
+
+    /** Nothing up to {@code arrival} is for the reader. */
+    void pass(long arrival) {
+      if (changes.isEmpty() || signedCount == changes.size()) {
+        lookedAt = arrival;
+        signedArrival = arrival;
       }
     }
 

@@ -237,6 +237,9 @@ public final class DocumentHistory {
           while (rows.next()) {
             if (ArrivalRow.mayTouch(rows.value(), wanted)) {
               for (Found found : found(snapshot, rows, id)) {
+                if (floor.covers(found.actor, found.seq)) {
+                  continue;
+                }
                 long timestamp = found.change.timestamp();
                 boolean counts = cut.covers(found.actor, found.seq, timestamp);
                 replay.change(found.actor, found.seq, timestamp, found.edits, counts);

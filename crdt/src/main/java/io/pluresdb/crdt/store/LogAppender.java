@@ -7,6 +7,7 @@ import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.List;
@@ -116,6 +117,13 @@ final class LogAppender {
     } else {
       arrivalRow = new ArrivalRow(author, row.fromSeq(), row.count() + 1);
     }
+  }
+
+  /** Lets documents arrive that changed by joining a peer's state; after all changes. */
+  void joined(JoinedRow row) {
+    endArrival();
+    arrivals++;
+    batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivals), row.toByteArray());
   }
 
   private void endArrival() {

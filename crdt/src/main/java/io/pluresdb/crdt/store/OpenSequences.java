@@ -47,6 +47,9 @@ final class OpenSequences {
   private final Map<DocumentKey, Open> open = new LinkedHashMap<>(16, 0.75f, true);
   private final Set<Open> staged = new LinkedHashSet<>();
   private final Set<Open> inTransaction = new LinkedHashSet<>();
+
+  // Those of the transaction that were not staged before it.
+  private final Set<Open> fresh = new LinkedHashSet<>();
   private final DocumentHasher hasher;
   private boolean transaction;
 
@@ -114,7 +117,9 @@ final class OpenSequences {
     if (transaction && inTransaction.add(target)) {
       target.sequence.mark();
     }
-    staged.add(target);
+    if (staged.add(target) && transaction) {
+      fresh.add(target);
+    }
     target.sequence.apply(operation, dot, timestamp);
   }
 
@@ -132,7 +137,11 @@ final class OpenSequences {
         touched.sequence.rollBack();
       }
     }
+    if (!keep) {
+      staged.removeAll(fresh);
+    }
     inTransaction.clear();
+    fresh.clear();
     transaction = false;
   }
 

@@ -22,6 +22,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Committed.Own;
@@ -40,7 +41,9 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,6 +80,8 @@ public final class Replica {
   private final HybridClock clock;
   private final Committed committed;
   private final OpenSequences sequences;
+  private final SnapshotInbox inbox;
+  private final StandTable stands;
 
   private volatile View view;
   private Staging staging;
@@ -87,15 +92,21 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
+      LogFloor floor,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.log = new ChangeLog(storage);
+    this.log = new ChangeLog(storage, floor);
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
     this.sequences = new OpenSequences(storage, identity.database());
+    this.stands = new StandTable(storage, identity.database());
+    this.inbox = new SnapshotInbox(storage, identity.database());
+    if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
+      beginJoining();
+    }
     this.view = committed.view();
     this.staging = new Staging(storage, committed);
   }
@@ -133,6 +144,7 @@ public final class Replica {
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
+    LogFloor floor;
     var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
@@ -145,6 +157,7 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
+      floor = readFloor(snapshot, identity.database());
       buckets.load(snapshot, sum);
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
@@ -157,7 +170,19 @@ public final class Replica {
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
+  }
+
+  private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
+    byte[] row = snapshot.get(Table.META, Rows.META_FLOOR);
+    var heads = new TreeMap<ActorId, Head>();
+    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
+      while (rows.next()) {
+        ActorId actor = ActorId.read(new ByteReader(rows.key()));
+        heads.put(actor, SignedHead.read(rows.value()).head(database, actor));
+      }
+    }
+    return new LogFloor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
   }
 
   /** What was omitted is not here: a scope cannot change. */
@@ -386,6 +411,9 @@ public final class Replica {
     staging.own = fresh;
     staging.undeclared = new TreeSet<>(committed.actors.keySet());
     staging.undeclared.addAll(staging.actors.keySet());
+    if (committed.joining != null) {
+      committed.joining.actors().forEach(staging.undeclared::add);
+    }
     staging.batch.put(Table.META, Rows.META_ACTOR, fresh.genesis().nonce());
   }
 
@@ -395,10 +423,16 @@ public final class Replica {
     }
     var deps = new ArrayList<Change.Dependency>(staging.undeclared.size());
     for (ActorId actor : staging.undeclared) {
-      deps.add(new Change.Dependency(actor, staging.seq(actor)));
+      deps.add(new Change.Dependency(actor, seqToDependOn(actor)));
     }
     staging.undeclared = new TreeSet<>();
     return deps;
+  }
+
+  /** What a snapshot brings may be seen in its documents before the frontier has it. */
+  private long seqToDependOn(ActorId actor) {
+    Joining joining = committed.joining;
+    return Math.max(staging.seq(actor), joining == null ? 0 : joining.seq(actor));
   }
 
   private Receipt stageOwn(
@@ -431,7 +465,7 @@ public final class Replica {
     if (run.toSeq() <= head) {
       return new RunOutcome.Known();
     }
-    if (run.fromSeq() > head + 1) {
+    if (run.fromSeq() > head + 1 || committed.joining != null) {
       return new RunOutcome.Waiting(actor, head + 1);
     }
     if (isOwn(actor) && staging.actors.containsKey(actor)) {
@@ -626,6 +660,128 @@ public final class Replica {
     staging.changes += fresh.size();
   }
 
+  /**
+   * Takes one step of changes off the old end of the log.
+   *
+   * @param cut the greatest seq of an actor that may go: what everybody has who counts
+   * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @return whether there may be more to take; call again then
+   */
+  public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
+    if (hasStaged() || !canGiveSnapshot()) {
+      return false;
+    }
+    LogTruncation.Step step =
+        LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
+    log.raise(step.floor());
+    return step.more();
+  }
+
+  /**
+   * Whether another replica could join the state of this one. A snapshot does not carry the
+   * elements of texts and lists yet, so a database that has any keeps its whole log.
+   */
+  public boolean canGiveSnapshot() {
+    if (committed.joining != null) {
+      return false;
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
+      return !rows.next();
+    }
+  }
+
+  /** Where the members of the database stand. */
+  public StandTable stands() {
+    return stands;
+  }
+
+  /**
+   * Makes the next local write under a new actor; call when nothing is staged.
+   *
+   * @return whether there was one to give up
+   * @throws StorageException as {@link #commit} does
+   */
+  public boolean giveUpActor() {
+    if (staging.own == null) {
+      return false;
+    }
+    stageFence();
+    commit();
+    return true;
+  }
+
+  /** The snapshot of a peer that is on its way into this replica. */
+  public SnapshotInbox inbox() {
+    return inbox;
+  }
+
+  /** Whether documents are being joined with a snapshot, so that they are of no one moment. */
+  public boolean isJoining() {
+    return committed.joining != null;
+  }
+
+  /**
+   * Looks at further rows of a snapshot that is all here; once it holds, joining begins, and once
+   * it does not, it is thrown away. Call when nothing is staged.
+   */
+  public SnapshotInbox.Verdict verifySnapshot() {
+    SnapshotInbox.Verdict verdict = inbox.verify(this::refusal);
+    if (verdict == SnapshotInbox.Verdict.HOLDS) {
+      Own own = committed.own;
+      if (own != null
+          && inbox.verifiedHeads().containsKey(own.actor())
+          && inbox.verifiedHeads().get(own.actor()).seq() > committed.seq(own.actor())) {
+        // Signed by us and not known here: this storage was rolled back.
+        stageFence();
+        commit();
+      }
+      inbox.startJoining(view.stateHash());
+      beginJoining();
+      staging.close();
+      staging = new Staging(storage, committed);
+    }
+    return verdict;
+  }
+
+  private void beginJoining() {
+    var joining = new Joining(storage, committed, inbox, identity.scope());
+    committed.joining = joining;
+    clock.observe(joining.timestamp());
+  }
+
+  /** What keeps an authentic head from being accepted, or null. */
+  private @Nullable String refusal(ActorId actor, SignedHead head, Hash hash) {
+    if (!committed.membership.may(head.genesis().deviceKey(), Role.WRITE)) {
+      return "the device of actor " + actor + " may not write";
+    }
+    if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
+      return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
+    }
+    Hash ours = log.hashOf(identity.database(), actor, head.seq());
+    if (ours != null && !ours.equals(hash)) {
+      return "change " + head.seq() + " of actor " + actor + " is another one here";
+    }
+    return null;
+  }
+
+  /**
+   * Joins further documents with the snapshot in one commit; call when nothing is staged.
+   *
+   * @return whether there are more to join
+   * @throws StorageException as {@link #commit} does; the step may be tried again when the disk was
+   *     full
+   */
+  public boolean joinStep() {
+    Joining joining = committed.joining;
+    if (joining == null) {
+      return false;
+    }
+    joining.stage(staging, identity.database());
+    commit();
+    return committed.joining != null;
+  }
+
   /** Stages membership entries; false when none of them is new and authentic. */
   public boolean stageMembers(Collection<MembershipEntry> entries) {
     Membership grown = staging.membership.with(entries);
@@ -672,6 +828,9 @@ public final class Replica {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
+      if (committed.joining != null) {
+        committed.joining.mark(batch, staged.documents.keySet());
+      }
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
@@ -694,11 +853,18 @@ public final class Replica {
     } catch (RuntimeException e) {
       buckets.discard();
       sequences.discard();
+      if (committed.joining != null) {
+        committed.joining.discarded();
+      }
       staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
     sequences.committed();
+    if (committed.joining != null && committed.joining.committed()) {
+      log.raise(committed.joining.raised(log.floor(), view.frontier(), identity.database()));
+      committed.joining = null;
+    }
     committed.actors.putAll(staged.actors);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();

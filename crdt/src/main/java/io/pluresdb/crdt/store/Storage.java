@@ -29,7 +29,13 @@ public interface Storage extends AutoCloseable {
     /** Least document id of a bucket to what its documents add up to. */
     BUCKET,
     /** (Document id, register, actor, number) to elements of a text or list. */
-    SEQUENCE
+    SEQUENCE,
+    /** Actor to the last of its changes that are no longer in the log. */
+    FLOOR,
+    /** Device to the newest that it said about what it has. */
+    STAND,
+    /** A peer's state on its way into this replica, and how far it has come. */
+    SNAPSHOT
   }
 
   /** How far a commit must have got before it returns. */

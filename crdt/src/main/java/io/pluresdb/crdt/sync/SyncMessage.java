@@ -38,6 +38,8 @@ import java.util.TreeMap;
  * 59 Prune
  * seqs := count varint | (actor 16 | seq varint) *                        ascending
  * 32 to 35  := {@link FrontierMessage}
+ * 40 to 42  := {@link StandMessage}
+ * 44 to 48  := {@link SnapshotMessage}
  * </pre>
  */
 public sealed interface SyncMessage {
@@ -171,6 +173,12 @@ public sealed interface SyncMessage {
   /** Part of telling frontiers of many actors by what differs, in place of {@link Heads}. */
   record Frontiers(FrontierMessage message) implements SyncMessage {}
 
+  /** Part of telling where members stand. */
+  record StandsOf(StandMessage message) implements SyncMessage {}
+
+  /** Part of taking over a state whose changes are in no log any more. */
+  record Snapshots(SnapshotMessage message) implements SyncMessage {}
+
   default byte[] toByteArray() {
     var out = new ByteWriter(256);
     switch (this) {
@@ -194,6 +202,8 @@ public sealed interface SyncMessage {
       case Graft(var seqs) -> write(seqs, out.u8(58));
       case Prune() -> out.u8(59);
       case Frontiers(var message) -> message.write(out);
+      case StandsOf(var message) -> message.write(out);
+      case Snapshots(var message) -> message.write(out);
     }
     return out.toByteArray();
   }
@@ -234,6 +244,8 @@ public sealed interface SyncMessage {
           case 58 -> new Graft(seqs(in));
           case 59 -> new Prune();
           case 32, 33, 34, 35 -> new Frontiers(FrontierMessage.read(tag, in));
+          case 40, 41, 42 -> new StandsOf(StandMessage.read(tag, in));
+          case 44, 45, 46, 47, 48 -> new Snapshots(SnapshotMessage.read(tag, in));
           default -> throw new CodecException("unknown message " + tag);
         };
     in.end();

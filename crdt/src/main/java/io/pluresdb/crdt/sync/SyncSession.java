@@ -23,6 +23,8 @@ import io.pluresdb.crdt.sync.SyncMessage.Hello;
 import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
 import io.pluresdb.crdt.sync.SyncMessage.Ranges;
+import io.pluresdb.crdt.sync.SyncMessage.Snapshots;
+import io.pluresdb.crdt.sync.SyncMessage.StandsOf;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -112,6 +114,10 @@ public final class SyncSession {
 
   private boolean greeted;
   private boolean ready;
+
+  /** Whether the peer lacks what is not in our log. */
+  private boolean needsSnapshot;
+
   private @Nullable FrontierExchange exchange;
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
@@ -199,6 +205,14 @@ public final class SyncSession {
     return ready;
   }
 
+  /**
+   * Whether the peer lacks what is not in our log any more; until it has a snapshot, and has told
+   * its frontier again, nothing is sent to it.
+   */
+  public boolean needsSnapshot() {
+    return needsSnapshot;
+  }
+
   /** The place in our arrival log up to which the peer has everything on its disk. */
   public long reached() {
     return ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
@@ -223,6 +237,8 @@ public final class SyncSession {
       case Probe probe -> onProbe(probe, view);
       // Comparing documents is no part of getting equal: whoever owns the session does it.
       case Ranges ranges -> Step.sending();
+      case Snapshots snapshots -> Step.sending();
+      case StandsOf stands -> Step.sending();
       // For whoever drives the sessions of all peers.
       case Gossip gossip -> Step.sending();
     };
@@ -328,15 +344,8 @@ public final class SyncSession {
       complete();
     }
     knows(peer);
-    long first = view.arrivals() + 1;
-    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
-      long has = peer.seq(entry.getKey());
-      if (has < entry.getValue().seq()) {
-        long arrival = log.arrivalOf(entry.getKey(), has + 1);
-        first = Math.min(first, arrival);
-      }
-    }
-    cursor = first - 1;
+    needsSnapshot = !log.floor().isReachedBy(peer::seq);
+    cursor = needsSnapshot ? 0 : firstMissing(peer, view, log) - 1;
     pushUntil = view.arrivals();
     announcedTooMuch = false;
     unserved.clear();
@@ -346,6 +355,18 @@ public final class SyncSession {
     ackedCursor = cursor;
     ready = true;
     return new Step(null, List.of(), peer, List.of(), send, false);
+  }
+
+  /** The first arrival that the peer lacks, or the one after the last. */
+  private static long firstMissing(Frontier peer, View view, ChangeLog log) {
+    long first = view.arrivals() + 1;
+    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
+      long has = peer.seq(entry.getKey());
+      if (has < entry.getValue().seq()) {
+        first = Math.min(first, log.arrivalOf(entry.getKey(), has + 1));
+      }
+    }
+    return first;
   }
 
   private static boolean covers(Frontier ours, Frontier theirs) {
@@ -404,7 +425,14 @@ public final class SyncSession {
     // A replica of some documents cannot serve all that it knows of, so it announces nothing.
     boolean pushesAll = eager || !hello.scope().isAll();
     long end = pushesAll ? view.arrivals() : Math.min(pushUntil, view.arrivals());
-    if (!ready || credit <= 0 || cursor >= end) {
+    if (!ready || needsSnapshot || credit <= 0 || cursor >= end) {
+      return null;
+    }
+    if (cursor < log.floor().arrivals()
+        && !log.floor().isReachedBy(actor -> peerKnown.getOrDefault(actor, 0L))) {
+      // The log was cut in front of a slow peer: where it stands now shows what it needs.
+      needsSnapshot = true;
+      lastProbeMillis = Long.MIN_VALUE;
       return null;
     }
     long before = cursor;
@@ -433,7 +461,11 @@ public final class SyncSession {
 
   /** Whether something is new here that the peer has neither been sent nor told of. */
   public boolean hasNews(View view) {
-    return ready && hello.scope().isAll() && cursor < view.arrivals() && cursor >= pushUntil;
+    return ready
+        && !needsSnapshot
+        && hello.scope().isAll()
+        && cursor < view.arrivals()
+        && cursor >= pushUntil;
   }
 
   /** Without the bodies the peer does not want, and without the runs that lack one it does. */
@@ -618,7 +650,7 @@ public final class SyncSession {
    * came: what should have given it may have been lost.
    */
   public Step onTick(long nowMillis, View view) {
-    boolean canSend = ready && credit > 0 && cursor < view.arrivals();
+    boolean canSend = ready && !needsSnapshot && credit > 0 && cursor < view.arrivals();
     long quietMillis = nowMillis - lastProbeMillis;
     // A clock that stepped back must not silence the probes until it is where it was.
     boolean due = quietMillis < 0 || quietMillis >= PROBE_MILLIS;

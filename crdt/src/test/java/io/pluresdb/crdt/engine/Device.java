@@ -97,6 +97,20 @@ final class Device {
     engine = open();
   }
 
+  /** Turns until nothing more can be done at once. */
+  void turns() {
+    while (engine.turn(true)) {
+      assertThat(engine.broken()).isNull();
+    }
+  }
+
+  /** Lets time pass. */
+  void pass(long millis) {
+    wallMillis += millis;
+    engine.tick();
+    turns();
+  }
+
   Receipt write(Edit... edits) {
     wallMillis++;
     var result = new ArrayList<Object>();
@@ -156,10 +170,27 @@ final class Device {
     /** Moves messages until both sides are quiet. */
     void settle() {
       for (int idle = 0; idle < 3; idle++) {
-        a.engine.turn(true);
-        b.engine.turn(true);
+        a.turns();
+        b.turns();
         idle = move(endA, b, peerOfB) + move(endB, a, peerOfA) > 0 ? -1 : idle;
       }
+    }
+
+    /** Lets both sides work, and at most one message of each side arrive. */
+    boolean step() {
+      a.engine.turn(true);
+      b.engine.turn(true);
+      boolean moved = moveOne(endA, b, peerOfB);
+      return moveOne(endB, a, peerOfA) || moved;
+    }
+
+    private boolean moveOne(End from, Device to, ReplicaEngine.Peer peer) {
+      byte[] message = from.queue.poll();
+      if (message != null) {
+        to.engine.receive(peer, SyncMessage.read(message));
+        messages++;
+      }
+      return message != null;
     }
 
     private int move(End from, Device to, ReplicaEngine.Peer peer) {

@@ -116,6 +116,15 @@ class TypedDocumentTest {
   }
 
   @Test
+  void refusedEdit_thenAnotherDocument_isCommitted() {
+    a.write(splice(0, 0, "abc"));
+    assertThatThrownBy(() -> a.write(splice(3, 0, "d"), splice(99, 0, "no")))
+        .isInstanceOf(CoreException.class);
+    a.put("e", "{}");
+    same("{\"n\":1,\"t\":\"abc\"}");
+  }
+
+  @Test
   void list_movedOnBothAtOnce_holdsEachElementOnce() {
     a.write(insert(0, "1", "2", "3", "4"));
     a.sync(b);

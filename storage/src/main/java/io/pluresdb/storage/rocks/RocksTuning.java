@@ -88,10 +88,10 @@ final class RocksTuning implements AutoCloseable {
 
   ColumnFamilyOptions family(Table table) {
     return switch (table) {
-      case META, FRONTIER, MEMBERS, BUCKET -> small(new BlockBasedTableConfig());
+      case META, FRONTIER, MEMBERS, BUCKET, FLOOR, STAND -> small(new BlockBasedTableConfig());
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
-      case LOG -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
+      case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
       case STATE, SEQUENCE ->
           large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
     };
