@@ -31,7 +31,10 @@ final class Compaction {
   /** A device says where it stands at most this often, once it has something new. */
   static final long STAND_MILLIS = 60_000;
 
-  /** After so many changes it does not wait. */
+  /** It does not wait so long when nothing has come for a tick: it may be gone soon. */
+  static final long QUIET_STAND_MILLIS = 10_000;
+
+  /** After so many changes it does not wait either. */
   static final long STAND_CHANGES = 10_000;
 
   /** A device that is connected gives a sign of life this often, or four times in a lease. */
@@ -56,6 +59,7 @@ final class Compaction {
   private long ticksToCut = TICKS_BETWEEN_CUTS;
   private Frontier stated = Frontier.EMPTY;
   private long statedArrivals;
+  private long lastArrivals;
 
   // What is being taken off the log.
   private @Nullable StableCut cut;
@@ -170,6 +174,7 @@ final class Compaction {
     if (connected && durable && !replica.isJoining()) {
       state();
     }
+    lastArrivals = replica.view().arrivals();
     for (Peer peer : peers) {
       Told last = told.get(peer);
       boolean due = last == null || isOver(last.atMillis, TELL_MILLIS);
@@ -211,9 +216,9 @@ final class Compaction {
     if (isOver(last.at(), Math.min(RENEW_MILLIS, settings.leaseMillis() / 4))) {
       return true;
     }
-    boolean changed = !view.frontier().equals(stated);
-    return changed
-        && (isOver(last.at(), STAND_MILLIS) || view.arrivals() - statedArrivals >= STAND_CHANGES);
+    long wait = view.arrivals() == lastArrivals ? QUIET_STAND_MILLIS : STAND_MILLIS;
+    return !view.frontier().equals(stated)
+        && (isOver(last.at(), wait) || view.arrivals() - statedArrivals >= STAND_CHANGES);
   }
 
   private boolean isOver(long sinceMillis, long limitMillis) {

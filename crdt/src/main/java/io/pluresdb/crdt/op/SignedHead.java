@@ -58,12 +58,12 @@ public record SignedHead(
     if (seq == 0) {
       throw new CodecException("seq of a head must be 1 or more");
     }
-    return new SignedHead(
-        seq,
-        new Hash(in.bytes(Hash.BYTES)),
-        Change.Link.read(in),
-        Genesis.read(in),
-        in.bytes(Signer.SIGNATURE_BYTES));
+    var previous = new Hash(in.bytes(Hash.BYTES));
+    Change.Link link = Change.Link.read(in);
+    if (link.timestamp() < 0) {
+      throw new CodecException("timestamp must be 0 or more");
+    }
+    return new SignedHead(seq, previous, link, Genesis.read(in), in.bytes(Signer.SIGNATURE_BYTES));
   }
 
   /** A row or an entry of a snapshot. */

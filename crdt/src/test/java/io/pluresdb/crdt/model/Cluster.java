@@ -55,6 +55,14 @@ class Cluster {
           Replica.open(storage, IDENTITY, anchor, environment), environment, event -> {});
     }
 
+    /** A replica with the same storage, that goes its own way. */
+    Node copy() {
+      var copy = new Node(98, wallMillis);
+      copy.storage = storage.copy();
+      copy.engine = copy.open();
+      return copy;
+    }
+
     Replica replica() {
       return engine.replica();
     }

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.Stand;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.overlay.OverlayMessage;
@@ -23,6 +24,11 @@ import io.pluresdb.crdt.reconcile.RangeMessage;
 import io.pluresdb.crdt.sequence.Sequence;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.SnapshotEntry;
+import io.pluresdb.crdt.store.SnapshotInbox;
+import io.pluresdb.crdt.store.SnapshotSource;
+import io.pluresdb.crdt.sync.SnapshotMessage;
+import io.pluresdb.crdt.sync.StandMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
@@ -210,6 +216,14 @@ public final class Golden {
         DATABASE, SIGNER.publicKey(), Role.WRITE, "caf\u00e9", 5, filled(16, 3), SIGNER);
   }
 
+  static SignedHead signedHead() {
+    return new SignedHead(1, Hash.ZERO, change().link(), GENESIS, run().signature());
+  }
+
+  static Stand stand() {
+    return Stand.sign(DATABASE, 1_700_000_000_000L, frontier(), SIGNER);
+  }
+
   /** A format: its example and its reader, which answers with what the value encodes to. */
   record Format(String name, byte[] bytes, Function<byte[], byte[]> reencode) {
     @Override
@@ -276,6 +290,21 @@ public final class Golden {
               in.end();
               return written(read::write);
             }));
+    formats.add(
+        new Format(
+            "signed head",
+            signedHead().toByteArray(),
+            bytes -> SignedHead.read(bytes).toByteArray()));
+    formats.add(
+        new Format(
+            "stand",
+            written(stand()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              Stand read = Stand.read(in);
+              in.end();
+              return written(read::write);
+            }));
     messages()
         .forEach(
             (name, message) ->
@@ -327,6 +356,43 @@ public final class Golden {
     messages.put("Prune", new SyncMessage.Prune());
     ranges().forEach((name, message) -> messages.put(name, new SyncMessage.Ranges(message)));
     frontiers().forEach((name, message) -> messages.put(name, new SyncMessage.Frontiers(message)));
+    stands().forEach((name, message) -> messages.put(name, new SyncMessage.StandsOf(message)));
+    snapshots().forEach((name, message) -> messages.put(name, new SyncMessage.Snapshots(message)));
+    return messages;
+  }
+
+  private static Map<String, StandMessage> stands() {
+    var at = new TreeMap<byte[], Long>(Arrays::compareUnsigned);
+    at.put(SIGNER.publicKey(), 1_700_000_000_000L);
+    var messages = new LinkedHashMap<String, StandMessage>();
+    messages.put("Known", new StandMessage.Known(new Hash(filled(32, 1))));
+    messages.put("Have", new StandMessage.Have(at));
+    messages.put("Stands", new StandMessage.Stands(List.of(stand())));
+    return messages;
+  }
+
+  private static Map<String, SnapshotMessage> snapshots() {
+    Hash id = frontier().hash();
+    var from = new SnapshotEntry.Place(2, utf8("a"));
+    var to = new SnapshotEntry.Place(2, utf8("d"));
+    byte[] row = state().toByteArray();
+    byte[] piece = Arrays.copyOf(row, 8);
+    var part =
+        new SnapshotSource.Part(
+            List.of(
+                new SnapshotEntry(new SnapshotEntry.Place(2, utf8("c")), row.length, 0, row),
+                new SnapshotEntry(to, row.length, 0, piece)),
+            to,
+            8);
+    var messages = new LinkedHashMap<String, SnapshotMessage>();
+    messages.put("Offer", new SnapshotMessage.Offer(id, new Hash(filled(32, 2)), 2));
+    messages.put(
+        "Request",
+        new SnapshotMessage.Request(
+            id, new SnapshotInbox.Ask(from, 0, to, new Hash(filled(32, 3)))));
+    messages.put("Part", new SnapshotMessage.Part(id, from, 0, part));
+    messages.put("Unchanged", new SnapshotMessage.Same(id, from));
+    messages.put("Gone", new SnapshotMessage.Gone(id));
     return messages;
   }
 

@@ -2,7 +2,10 @@ package io.pluresdb.daemon.cli;
 
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.api.Request;
+import java.io.PrintStream;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -95,6 +98,50 @@ final class Sharing {
                           actor,
                           Json.text(head.members(), "seq"),
                           Json.text(head.members(), "hash"))));
+      log(out, database.getOrDefault("log", Json.NONE).members());
+    }
+  }
+
+  private static void log(PrintStream out, Map<String, Json> log) {
+    long arrivals = Long.parseLong(Json.text(log, "arrivals"));
+    long floor = Long.parseLong(Json.text(log, "floor"));
+    String heldBackBy = Json.text(log, "heldBackBy");
+    out.println(String.format("%-13s%d of %d changes kept", "log", arrivals - floor, arrivals));
+    for (Map<String, Json> member : log.getOrDefault("members", Json.NONE).objects()) {
+      Instant heard = Instant.ofEpochMilli(Long.parseLong(Json.text(member, "heard")));
+      String id = Json.text(member, "deviceId");
+      out.println(
+          String.format(
+              "%-13s%s (%s) %s, %s changes behind, heard of %s%s",
+              "member",
+              id,
+              Json.text(member, "name"),
+              Json.text(member, "state"),
+              Json.text(member, "behind"),
+              heard.truncatedTo(ChronoUnit.SECONDS),
+              id.equals(heldBackBy) ? ": holds the log" : ""));
+    }
+  }
+
+  @Command(
+      name = "vacuum",
+      description = "Take changes off the log that all members have and that are old enough.")
+  static final class Vacuum implements Callable<Integer> {
+    private final Root root;
+
+    Vacuum(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.post("/api/vacuum", NO_BODY));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        log(root.io().out(), Json.parse(answer).members());
+      }
+      return Main.OK;
     }
   }
 

@@ -6,7 +6,11 @@ import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.StableCut;
+import io.pluresdb.crdt.engine.CompactionStatus;
+import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore;
@@ -46,6 +50,7 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -167,6 +172,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(directory, name, device, environment, this::established);
+    database.store().execute(engine -> engine.remember(options.compaction()));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
@@ -422,6 +428,53 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
     }
     return "";
+  }
+
+  @Override
+  public LogStatus log(String name) {
+    LocalDatabase database = database(name);
+    return CrdtStore.await(database.store().call(DeviceNode::log));
+  }
+
+  @Override
+  public CompletableFuture<LogStatus> vacuum(String name) {
+    LocalDatabase database = database(name);
+    var done = new CompletableFuture<LogStatus>();
+    return database
+        .store()
+        .call(
+            engine -> {
+              engine.compactNow(() -> done.complete(log(engine)));
+              return true;
+            })
+        .thenCompose(begun -> done);
+  }
+
+  private static LogStatus log(ReplicaEngine engine) {
+    CompactionStatus status = engine.compaction();
+    Membership membership = engine.replica().view().membership();
+    var members = new ArrayList<Standing>();
+    for (StableCut.Member member : status.cut().members()) {
+      String called =
+          membership.members().stream()
+              .filter(entry -> Arrays.equals(entry.device(), member.device()))
+              .map(entry -> entry.name())
+              .findFirst()
+              .orElse("");
+      members.add(
+          new Standing(
+              DeviceId.of(member.device()).toString(),
+              called,
+              member.standing().name().toLowerCase(Locale.ROOT),
+              Instant.ofEpochMilli(member.heardMillis()),
+              member.behind()));
+    }
+    return new LogStatus(
+        engine.replica().view().arrivals(),
+        status.floor().arrivals(),
+        status.settings().keepMillis(),
+        status.settings().leaseMillis(),
+        List.copyOf(members));
   }
 
   @Override

@@ -7,7 +7,9 @@ import io.pluresdb.crdt.store.Finding;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -86,6 +88,44 @@ public interface Node {
       long bytesSent,
       long bytesReceived,
       String lastError) {}
+
+  /** What is kept of the log of a database, and why not less. */
+  LogStatus log(String database);
+
+  /**
+   * The log of a database.
+   *
+   * @param arrivals changes that ever arrived here
+   * @param floor those up to here are not in the log any more
+   * @param keepMillis age below which changes stay whoever has them
+   * @param leaseMillis silence after which a member does not count
+   * @param members all of them
+   */
+  record LogStatus(
+      long arrivals, long floor, long keepMillis, long leaseMillis, List<Standing> members) {
+    /** The member that counts and is furthest behind, if any is behind. */
+    public Optional<Standing> heldBackBy() {
+      return members.stream()
+          .filter(member -> member.state().equals("active") && member.behind() > 0)
+          .max(Comparator.comparingLong(Standing::behind));
+    }
+  }
+
+  /**
+   * What a member is known to have.
+   *
+   * @param state {@code self}, {@code active}, or {@code expired} after it was silent for its lease
+   * @param heard when it last said where it stands, or was admitted
+   * @param behind changes here that it is not known to have
+   */
+  record Standing(String deviceId, String name, String state, Instant heard, long behind) {}
+
+  /**
+   * Takes off the log at once what all members have that count, and what is old enough.
+   *
+   * @return the log afterwards
+   */
+  CompletableFuture<LogStatus> vacuum(String database);
 
   /** The members of a database. */
   List<Device> devices(String database);

@@ -69,6 +69,25 @@ public final class FakeNode implements Node {
   }
 
   @Override
+  public LogStatus log(String database) {
+    store(database);
+    return new LogStatus(
+        12,
+        5,
+        60_000,
+        120_000,
+        List.of(
+            new Standing(deviceId(), "laptop", "self", STARTED, 0),
+            new Standing("PHON-EEEE", "phone", "active", STARTED, 3),
+            new Standing("OLDD-EEEE", "tablet", "expired", STARTED, 9)));
+  }
+
+  @Override
+  public CompletableFuture<LogStatus> vacuum(String database) {
+    return CompletableFuture.completedFuture(log(database));
+  }
+
+  @Override
   public List<Device> devices(String database) {
     store(database);
     return List.of(new Device(deviceId(), "laptop", Role.ADMIN, STARTED, false, true));
