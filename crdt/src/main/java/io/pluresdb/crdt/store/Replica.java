@@ -747,7 +747,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, committed, inbox);
+    var joining = new Joining(storage, committed, inbox, identity.scope());
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
