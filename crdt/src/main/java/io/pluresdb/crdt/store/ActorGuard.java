@@ -2,11 +2,9 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.Arrays;
@@ -15,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps an actor from being used twice: compares the storage with the anchor when it is opened, and
- * moves the anchor before anything is published. What nobody else has seen may be forgotten and
- * written anew.
+ * moves the anchor before anything is published. What nobody else has seen is only noted: power
+ * loss may take the note, not the end of the process.
  */
 final class ActorGuard {
   private final Storage storage;
@@ -39,7 +37,8 @@ final class ActorGuard {
   }
 
   /** The stored actor if it may go on writing; null when there is none or it was given up now. */
-  @Nullable Own resume(Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors) {
+  @Nullable Own resume(
+      Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors, ChangeLog log) {
     byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
     relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
     if (nonce == null) {
@@ -54,7 +53,8 @@ final class ActorGuard {
             && switch (anchor.read()) {
               case Anchor.Reading.Missing() -> false;
               case Anchor.Reading.Damaged(var detail) -> false;
-              case Anchor.Reading.Valid(var mark) -> agrees(mark, database, actor, row);
+              case Anchor.Reading.Valid(var mark) ->
+                  agrees(mark, log.hashOf(database, actor, mark.seq()), actor, row);
             };
     if (trusted && !relaxedMarked) {
       recorded = anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark : null;
@@ -64,34 +64,13 @@ final class ActorGuard {
     return null;
   }
 
-  private boolean agrees(Anchor.Mark mark, Hash database, ActorId actor, ActorRow row) {
+  private boolean agrees(Anchor.Mark mark, @Nullable Hash here, ActorId actor, ActorRow row) {
     // A longer log is not enough: a copy may hold changes that were never shown, beside others of
     // the same numbers that were, after an earlier copy had been restored.
     return Arrays.equals(mark.instance(), instance)
         && mark.actor().equals(actor)
         && row.head().seq() >= mark.seq()
-        && mark.headHash().equals(hashAt(database, actor, mark.seq()));
-  }
-
-  /** The hash of an actor's change in the log, or null when it is not here. */
-  private @Nullable Hash hashAt(Hash database, ActorId actor, long seq) {
-    try (var snapshot = storage.snapshot();
-        var rows =
-            snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 1), Rows.logKey(actor, seq + 1))) {
-      if (!rows.next()) {
-        return null;
-      }
-      SegmentRow segment = SegmentRow.read(rows.value());
-      long at = Rows.seq(rows.key());
-      Hash hash = segment.previous();
-      for (Change change : segment.changes()) {
-        hash = change.hash(database, actor, at, hash);
-        if (at++ == seq) {
-          return hash;
-        }
-      }
-      return null;
-    }
+        && mark.headHash().equals(here);
   }
 
   private void fence() {
@@ -132,14 +111,32 @@ final class ActorGuard {
    * made since gives the actor up, and every earlier one is behind the anchor.
    */
   void record(ActorId actor, ActorRow row) {
-    if (knows(actor)
-        && (recordedMark || (recorded != null && recorded.seq() == row.head().seq()))) {
+    if (isRecorded(actor, row)) {
       return;
     }
-    var mark = new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash());
+    Anchor.Mark mark = mark(actor, row);
     anchor.record(mark);
     recorded = mark;
     recordedMark = relaxedMarked;
+  }
+
+  /**
+   * Notes what is on disk and nobody else has seen yet: an earlier copy that is restored would use
+   * its numbers once more, and this one could come back after it.
+   */
+  void note(ActorId actor, ActorRow row) {
+    if (!isRecorded(actor, row)) {
+      anchor.note(mark(actor, row));
+    }
+  }
+
+  private boolean isRecorded(ActorId actor, ActorRow row) {
+    return knows(actor)
+        && (recordedMark || (recorded != null && recorded.seq() == row.head().seq()));
+  }
+
+  private Anchor.Mark mark(ActorId actor, ActorRow row) {
+    return new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash());
   }
 
   /** Ends cleanly; everything is on disk. {@code row} is the own actor's newest, if it has one. */

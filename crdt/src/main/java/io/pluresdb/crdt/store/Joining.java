@@ -8,6 +8,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.DocumentJoin;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.JoinedPast;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
@@ -43,13 +44,16 @@ final class Joining {
   private final Storage storage;
   private final Committed base;
   private final SnapshotInbox inbox;
+  private final KeyScope scope;
   private final NavigableMap<ActorId, SignedHead> heads;
 
   // What the staged commit will have done.
   private byte[] stagedTo;
   private boolean stagedEnd;
 
-  Joining(Storage storage, Committed base, SnapshotInbox inbox) {
+  /** Joins the documents of {@code scope}; the snapshot may hold others too. */
+  Joining(Storage storage, Committed base, SnapshotInbox inbox, KeyScope scope) {
+    this.scope = scope;
     this.storage = storage;
     this.base = base;
     this.inbox = inbox;
@@ -168,7 +172,7 @@ final class Joining {
       byte @Nullable [] ours,
       byte @Nullable [] others,
       Collection<byte[]> touched) {
-    if (Arrays.equals(ours, others)) {
+    if (!scope.contains(id) || Arrays.equals(ours, others)) {
       return;
     }
     DocumentState mine = ours == null ? new DocumentState() : DocumentState.read(ours);

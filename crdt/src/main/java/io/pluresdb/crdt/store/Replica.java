@@ -92,12 +92,12 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
-      LogFloor floor,
+      ChangeLog log,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.log = new ChangeLog(storage, floor);
+    this.log = log;
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -165,12 +165,13 @@ public final class Replica {
     var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
-    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
+    var log = new ChangeLog(storage, floor);
+    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, log, committed);
   }
 
   private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
@@ -746,7 +747,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, committed, inbox);
+    var joining = new Joining(storage, committed, inbox, identity.scope());
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
@@ -850,9 +851,13 @@ public final class Replica {
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
-      if (synced && author != null && row != null && !guard.knows(author.actor())) {
-        // An actor that is not in the anchor would be given up at the next start.
-        guard.record(author.actor(), row);
+      if (synced && author != null && row != null) {
+        if (guard.knows(author.actor())) {
+          guard.note(author.actor(), row);
+        } else {
+          // An actor that is not in the anchor would be given up at the next start.
+          guard.record(author.actor(), row);
+        }
       }
     } catch (RuntimeException e) {
       buckets.discard();
