@@ -617,27 +617,13 @@ public final class Replica {
    * @return whether there may be more to take; call again then
    */
   public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
-    if (hasStaged() || !canGiveSnapshot()) {
+    if (hasStaged() || isJoining()) {
       return false;
     }
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
     return step.more();
-  }
-
-  /**
-   * Whether another replica could join the state of this one. A snapshot does not carry the
-   * elements of texts and lists yet, so a database that has any keeps its whole log.
-   */
-  public boolean canGiveSnapshot() {
-    if (committed.joining != null) {
-      return false;
-    }
-    try (var snapshot = storage.snapshot();
-        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
-      return !rows.next();
-    }
   }
 
   /** Where the members of the database stand. */
@@ -694,7 +680,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, committed, inbox);
+    var joining = new Joining(storage, identity.database(), committed, inbox);
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
@@ -728,7 +714,30 @@ public final class Replica {
     }
     joining.stage(staging, identity.database());
     commit();
+    sequences.reread();
     return committed.joining != null;
+  }
+
+  /**
+   * Joins the documents of a transaction before their turn, in a commit of its own: while a
+   * snapshot is being joined, {@link #stage} refuses what this was not called for. Call when
+   * nothing is staged.
+   *
+   * @throws StorageException as {@link #commit} does
+   */
+  public void joinFirst(Transaction transaction) {
+    Joining joining = committed.joining;
+    if (joining != null) {
+      joining.stageFirst(
+          staging,
+          transaction.edits().stream()
+              .map(edit -> new DocumentKey(edit.id()))
+              .distinct()
+              .map(id -> id.bytes)
+              .toList());
+      commit();
+      sequences.reread();
+    }
   }
 
   /** Stages membership entries; false when none of them is new and authentic. */
@@ -777,9 +786,6 @@ public final class Replica {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
-      if (committed.joining != null) {
-        committed.joining.mark(batch, staged.documents.keySet());
-      }
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
