@@ -311,7 +311,11 @@ public final class ReplicaEngine {
             SyncSession.MIN_WINDOW_BYTES,
             SyncSession.WINDOW_BYTES);
     byte[] nonce = environment.randomBytes(SyncMessage.NONCE_BYTES);
-    var peer = new Peer(link, new SyncSession(database, replica.view(), nonce, now(), window));
+    var peer =
+        new Peer(
+            link,
+            new SyncSession(
+                database, replica.identity().scope(), replica.view(), nonce, now(), window));
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
@@ -767,6 +771,11 @@ public final class ReplicaEngine {
     } else {
       comparisons.begin(peer.link, range, exact, maxDifferences, callback);
     }
+  }
+
+  /** The documents that both this replica and a peer hold, as ranges. */
+  public List<KeyRange> common(Peer peer) {
+    return replica.identity().scope().common(peer.session.peerScope());
   }
 
   private long now() {

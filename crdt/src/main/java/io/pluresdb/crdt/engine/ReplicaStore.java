@@ -250,6 +250,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> get(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return Optional.ofNullable(DocumentReader.read(storage, key));
   }
 
@@ -257,6 +258,7 @@ public final class ReplicaStore implements CrdtStore {
   public History history(String id, int limit, long before) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).page(key, limit, before);
   }
 
@@ -264,6 +266,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> getAsOf(String id, Moment moment) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).asOf(key, moment);
   }
 
@@ -277,6 +280,7 @@ public final class ReplicaStore implements CrdtStore {
   public List<Contest> contests(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     try (var snapshot = storage.snapshot()) {
       return DocumentReader.contests(snapshot, key, id);
     }
@@ -292,6 +296,7 @@ public final class ReplicaStore implements CrdtStore {
   public Documents list(String prefix, @Nullable String after) {
     requireOpen();
     byte[] from = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(from);
     byte[] to = successor(from);
     if (after != null) {
       byte[] next = after.getBytes(StandardCharsets.UTF_8);
@@ -360,6 +365,7 @@ public final class ReplicaStore implements CrdtStore {
   public Events events(String prefix, long since, int limit) {
     requireOpen();
     byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(start);
     var events = new ArrayList<Event>();
     long next = since;
     for (ChangeLog.Touched touched : replica.log().touched(since, limit)) {
@@ -394,7 +400,8 @@ public final class ReplicaStore implements CrdtStore {
       throw CoreException.invalid("embedding must hold finite numbers, not all zero");
     }
     var best = new PriorityQueue<Hit>(Comparator.comparingDouble(Hit::score));
-    try (Documents documents = list("", null)) {
+    requireOpen();
+    try (var documents = new Listing(storage.snapshot(), new byte[0], null)) {
       while (documents.hasNext()) {
         NodeRecord document = documents.next();
         float[] stored = document.embedding();

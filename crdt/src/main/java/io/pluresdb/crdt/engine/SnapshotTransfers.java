@@ -114,7 +114,7 @@ final class SnapshotTransfers {
   void offer(Peer peer) {
     Taken taken = takers.get(peer);
     boolean busy = taken != null && !isOver(taken.atMillis, GIVE_UP_MILLIS);
-    if (busy || replica.isJoining()) {
+    if (busy || !replica.canGiveSnapshot()) {
       return;
     }
     Hash id = replica.view().frontier().hash();

@@ -77,7 +77,7 @@ public final class SequenceJoin {
       byte[] head = Arrays.copyOf(row, in.position());
       var visible = new BitSet();
       int at = 0;
-      int pieces = in.count("pieces of a chunk", Order.CHUNK + 1);
+      int pieces = in.count("pieces of a chunk", Chunk.ELEMENTS + 1);
       for (int i = 0; i < pieces; i++) {
         int length = in.count("length of a piece", count - at);
         if (i % 2 == 0) {
@@ -86,7 +86,7 @@ public final class SequenceJoin {
         at += length;
       }
       int[] shown =
-          new String(in.block("bytes of a chunk", 4 * Order.CHUNK), StandardCharsets.UTF_8)
+          new String(in.block("bytes of a chunk", 4 * Chunk.ELEMENTS), StandardCharsets.UTF_8)
               .codePoints()
               .toArray();
       if (shown.length != visible.cardinality()) {
@@ -111,7 +111,7 @@ public final class SequenceJoin {
       visible.set(i, visible.get(i) && shorter.visible.get(i));
     }
     var out = new ByteWriter(512).bytes(longer.head);
-    var text = new StringBuilder(Order.CHUNK);
+    var text = new StringBuilder(Chunk.ELEMENTS);
     var pieces = new ByteWriter(16);
     int count = 1;
     int length = 0;

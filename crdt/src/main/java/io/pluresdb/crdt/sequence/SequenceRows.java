@@ -5,9 +5,6 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.op.ElementId;
-import io.pluresdb.crdt.sequence.Order.Author;
-import io.pluresdb.crdt.sequence.Order.Chunk;
-import io.pluresdb.crdt.sequence.Order.Span;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -79,12 +76,12 @@ public final class SequenceRows {
   /** Reads over the head of a chunk's row; how many elements the chunk has. */
   static int elements(ByteReader in) {
     in.u8();
-    in.skip(ActorId.BYTES * in.count("actors of a sequence row", Order.CHUNK));
-    int runs = in.count("runs of a chunk", Order.CHUNK);
+    in.skip(ActorId.BYTES * in.count("actors of a sequence row", Chunk.ELEMENTS));
+    int runs = in.count("runs of a chunk", Chunk.ELEMENTS);
     int elements = 0;
     for (int i = 0; i < runs; i++) {
       int kind = in.u8();
-      elements += in.count("length of a run", Order.CHUNK - elements);
+      elements += in.count("length of a run", Chunk.ELEMENTS - elements);
       if (kind == RIGHT_OF || kind == LEFT_OF) {
         in.varint();
         in.varint();
@@ -181,12 +178,12 @@ public final class SequenceRows {
     Author author = order.author(key.actor());
     List<Author> table = readTable(order, author, in);
     Chunk chunk = order.loadChunk(author, key.number());
-    int runs = in.count("runs of a chunk", Order.CHUNK);
+    int runs = in.count("runs of a chunk", Chunk.ELEMENTS);
     if (runs == 0) {
       throw new CodecException("a sequence row must hold an element");
     }
-    int from = key.number() * Order.CHUNK;
-    int end = from + Order.CHUNK;
+    int from = key.number() * Chunk.ELEMENTS;
+    int end = from + Chunk.ELEMENTS;
     for (int i = 0; i < runs; i++) {
       int kind = in.u8();
       int length = in.count("length of a run", end - from);
@@ -203,7 +200,7 @@ public final class SequenceRows {
   }
 
   static List<Author> readTable(Order order, Author own, ByteReader in) {
-    int count = in.count("actors of a sequence row", Order.CHUNK);
+    int count = in.count("actors of a sequence row", Chunk.ELEMENTS);
     var table = new ArrayList<Author>(count + 1);
     table.add(own);
     for (int i = 0; i < count; i++) {

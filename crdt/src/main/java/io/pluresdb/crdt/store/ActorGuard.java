@@ -2,11 +2,9 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.Arrays;
@@ -73,24 +71,9 @@ final class ActorGuard {
         && mark.headHash().equals(hashAt(database, actor, mark.seq()));
   }
 
-  /** The hash of an actor's change in the log, or null when it is not here. */
   private @Nullable Hash hashAt(Hash database, ActorId actor, long seq) {
-    try (var snapshot = storage.snapshot();
-        var rows =
-            snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 1), Rows.logKey(actor, seq + 1))) {
-      if (!rows.next()) {
-        return null;
-      }
-      SegmentRow segment = SegmentRow.read(rows.value());
-      long at = Rows.seq(rows.key());
-      Hash hash = segment.previous();
-      for (Change change : segment.changes()) {
-        hash = change.hash(database, actor, at, hash);
-        if (at++ == seq) {
-          return hash;
-        }
-      }
-      return null;
+    try (var snapshot = storage.snapshot()) {
+      return ChangeLog.hashOf(snapshot, database, actor, seq);
     }
   }
 

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.sequence.SequenceJoin;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -47,6 +48,7 @@ final class Joining {
   private final Storage storage;
   private final Committed base;
   private final SnapshotInbox inbox;
+  private final KeyScope scope;
   private final DocumentHasher hasher;
   private final NavigableMap<ActorId, SignedHead> heads;
 
@@ -54,11 +56,12 @@ final class Joining {
   private byte[] stagedTo;
   private boolean stagedEnd;
 
-  Joining(Storage storage, Hash database, Committed base, SnapshotInbox inbox) {
+  Joining(Storage storage, ReplicaIdentity identity, Committed base, SnapshotInbox inbox) {
     this.storage = storage;
     this.base = base;
     this.inbox = inbox;
-    this.hasher = new DocumentHasher(database);
+    this.scope = identity.scope();
+    this.hasher = new DocumentHasher(identity.database());
     this.heads = inbox.storedHeads();
     this.stagedTo = inbox.joined();
     for (ActorId actor : heads.keySet()) {
@@ -194,6 +197,10 @@ final class Joining {
       byte @Nullable [] ours,
       byte @Nullable [] others,
       Collection<byte[]> touched) {
+    if (!scope.contains(id)) {
+      // A replica of some documents takes no others; their texts and lists go with the snapshot.
+      return;
+    }
     if (Arrays.equals(ours, others)) {
       // Also of its texts and lists: their sum is in the row.
       if (others != null && !DocumentState.read(others).sequenceSum().equals(Fingerprint.ZERO)) {

@@ -24,6 +24,7 @@ import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -122,7 +123,7 @@ public final class Replica {
       Storage storage, ReplicaIdentity identity, Anchor anchor, Environment environment) {
     byte[] format = storage.get(Table.META, Rows.META_FORMAT);
     if (format == null) {
-      initialize(storage, environment);
+      initialize(storage, identity.scope(), environment);
     } else if (format.length != 1 || format[0] > Rows.FORMAT) {
       throw new StorageException.OpenFailed(
           "STORAGE_NEWER_FORMAT",
@@ -133,6 +134,7 @@ public final class Replica {
               + ": install a newer PluresDB",
           new CodecException("format"));
     }
+    requireScope(storage, identity.scope());
     byte[] instance = require(storage.get(Table.META, Rows.META_INSTANCE));
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
@@ -183,8 +185,25 @@ public final class Replica {
     return new LogFloor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
   }
 
-  private static void initialize(Storage storage, Environment environment) {
+  /** What was omitted is not here: a scope cannot change. */
+  private static void requireScope(Storage storage, KeyScope scope) {
+    byte[] row = storage.get(Table.META, Rows.META_SCOPE);
+    KeyScope stored = row == null ? KeyScope.ALL : KeyScope.read(new ByteReader(row));
+    if (!stored.equals(scope)) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OTHER_SCOPE",
+          "the database holds " + stored + ", but is to be opened for " + scope,
+          new CodecException("scope"));
+    }
+  }
+
+  private static void initialize(Storage storage, KeyScope scope, Environment environment) {
     try (var batch = storage.newBatch()) {
+      if (!scope.isAll()) {
+        var row = new ByteWriter();
+        scope.write(row);
+        batch.put(Table.META, Rows.META_SCOPE, row.toByteArray());
+      }
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
       batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
@@ -261,6 +280,9 @@ public final class Replica {
         && !staging.membership.may(identity.signer().publicKey(), Role.WRITE)) {
       throw CoreException.invalid("this device's role in the database does not include writing");
     }
+    for (Edit edit : transaction.edits()) {
+      requireInScope(edit.id());
+    }
     Own author = staging.own;
     if (author == null) {
       author = mint();
@@ -319,6 +341,23 @@ public final class Replica {
     }
     staging.documents.putAll(touched);
     return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
+  }
+
+  /**
+   * Refuses what this replica cannot know.
+   *
+   * @param prefix an id, or what ids begin with
+   * @throws CoreException when some of those documents are not held here
+   */
+  public void requireInScope(byte[] prefix) {
+    if (!identity.scope().contains(prefix)) {
+      throw CoreException.invalid(
+          "this device holds the documents that begin with "
+              + identity.scope()
+              + ", but \""
+              + new String(prefix, StandardCharsets.UTF_8)
+              + "\" does not: use a device that holds all");
+    }
   }
 
   private List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -472,6 +511,10 @@ public final class Replica {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
+      if (change.omitted() != null && identity.scope().isAll()) {
+        return new RunOutcome.Rejected(
+            Reason.BODY_MISSING, "change " + seq + " of actor " + actor + " has no body");
+      }
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
@@ -484,7 +527,9 @@ public final class Replica {
     var elements = new SequenceCheck(sequences, actor, staging::seq);
     try {
       for (int i = 0; i < fresh.size(); i++) {
-        List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
+        Change change = fresh.get(i);
+        List<DocumentEdit> edits =
+            change.omitted() == null ? ChangeBody.decode(actor, change.body()) : List.of();
         RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
@@ -564,7 +609,8 @@ public final class Replica {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
           }
         }
-        if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        if (operation instanceof CrdtOperation.OnSequence onSequence
+            && identity.scope().contains(edit.id())) {
           switch (elements.check(edit.id(), onSequence, seq)) {
             case null -> {}
             case SequenceCheck.Problem.Malformed(var what) -> {
@@ -598,6 +644,11 @@ public final class Replica {
       seq++;
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
+        if (!identity.scope().contains(edit.id())) {
+          // Of a batch that touches ours too: what was before it in this document is not here.
+          index += (int) edit.operations().stream().filter(CrdtOperation::makesDot).count();
+          continue;
+        }
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index =
             apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
@@ -617,13 +668,23 @@ public final class Replica {
    * @return whether there may be more to take; call again then
    */
   public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
-    if (hasStaged() || isJoining()) {
+    if (hasStaged() || !canGiveSnapshot()) {
       return false;
     }
+    // The next start looks up in the log what the anchor says.
+    anchorOwn();
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
     return step.more();
+  }
+
+  /**
+   * Whether another replica could join the state of this one; if not, this one keeps its whole log.
+   * A replica of some documents has no state to give.
+   */
+  public boolean canGiveSnapshot() {
+    return committed.joining == null && identity.scope().isAll();
   }
 
   /** Where the members of the database stand. */
@@ -680,7 +741,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, identity.database(), committed, inbox);
+    var joining = new Joining(storage, identity, committed, inbox);
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
@@ -693,7 +754,10 @@ public final class Replica {
     if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
       return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
     }
-    Hash ours = log.hashOf(identity.database(), actor, head.seq());
+    Hash ours;
+    try (var snapshot = storage.snapshot()) {
+      ours = ChangeLog.hashOf(snapshot, identity.database(), actor, head.seq());
+    }
     if (ours != null && !ours.equals(hash)) {
       return "change " + head.seq() + " of actor " + actor + " is another one here";
     }
@@ -715,6 +779,9 @@ public final class Replica {
     joining.stage(staging, identity.database());
     commit();
     sequences.reread();
+    if (committed.joining == null) {
+      storage.sync();
+    }
     return committed.joining != null;
   }
 

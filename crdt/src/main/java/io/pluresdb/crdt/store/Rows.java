@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
  *          "format"                 -> u8
  *          "instance"               -> 16 random bytes
+ *          "scope"                  -> {@link io.pluresdb.crdt.reconcile.KeyScope}; no row: all documents
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
  *          "floor"                  -> arrivals varint: up to here they are not in the arrival log
@@ -50,6 +51,7 @@ final class Rows {
   static final byte[] META_FORMAT = ascii("format");
   static final byte[] META_INSTANCE = ascii("instance");
   static final byte[] META_ACTOR = ascii("actor");
+  static final byte[] META_SCOPE = ascii("scope");
   static final byte[] META_RELAXED = ascii("relaxed");
   static final byte[] META_FLOOR = ascii("floor");
   static final byte[] META_JOINED = ascii("joined");

@@ -58,9 +58,9 @@ public final class SnapshotSource implements AutoCloseable {
     stateHash = Fingerprint.read(in).hash();
   }
 
-  /** Fixes the newest commit of a replica that is not joining a snapshot itself. */
+  /** Fixes the newest commit of a replica that {@link Replica#canGiveSnapshot}. */
   public static SnapshotSource open(Replica replica) {
-    if (replica.isJoining()) {
+    if (!replica.canGiveSnapshot()) {
       throw new IllegalStateException("this replica has no snapshot to give");
     }
     Storage.Snapshot snapshot = replica.storage().snapshot();

@@ -11,6 +11,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.overlay.OverlayMessage;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.reconcile.RangeMessage;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -24,7 +25,7 @@ import java.util.TreeMap;
  * <pre>
  * message := tag u8 | fields
  * 1 Hello   := version u8 | database 32 | frontierHash 32 | membersHash 32 | stateHash 32
- *              | nonce 16 | actors varint | windowBytes varint
+ *              | nonce 16 | actors varint | windowBytes varint | scope
  * 2 Members := count varint | entry *
  * 3 Heads   := wantReply u8 | frontier
  * 4 Changes := cursor varint | count varint | run *
@@ -60,6 +61,8 @@ public sealed interface SyncMessage {
    * @param nonce random, {@link #NONCE_BYTES}
    * @param actors number of actors in the frontier
    * @param windowBytes how much the receiver of this message may send before an {@link Ack}
+   * @param scope the documents the sender holds: it wants no body of a change that touches none of
+   *     them, and cannot serve those it has not got
    */
   record Hello(
       int version,
@@ -69,12 +72,35 @@ public sealed interface SyncMessage {
       Hash stateHash,
       byte[] nonce,
       int actors,
-      int windowBytes)
+      int windowBytes,
+      KeyScope scope)
       implements SyncMessage {
+    /** Of a replica of all documents. */
+    public Hello(
+        int version,
+        Hash database,
+        Hash frontierHash,
+        Hash membersHash,
+        Hash stateHash,
+        byte[] nonce,
+        int actors,
+        int windowBytes) {
+      this(
+          version,
+          database,
+          frontierHash,
+          membersHash,
+          stateHash,
+          nonce,
+          actors,
+          windowBytes,
+          KeyScope.ALL);
+    }
+
     /** The same with another window. */
     public Hello withWindow(int bytes) {
       return new Hello(
-          version, database, frontierHash, membersHash, stateHash, nonce, actors, bytes);
+          version, database, frontierHash, membersHash, stateHash, nonce, actors, bytes, scope);
     }
   }
 
@@ -159,7 +185,7 @@ public sealed interface SyncMessage {
       case Hello hello -> {
         out.u8(1).u8(hello.version).bytes(hello.database.bytes()).bytes(hello.frontierHash.bytes());
         out.bytes(hello.membersHash.bytes()).bytes(hello.stateHash.bytes()).bytes(hello.nonce);
-        out.varint(hello.actors).varint(hello.windowBytes);
+        hello.scope.write(out.varint(hello.actors).varint(hello.windowBytes));
       }
       case Members(var entries) -> Membership.write(entries, out.u8(2));
       case Heads(var wantReply, var frontier) -> frontier.write(out.u8(3).u8(wantReply ? 1 : 0));
@@ -205,7 +231,8 @@ public sealed interface SyncMessage {
                   hash(in),
                   in.bytes(NONCE_BYTES),
                   in.count("actors of a frontier", Frontier.MAX_ACTORS),
-                  in.count("window", 1 << 30));
+                  in.count("window", 1 << 30),
+                  KeyScope.read(in));
           case 2 -> new Members(Membership.read(in));
           case 3 -> new Heads(in.u8() == 1, Frontier.read(in));
           case 4 -> changes(in);

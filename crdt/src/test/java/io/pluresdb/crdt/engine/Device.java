@@ -8,6 +8,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
@@ -42,7 +43,14 @@ final class Device {
   private final RandomGenerator random;
   ReplicaEngine engine;
 
+  private final KeyScope scope;
+
   private Device(long seed, byte @Nullable [] founder) {
+    this(seed, founder, KeyScope.ALL);
+  }
+
+  private Device(long seed, byte @Nullable [] founder, KeyScope scope) {
+    this.scope = scope;
     random = new Random(seed);
     byte[] secret = new byte[32];
     random.nextBytes(secret);
@@ -58,7 +66,12 @@ final class Device {
 
   /** A further device, admitted by this one. */
   Device join(long seed) {
-    var device = new Device(seed, founder);
+    return join(seed, KeyScope.ALL);
+  }
+
+  /** A further device that holds some documents, admitted by this one. */
+  Device join(long seed, KeyScope scope) {
+    var device = new Device(seed, founder, scope);
     engine.admit(
         MembershipEntry.sign(
             DATABASE, device.signer.publicKey(), Role.WRITE, "d" + seed, 0, new byte[16], signer));
@@ -67,7 +80,7 @@ final class Device {
 
   private ReplicaEngine open() {
     var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
-    var identity = new ReplicaIdentity(DATABASE, founder, signer);
+    var identity = new ReplicaIdentity(DATABASE, founder, signer, Signer::verify, scope);
     return new ReplicaEngine(
         Replica.open(storage, identity, anchor, environment), environment, events::add);
   }

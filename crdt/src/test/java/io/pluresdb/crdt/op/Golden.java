@@ -19,6 +19,7 @@ import io.pluresdb.crdt.reconcile.Digest;
 import io.pluresdb.crdt.reconcile.FrontierExchange;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.reconcile.RangeMessage;
 import io.pluresdb.crdt.sequence.Sequence;
 import io.pluresdb.crdt.sequence.SequenceRows;
@@ -327,7 +328,8 @@ public final class Golden {
             new Hash(filled(32, 2)),
             filled(16, 3),
             2,
-            8 << 20));
+            8 << 20,
+            KeyScope.of(List.of("note:", "task:"))));
     messages.put("Members", new SyncMessage.Members(List.of(entry())));
     messages.put("Heads", new SyncMessage.Heads(true, frontier()));
     messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));

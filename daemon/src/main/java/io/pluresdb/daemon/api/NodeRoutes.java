@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
@@ -77,6 +78,9 @@ final class NodeRoutes {
     json.name("name").string(status.name());
     json.name("id").string(status.id());
     json.name("topic").string(status.topic());
+    json.name("prefixes").beginArray();
+    status.prefixes().forEach(json::string);
+    json.endArray();
     json.name("documents").number(status.store().documents());
     json.name("frontier").beginObject();
     status
@@ -240,8 +244,15 @@ final class NodeRoutes {
   }
 
   private Answer join(Request request) {
-    var body = JsonMembers.read(request.bytes(), "the body", List.of("url"));
-    Node.Joined joined = node.join(Parameters.database(request), body.string("url")).join();
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("url", "prefixes"));
+    var prefixes = new ArrayList<String>();
+    if (body.has("prefixes")) {
+      for (JsonMembers.Slice prefix : body.elements("prefixes", KeyScope.MAX_PREFIXES)) {
+        prefixes.add(JsonMembers.text(prefix, "prefixes"));
+      }
+    }
+    Node.Joined joined =
+        node.join(Parameters.database(request), body.string("url"), prefixes).join();
     return Answer.of(
         new JsonWriter()
             .beginObject()

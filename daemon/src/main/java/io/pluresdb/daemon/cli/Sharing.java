@@ -6,6 +6,8 @@ import java.io.PrintStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -78,6 +80,11 @@ final class Sharing {
       for (String name :
           new String[] {"name", "id", "topic", "frontierHash", "stateHash", "bytesOnDisk"}) {
         out.println(String.format("%-13s%s", name, Json.text(database, name)));
+      }
+      List<String> prefixes =
+          database.getOrDefault("prefixes", Json.NONE).elements().stream().map(Json::text).toList();
+      if (!prefixes.isEmpty()) {
+        out.println(String.format("%-13s%s", "prefixes", String.join(" ", prefixes)));
       }
       database
           .getOrDefault("frontier", Json.NONE)
@@ -212,13 +219,25 @@ final class Sharing {
     @Parameters(paramLabel = "URL", description = "What invite printed on the other device.")
     private String url = "";
 
+    @Option(
+        names = "--prefix",
+        paramLabel = "P",
+        description =
+            "Hold only the documents whose ids begin with P; may be given several times, and cannot"
+                + " be changed later.")
+    private List<String> prefixes = new ArrayList<>();
+
     Join(Root root) {
       this.root = root;
     }
 
     @Override
     public Integer call() throws InterruptedException {
-      byte[] answer = sendToDaemon(root, Request.post("/api/join", object("url", url)));
+      var body = new JsonWriter().beginObject().name("url").string(url);
+      body.name("prefixes").beginArray();
+      prefixes.forEach(body::string);
+      byte[] json = body.endArray().endObject().toByteArray();
+      byte[] answer = sendToDaemon(root, Request.post("/api/join", json));
       if (root.json()) {
         root.print(answer);
         return Main.OK;

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.StorageException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * @param peers addresses to keep connected, {@code host:port}
  * @param invites invites this device made and that may still be used
  * @param joined how this device came in, or null where it founded the database
+ * @param prefixes the documents this device holds begin with one of these; null for all
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record DatabaseFile(
@@ -34,7 +36,8 @@ record DatabaseFile(
     String founder,
     List<String> peers,
     List<Issued> invites,
-    @Nullable Credit joined) {
+    @Nullable Credit joined,
+    @Nullable List<String> prefixes) {
   static final int FORMAT = 1;
 
   /** Most addresses kept for one database; the oldest gives way. */
@@ -64,6 +67,17 @@ record DatabaseFile(
   DatabaseFile {
     peers = List.copyOf(peers);
     invites = List.copyOf(invites);
+    prefixes = prefixes == null ? null : List.copyOf(prefixes);
+  }
+
+  /** The prefixes, none for all documents. */
+  List<String> prefixesHeld() {
+    return prefixes == null ? List.of() : prefixes;
+  }
+
+  /** The documents this device holds. */
+  KeyScope scope() {
+    return KeyScope.of(prefixesHeld());
   }
 
   byte[] founderKey() {
@@ -77,17 +91,17 @@ record DatabaseFile(
     while (all.size() > MAX_PEERS) {
       all.removeFirst();
     }
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined);
+    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined, prefixes);
   }
 
   DatabaseFile withoutPeer(String address) {
     var all = new ArrayList<>(peers);
     all.remove(address);
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined);
+    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined, prefixes);
   }
 
   DatabaseFile withInvites(List<Issued> open) {
-    return new DatabaseFile(format, syncKey, epoch, founder, peers, open, joined);
+    return new DatabaseFile(format, syncKey, epoch, founder, peers, open, joined, prefixes);
   }
 
   static DatabaseFile load(Path file) {

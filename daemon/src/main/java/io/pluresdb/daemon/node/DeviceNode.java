@@ -6,11 +6,13 @@ import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.compaction.StableCut;
 import io.pluresdb.crdt.engine.CompactionStatus;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
@@ -35,6 +37,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.SocketException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -142,6 +145,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             HexFormat.of().formatHex(device.publicKey()),
             List.of(),
             List.of(),
+            null,
             null)
         .save(directory.databaseFile(name));
   }
@@ -364,6 +368,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         name,
         id,
         Topic.deriveTopic(id).hex(),
+        database.file().prefixesHeld(),
         database.store().status(),
         database.replicator().connections().size(),
         database.replicator().trafficBytes());
@@ -550,7 +555,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
-  public CompletableFuture<Joined> join(String name, String url) {
+  public CompletableFuture<Joined> join(String name, String url, List<String> prefixes) {
+    KeyScope scope = scope(prefixes);
     Net network = requireNetwork();
     if (!name.matches(NAME_PATTERN)) {
       throw CoreException.invalid(
@@ -572,7 +578,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           "database \"" + name + "\" is shared with other devices already",
           "join under another name: --db NAME");
     }
-    var join = new Joins(directory, device, environment);
+    if (present != null) {
+      requireWithin(scope, present);
+    }
+    var join = new Joins(directory, device, environment, prefixes);
     return admission
         .requestEntry(name, keys, invite, network.transport)
         .thenApplyAsync(
@@ -584,6 +593,32 @@ public final class DeviceNode implements Node, AutoCloseable {
               }
             },
             background);
+  }
+
+  private static KeyScope scope(List<String> prefixes) {
+    try {
+      return KeyScope.of(prefixes);
+    } catch (CodecException e) {
+      throw CoreException.invalid(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Documents that are carried over must be among those that will be held. */
+  private static void requireWithin(KeyScope scope, LocalDatabase present) {
+    if (scope.isAll()) {
+      return;
+    }
+    try (CrdtStore.Documents documents = present.store().list("", null)) {
+      while (documents.hasNext()) {
+        String id = documents.next().id();
+        if (!scope.contains(id.getBytes(StandardCharsets.UTF_8))) {
+          throw new NodeException(
+              "NODE_OUTSIDE_PREFIX",
+              "document \"" + id + "\" of this device does not begin with " + scope,
+              "delete it, or join under another name: --db NAME");
+        }
+      }
+    }
   }
 
   private Joined finishJoin(

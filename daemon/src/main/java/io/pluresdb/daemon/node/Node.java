@@ -46,12 +46,19 @@ public interface Node {
    * @param id the database id, 64 hex digits for a private one; not a secret, but who knows it can
    *     look for its peers
    * @param topic hex of the topic
+   * @param prefixes the documents held begin with one of these; none for all
    * @param store document count, frontier, state hash, pending and bytes on disk
    * @param peers number of sessions that are up
    * @param trafficBytes bytes on the wire of all sessions since the start, both directions
    */
   record DatabaseStatus(
-      String name, String id, String topic, CrdtStore.Status store, int peers, long trafficBytes) {}
+      String name,
+      String id,
+      String topic,
+      List<String> prefixes,
+      CrdtStore.Status store,
+      int peers,
+      long trafficBytes) {}
 
   /** The sessions and wanted addresses of a database. */
   List<PeerStatus> peers(String database);
@@ -159,8 +166,17 @@ public interface Node {
    * admitted this one; fails with {@link NodeException} {@code NODE_INVITE_INVALID}, {@code
    * NODE_INVITE_EXPIRED}, {@code NODE_INVITE_USED}, {@code NODE_ALREADY_JOINED} or {@code
    * NODE_PEER_UNREACHABLE}, and then nothing has changed.
+   *
+   * @param prefixes this device holds only the documents whose ids begin with one of these; none
+   *     for all. It cannot be changed later. {@code NODE_OUTSIDE_PREFIX} when a document that is
+   *     here already begins with none of them
    */
-  CompletableFuture<Joined> join(String database, String url);
+  CompletableFuture<Joined> join(String database, String url, List<String> prefixes);
+
+  /** Joins for all documents. */
+  default CompletableFuture<Joined> join(String database, String url) {
+    return join(database, url, List.of());
+  }
 
   /**
    * A finished join.

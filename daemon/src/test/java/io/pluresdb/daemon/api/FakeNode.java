@@ -51,7 +51,13 @@ public final class FakeNode implements Node {
   @Override
   public DatabaseStatus status(String database) {
     return new DatabaseStatus(
-        database, "1d".repeat(32), "70".repeat(32), store(database).status(), wanted.size(), 0);
+        database,
+        "1d".repeat(32),
+        "70".repeat(32),
+        List.of("note:"),
+        store(database).status(),
+        wanted.size(),
+        0);
   }
 
   @Override
@@ -103,7 +109,7 @@ public final class FakeNode implements Node {
   }
 
   @Override
-  public CompletableFuture<Joined> join(String database, String url) {
+  public CompletableFuture<Joined> join(String database, String url, List<String> prefixes) {
     if (url.endsWith("/expired")) {
       return CompletableFuture.failedFuture(
           new NodeException("NODE_INVITE_EXPIRED", "the invite has ended", "ask for another"));
