@@ -1,12 +1,12 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
-import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
@@ -105,13 +105,13 @@ public final class ChangeLog {
   }
 
   /** The hash of a change, or null when it is neither here nor where the log begins. */
-  static @Nullable Hash hashOf(Storage.Snapshot snapshot, Hash database, ActorId actor, long seq) {
-    byte[] row = snapshot.get(Table.FLOOR, Rows.actorKey(actor));
-    SignedHead lowest = row == null ? null : SignedHead.read(row);
+  @Nullable Hash hashOf(Hash database, ActorId actor, long seq) {
+    Head lowest = floor.frontier().heads().get(actor);
     if (lowest != null && lowest.seq() == seq) {
-      return lowest.head(database, actor).hash();
+      return lowest.hash();
     }
-    try (var rows = segmentsBackwards(snapshot, actor, seq)) {
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
       if (!rows.next()) {
         return null;
       }

@@ -92,12 +92,12 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
-      LogFloor floor,
+      ChangeLog log,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.log = new ChangeLog(storage, floor);
+    this.log = log;
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -165,12 +165,13 @@ public final class Replica {
     var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
-    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
+    var log = new ChangeLog(storage, floor);
+    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, log, committed);
   }
 
   private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
@@ -754,10 +755,7 @@ public final class Replica {
     if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
       return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
     }
-    Hash ours;
-    try (var snapshot = storage.snapshot()) {
-      ours = ChangeLog.hashOf(snapshot, identity.database(), actor, head.seq());
-    }
+    Hash ours = log.hashOf(identity.database(), actor, head.seq());
     if (ours != null && !ours.equals(hash)) {
       return "change " + head.seq() + " of actor " + actor + " is another one here";
     }
