@@ -182,6 +182,10 @@ public final class ReplicaEngine {
       }
     }
     try {
+      if (replica.isJoining()) {
+        commit();
+        replica.joinFirst(transaction);
+      }
       Receipt receipt = replica.stage(transaction, ahead);
       localChanges++;
       waiters.add(new Waiter(receipt, callback));

@@ -188,6 +188,11 @@ final class OpenSequences {
     }
   }
 
+  /** Rows were changed by somebody else: reads all again. Nothing may be staged. */
+  void reread() {
+    open.clear();
+  }
+
   /** What was staged is not committed: forgets it. */
   void discard() {
     open.values().removeAll(staged);

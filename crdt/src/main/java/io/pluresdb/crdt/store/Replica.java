@@ -672,6 +672,8 @@ public final class Replica {
     if (hasStaged() || !canGiveSnapshot()) {
       return false;
     }
+    // The next start looks up in the log what the anchor says.
+    anchorOwn();
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
@@ -679,18 +681,11 @@ public final class Replica {
   }
 
   /**
-   * Whether another replica could join the state of this one. A replica of some documents has no
-   * state to give, and a snapshot does not carry the elements of texts and lists yet: both keep
-   * their whole log.
+   * Whether another replica could join the state of this one; if not, this one keeps its whole log.
+   * A replica of some documents has no state to give.
    */
   public boolean canGiveSnapshot() {
-    if (committed.joining != null || !identity.scope().isAll()) {
-      return false;
-    }
-    try (var snapshot = storage.snapshot();
-        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
-      return !rows.next();
-    }
+    return committed.joining == null && identity.scope().isAll();
   }
 
   /** Where the members of the database stand. */
@@ -747,7 +742,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, committed, inbox, identity.scope());
+    var joining = new Joining(storage, identity, committed, inbox);
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
@@ -781,10 +776,33 @@ public final class Replica {
     }
     joining.stage(staging, identity.database());
     commit();
+    sequences.reread();
     if (committed.joining == null) {
       storage.sync();
     }
     return committed.joining != null;
+  }
+
+  /**
+   * Joins the documents of a transaction before their turn, in a commit of its own: while a
+   * snapshot is being joined, {@link #stage} refuses what this was not called for. Call when
+   * nothing is staged.
+   *
+   * @throws StorageException as {@link #commit} does
+   */
+  public void joinFirst(Transaction transaction) {
+    Joining joining = committed.joining;
+    if (joining != null) {
+      joining.stageFirst(
+          staging,
+          transaction.edits().stream()
+              .map(edit -> new DocumentKey(edit.id()))
+              .distinct()
+              .map(id -> id.bytes)
+              .toList());
+      commit();
+      sequences.reread();
+    }
   }
 
   /** Stages membership entries; false when none of them is new and authentic. */
@@ -833,9 +851,6 @@ public final class Replica {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
-      if (committed.joining != null) {
-        committed.joining.mark(batch, staged.documents.keySet());
-      }
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
