@@ -33,24 +33,57 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
   /** All changes of {@code actor} up to {@code seq}. */
   public record Dependency(ActorId actor, long seq) {}
 
+  /**
+   * All of a change that its hash needs: the body is represented by its hash.
+   *
+   * <pre>
+   * link := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | body hash 32 | bodyLength varint
+   * </pre>
+   */
+  public record Link(List<Dependency> deps, long timestamp, Hash bodyHash, int bodyLength) {
+    /** The hash that the next change links to and that a signature signs. */
+    public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
+      var header = new ByteWriter(192);
+      header.u8(VERSION).bytes(database.bytes());
+      actor.write(header);
+      header.i64(seq).bytes(previous.bytes());
+      writeDeps(deps, header);
+      header.i64(timestamp);
+      header.bytes(bodyHash.bytes()).i64(bodyLength);
+      return Hash.of("pluresdb-change-v1", header.toByteArray());
+    }
+
+    public void write(ByteWriter out) {
+      writeDeps(deps, out);
+      out.i64(timestamp).bytes(bodyHash.bytes()).varint(bodyLength);
+    }
+
+    public static Link read(ByteReader in) {
+      List<Dependency> deps = readDeps(in);
+      return new Link(
+          deps,
+          in.i64(),
+          new Hash(in.bytes(Hash.BYTES)),
+          in.count("body bytes", ChangeBody.MAX_BYTES));
+    }
+  }
+
+  /** This change without its body. */
+  public Link link() {
+    return new Link(deps, timestamp, Hash.bulk(body, body.length), body.length);
+  }
+
   /** The hash that the next change links to and that a signature signs. */
   public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
-    var header = new ByteWriter(192);
-    header.u8(VERSION).bytes(database.bytes());
-    actor.write(header);
-    header.i64(seq).bytes(previous.bytes());
-    writeDeps(header);
-    header.i64(timestamp);
-    header.bytes(Hash.bulk(body, body.length).bytes()).i64(body.length);
-    return Hash.of("pluresdb-change-v1", header.toByteArray());
+    return link().hash(database, actor, seq, previous);
   }
 
   public void write(ByteWriter out) {
-    writeDeps(out);
+    writeDeps(deps, out);
     out.i64(timestamp).block(body);
   }
 
-  private void writeDeps(ByteWriter out) {
+  private static void writeDeps(List<Dependency> deps, ByteWriter out) {
     out.varint(deps.size());
     for (Dependency dependency : deps) {
       dependency.actor().write(out);
@@ -58,7 +91,7 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     }
   }
 
-  public static Change read(ByteReader in) {
+  private static List<Dependency> readDeps(ByteReader in) {
     int count = in.count("dependencies of a change", MAX_DEPS);
     var deps = new ArrayList<Dependency>(Math.min(count, 64));
     for (int i = 0; i < count; i++) {
@@ -69,6 +102,11 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
       }
       deps.add(dependency);
     }
+    return deps;
+  }
+
+  public static Change read(ByteReader in) {
+    List<Dependency> deps = readDeps(in);
     long timestamp = in.i64();
     if (timestamp < 0) {
       throw new CodecException("timestamp must be 0 or more");

@@ -59,8 +59,15 @@ final class Device {
   Device join(long seed) {
     var device = new Device(seed, founder);
     engine.admit(
-        MembershipEntry.sign(
-            DATABASE, device.signer.publicKey(), Role.WRITE, "d" + seed, 0, new byte[16], signer));
+        MembershipEntry.Admit.sign(
+            DATABASE,
+            device.signer.publicKey(),
+            Role.WRITE,
+            "d" + seed,
+            0,
+            new byte[16],
+            List.of(),
+            signer));
     return device;
   }
 

@@ -229,13 +229,14 @@ class SyncSessionTest {
   }
 
   private static MembershipEntry entryBy(Device signer, int device) {
-    return MembershipEntry.sign(
+    return MembershipEntry.Admit.sign(
         Device.DATABASE,
         new Signer(filled(device)).publicKey(),
         Role.WRITE,
         "x",
         0,
         new byte[16],
+        List.of(),
         signer.signer);
   }
 

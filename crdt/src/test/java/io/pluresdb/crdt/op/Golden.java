@@ -93,8 +93,15 @@ public final class Golden {
   }
 
   static MembershipEntry entry() {
-    return MembershipEntry.sign(
-        DATABASE, SIGNER.publicKey(), Role.WRITE, "caf\u00e9", 5, filled(16, 3), SIGNER);
+    return MembershipEntry.Admit.sign(
+        DATABASE,
+        SIGNER.publicKey(),
+        Role.WRITE,
+        "caf\u00e9",
+        5,
+        filled(16, 3),
+        List.of(Hash.of("seen")),
+        SIGNER);
   }
 
   /** A format: its example and its reader, which answers with what the value encodes to. */

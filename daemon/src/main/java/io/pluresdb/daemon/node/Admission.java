@@ -239,13 +239,14 @@ final class Admission implements SessionPolicy {
   private void admit(
       LocalDatabase database, byte[] peerKey, String name, Role role, byte[] invite) {
     MembershipEntry entry =
-        MembershipEntry.sign(
+        MembershipEntry.Admit.sign(
             ReplicaIdentity.databaseHash(database.keys().databaseId()),
             peerKey,
             role,
             name.isEmpty() ? "unnamed" : name,
             environment.wallClock().millis(),
             invite,
+            database.store().view().membership().newest(),
             new Signer(device.publicKey(), device::sign));
     CrdtStore.await(
         database

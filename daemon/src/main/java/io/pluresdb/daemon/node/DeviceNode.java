@@ -166,13 +166,14 @@ public final class DeviceNode implements Node, AutoCloseable {
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
       MembershipEntry entry =
-          MembershipEntry.sign(
+          MembershipEntry.Admit.sign(
               ReplicaIdentity.databaseHash(database.keys().databaseId()),
               device.publicKey(),
               Role.ADMIN,
               options.deviceName(),
               environment.wallClock().millis(),
               new byte[MembershipEntry.INVITE_BYTES],
+              membership.newest(),
               new Signer(device.publicKey(), device::sign));
       CrdtStore.await(
           database

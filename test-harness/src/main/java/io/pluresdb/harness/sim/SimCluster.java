@@ -434,13 +434,14 @@ public final class SimCluster {
         engine -> {
           if (engine.replica().view().membership().role(device) == null) {
             engine.admit(
-                MembershipEntry.sign(
+                MembershipEntry.Admit.sign(
                     DATABASE,
                     device,
                     Role.WRITE,
                     "node " + newcomer.index,
                     EPOCH,
                     new byte[MembershipEntry.INVITE_BYTES],
+                    engine.replica().view().membership().newest(),
                     founder.signer));
           }
         });
