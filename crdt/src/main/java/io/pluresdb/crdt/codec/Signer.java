@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.codec;
 
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.UnaryOperator;
 import org.bouncycastle.math.ec.rfc8032.Ed25519;
 
@@ -70,16 +71,20 @@ public final class Signer {
         && Ed25519.verify(signature, 0, publicKey, 0, message, 0, message.length);
   }
 
-  // Full validation multiplies a point: worth remembering for the key just seen.
-  private static volatile byte[] lastValidKey = {};
+  // Full validation multiplies a point, a third of a verification: worth remembering for the keys
+  // of the devices that write. A slot that two keys share costs time only.
+  private static final int VALID_KEYS = 256;
+  private static final AtomicReferenceArray<byte[]> VALID = new AtomicReferenceArray<>(VALID_KEYS);
 
   private static boolean validKey(byte[] key) {
-    if (Arrays.equals(key, lastValidKey)) {
+    int slot = (key[0] ^ key[1]) & (VALID_KEYS - 1);
+    byte[] known = VALID.get(slot);
+    if (known != null && Arrays.equals(key, known)) {
       return true;
     }
     boolean valid = Ed25519.validatePublicKeyFull(key, 0);
     if (valid) {
-      lastValidKey = key.clone();
+      VALID.set(slot, key.clone());
     }
     return valid;
   }

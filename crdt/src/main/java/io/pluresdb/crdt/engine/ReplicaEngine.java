@@ -6,6 +6,7 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
@@ -109,6 +110,11 @@ public final class ReplicaEngine {
 
   /** Stages a local write; {@code callback} is told once it is committed, or refused at once. */
   public void submit(Transaction transaction, WriteCallback callback) {
+    submit(transaction, null, callback);
+  }
+
+  /** As {@link #submit(Transaction, WriteCallback)}, with what was read for it before. */
+  public void submit(Transaction transaction, @Nullable ReadAhead ahead, WriteCallback callback) {
     if (broken != null) {
       callback.done(null, broken);
       return;
@@ -121,7 +127,7 @@ public final class ReplicaEngine {
       }
     }
     try {
-      Receipt receipt = replica.stage(transaction);
+      Receipt receipt = replica.stage(transaction, ahead);
       localChanges++;
       waiters.add(new Waiter(receipt, callback));
     } catch (CoreException | StorageException e) {
@@ -172,7 +178,9 @@ public final class ReplicaEngine {
             SyncSession.WINDOW_BYTES);
     var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
     peers.put(link, peer);
-    link.send(peer.session.hello());
+    if (mayPublish()) {
+      link.send(peer.session.hello());
+    }
     return peer;
   }
 
@@ -208,7 +216,24 @@ public final class ReplicaEngine {
         break;
       }
     }
-    step.send().forEach(peer.link::send);
+    if (!step.send().isEmpty() && mayPublish()) {
+      step.send().forEach(peer.link::send);
+    }
+  }
+
+  /**
+   * Makes the anchor say what we are about to show; false when it could not and everything stopped.
+   * Before each message that holds our frontier or changes.
+   */
+  private boolean mayPublish() {
+    if (broken == null) {
+      try {
+        replica.anchorOwn();
+      } catch (StorageException e) {
+        fail(e);
+      }
+    }
+    return broken == null;
   }
 
   private RunOutcome stage(ChangeRun run) {
@@ -267,7 +292,7 @@ public final class ReplicaEngine {
    */
   public boolean turn(boolean idle) {
     commit();
-    boolean more = pump();
+    boolean more = !peers.isEmpty() && mayPublish() && pump();
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
@@ -374,6 +399,9 @@ public final class ReplicaEngine {
       return;
     }
     release();
+    if (peers.isEmpty() || !mayPublish()) {
+      return;
+    }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(peer.link::send);
@@ -386,6 +414,9 @@ public final class ReplicaEngine {
 
   /** Asks every peer that is ready to compare frontiers now. */
   public void probe() {
+    if (!mayPublish()) {
+      return;
+    }
     for (Peer peer : peers.values()) {
       if (peer.session.isReady()) {
         peer.link.send(peer.session.probe(replica.view()));

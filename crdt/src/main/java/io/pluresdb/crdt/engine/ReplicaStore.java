@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
@@ -210,8 +211,14 @@ public final class ReplicaStore implements CrdtStore {
             future.complete(receipt);
           }
         };
-    if (!enqueue(() -> engine.submit(transaction, callback))) {
-      callback.done(null, closed());
+    try {
+      requireOpen();
+      var ahead = ReadAhead.of(replica, transaction);
+      if (!enqueue(() -> engine.submit(transaction, ahead, callback))) {
+        throw closed();
+      }
+    } catch (CoreException | StorageException e) {
+      callback.done(null, e);
     }
     return future;
   }

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps an actor from being used twice: compares the storage with the anchor when it is opened, and
- * moves the anchor before anything is published.
+ * moves the anchor before anything is published. What nobody else has seen may be forgotten and
+ * written anew.
  */
 final class ActorGuard {
   private final Storage storage;
@@ -22,6 +23,12 @@ final class ActorGuard {
 
   /** Whether the storage says that unsynced changes may have been published. */
   private boolean relaxedMarked;
+
+  /** Whether the anchor is past the commit that made that mark: older copies are behind it. */
+  private boolean recordedMark;
+
+  /** What the anchor says, if it was recorded since the start or agreed with the storage. */
+  private Anchor.@Nullable Mark recorded;
 
   ActorGuard(Storage storage, Anchor anchor, byte[] instance) {
     this.storage = storage;
@@ -48,6 +55,7 @@ final class ActorGuard {
               case Anchor.Reading.Valid(var mark) -> agrees(mark, actor, row);
             };
     if (trusted && !relaxedMarked) {
+      recorded = anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark : null;
       return new Own(actor, genesis);
     }
     fence();
@@ -89,9 +97,24 @@ final class ActorGuard {
     relaxedMarked = true;
   }
 
-  /** Records what is on disk, before it is published. */
+  /** Whether the anchor is about this actor. */
+  boolean knows(ActorId actor) {
+    return recorded != null && recorded.actor().equals(actor);
+  }
+
+  /**
+   * Records what may be published from now on. Needless while the storage is marked: every copy
+   * made since gives the actor up, and every earlier one is behind the anchor.
+   */
   void record(ActorId actor, ActorRow row) {
-    anchor.record(new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash()));
+    if (knows(actor)
+        && (recordedMark || (recorded != null && recorded.seq() == row.head().seq()))) {
+      return;
+    }
+    var mark = new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash());
+    anchor.record(mark);
+    recorded = mark;
+    recordedMark = relaxedMarked;
   }
 
   /** Ends cleanly; everything is on disk. {@code row} is the own actor's newest, if it has one. */
@@ -100,6 +123,7 @@ final class ActorGuard {
       return;
     }
     if (row != null) {
+      recordedMark = false;
       record(own.actor(), row);
     }
     try (var batch = storage.newBatch()) {

@@ -27,9 +27,13 @@ final class Committed {
   /** Actors with changes that the own actor has not named as dependencies yet. */
   TreeSet<ActorId> undeclared = new TreeSet<>();
 
-  Committed(StateSum sum, Membership membership) {
+  final RecentCommits recent;
+
+  Committed(StateSum sum, Membership membership, long arrivals) {
     this.sum = sum;
     this.membership = membership;
+    this.arrivals = arrivals;
+    this.recent = new RecentCommits(arrivals);
   }
 
   Replica.View view() {

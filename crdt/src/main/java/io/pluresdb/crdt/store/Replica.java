@@ -14,7 +14,6 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.Difference;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
@@ -35,6 +34,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -143,9 +143,8 @@ public final class Replica {
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
-    var committed = new Committed(sum, membership);
+    var committed = new Committed(sum, membership, arrivals);
     committed.documents = documents;
-    committed.arrivals = arrivals;
     committed.actors.putAll(actors);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
     committed.undeclared.addAll(actors.keySet());
@@ -213,6 +212,15 @@ public final class Replica {
    * @throws CoreException when it cannot be carried out; nothing of it is staged then
    */
   public Receipt stage(Transaction transaction) {
+    return stage(transaction, null);
+  }
+
+  /**
+   * As {@link #stage(Transaction)}.
+   *
+   * @param ahead what was read for this transaction before, not used by anybody else; or null
+   */
+  public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
     // A device that was just let in has not seen the membership log yet: its first writes count
     // once the others have its entry, which they have before its changes.
     if (!staging.membership.entries().isEmpty()
@@ -233,7 +241,7 @@ public final class Replica {
       var id = new DocumentKey(edit.id());
       StagedDocument document = touched.get(id);
       if (document == null) {
-        document = staging.document(id).copy();
+        document = staging.document(id, ahead).copy();
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
@@ -398,7 +406,7 @@ public final class Replica {
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
-    if (!Signer.verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+    if (!identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
       return new RunOutcome.Rejected(
           Reason.BAD_SIGNATURE,
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
@@ -538,8 +546,7 @@ public final class Replica {
 
   /**
    * Commits what was staged in one batch: operations, state, version vector, fingerprint and
-   * arrivals together. When a staged write asks for it, the batch is on disk and the anchor records
-   * it before this returns.
+   * arrivals together. When a staged write asks for it, the batch is on disk before this returns.
    *
    * @throws StorageException.Full when the disk is full: everything staged is discarded, later
    *     commits may succeed
@@ -576,7 +583,8 @@ public final class Replica {
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
-      if (synced && author != null && row != null) {
+      if (synced && author != null && row != null && !guard.knows(author.actor())) {
+        // An actor that is not in the anchor would be given up at the next start.
         guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
@@ -590,6 +598,7 @@ public final class Replica {
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
+    committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
     view = committed.view();
     staging = new Staging(storage, committed);
   }
@@ -618,6 +627,20 @@ public final class Replica {
   public void discard() {
     staging.close();
     staging = new Staging(storage, committed);
+  }
+
+  /**
+   * Records in the anchor how far our own changes have come. Call it before anything that shows
+   * them, a frontier included, leaves this device; it does nothing when nothing was written.
+   *
+   * @throws StorageException.Failed when the anchor could not be written
+   */
+  public void anchorOwn() {
+    Own own = committed.own;
+    ActorRow row = own == null ? null : committed.actors.get(own.actor());
+    if (own != null && row != null) {
+      guard.record(own.actor(), row);
+    }
   }
 
   /** Makes every earlier commit survive power loss. */

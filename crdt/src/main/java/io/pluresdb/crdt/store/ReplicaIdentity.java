@@ -2,6 +2,7 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.codec.Verifier;
 
 /**
  * Which database a replica belongs to and who writes in it.
@@ -9,8 +10,14 @@ import io.pluresdb.crdt.codec.Signer;
  * @param database hash of the database's id
  * @param founder Ed25519 public key of the device that created the database, 32 bytes
  * @param signer this device's key
+ * @param verifier checks the signatures of others
  */
-public record ReplicaIdentity(Hash database, byte[] founder, Signer signer) {
+public record ReplicaIdentity(Hash database, byte[] founder, Signer signer, Verifier verifier) {
+  /** An identity that checks every signature itself. */
+  public ReplicaIdentity(Hash database, byte[] founder, Signer signer) {
+    this(database, founder, signer, Signer::verify);
+  }
+
   /** The hash that stands for a database id in everything that is signed. */
   public static Hash databaseHash(String databaseId) {
     return Hash.of(

@@ -8,7 +8,6 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Storage.Table;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -99,12 +98,18 @@ final class Staging implements AutoCloseable {
     if (staged != null) {
       return staged;
     }
-    byte[] row = storage.get(Table.STATE, id.bytes);
-    if (row == null) {
-      return new StagedDocument(new DocumentState(), null, false);
+    return ReadAhead.read(storage, id);
+  }
+
+  /** As {@link #document(DocumentKey)}, taken from {@code ahead} where that still holds. */
+  StagedDocument document(DocumentKey id, @Nullable ReadAhead ahead) {
+    if (ahead != null && !documents.containsKey(id) && base.recent.isUntouched(id, ahead.since)) {
+      StagedDocument read = ahead.take(id);
+      if (read != null) {
+        return read;
+      }
     }
-    DocumentState state = DocumentState.read(row);
-    return new StagedDocument(state, row, state.exists());
+    return document(id);
   }
 
   /** The document, staged: what changes in it is committed. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Edit;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -35,6 +36,47 @@ class ReplicaEngineTest {
     a.assertEquals(b);
     assertThat(b.view().documents()).isEqualTo(500);
     assertThat(b.json("doc:7")).isEqualTo("{\"in\":{\"a\":null},\"n\":7,\"tags\":[1,2]}");
+  }
+
+  private static long anchored(Device device) {
+    return device.anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark.seq() : 0;
+  }
+
+  @Test
+  void anchor_restsWithoutPeers_andIsRecordedBeforeAPeerSeesAnything() {
+    a.put("1", "{}");
+    long first = anchored(a);
+    a.put("2", "{}");
+    a.put("3", "{}");
+    assertThat(anchored(a)).isEqualTo(first);
+    Device.Wire wire = a.connect(b);
+    assertThat(anchored(a)).as("the greeting shows the frontier").isEqualTo(first + 2);
+    wire.settle();
+    a.put("4", "{}");
+    assertThat(anchored(a)).as("the change is on its way").isEqualTo(first + 3);
+  }
+
+  @Test
+  void copyFromBeforeTheLastPublication_givesItsActorUp_andOneThatNobodySawMayGoOn() {
+    a.put("1", "{}");
+    var unseen = a.storage.copy();
+    a.put("2", "{}");
+    var actor = a.engine.replica().ownActor();
+    a.storage = unseen;
+    a.crash();
+    assertThat(a.engine.replica().ownActor()).isEqualTo(actor);
+
+    a.put("3", "{}");
+    var behind = a.storage.copy();
+    a.put("4", "{}");
+    a.sync(b);
+    a.storage = behind;
+    a.crash();
+    assertThat(a.engine.replica().ownActor()).isNull();
+    a.put("5", "{}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(b.json("4")).isEqualTo("{}");
   }
 
   @Test

@@ -72,6 +72,8 @@ final class Cluster {
             }
           });
       engine.turn(true);
+      // In the model every write counts as published.
+      replica().anchorOwn();
       for (RuntimeException failure : failures) {
         if (!(failure instanceof CoreException)) {
           throw failure;

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * How a simulation ended.
  *
  * @param violation the first invariant that did not hold, or null
- * @param trace BLAKE2b-256 over every event, hex
+ * @param trace SHA-256 over every event, hex
  * @param events handled
  * @param messages that arrived
  * @param acknowledged writes

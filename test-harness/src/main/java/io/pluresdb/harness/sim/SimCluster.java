@@ -1,6 +1,7 @@
 package io.pluresdb.harness.sim;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
@@ -8,6 +9,7 @@ import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Verifier;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -37,6 +39,7 @@ import io.pluresdb.harness.sim.SimNetwork.Connection;
 import io.pluresdb.harness.sim.SimNetwork.End;
 import io.pluresdb.harness.sim.SimNetwork.Pair;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -45,9 +48,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
-import java.util.SplittableRandom;
 import java.util.function.Consumer;
-import org.bouncycastle.crypto.digests.Blake2bDigest;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +74,12 @@ public final class SimCluster {
 
   private static final long MAX_BACKOFF_MILLIS = 5_000;
   private static final int MAX_PENDING = 1 << 16;
+  // What chances are drawn for.
+  private static final long DEVICE = 1;
+  private static final long ENTROPY = 2;
+  private static final long CONNECTING = 3;
+  private static final long SENDING = 4;
+
   private static final Hash DATABASE = ReplicaIdentity.databaseHash("simulation");
   private static final List<String> PAIRS = List.of("pair:0", "pair:1", "pair:2");
 
@@ -103,7 +111,7 @@ public final class SimCluster {
   private record Backup(MemoryStorage storage, WatchedAnchor anchor) {}
 
   private final Scenario scenario;
-  private final SplittableRandom random;
+  private final Verifier verifier = new VerdictMemo();
   private final PriorityQueue<Event> queue = new PriorityQueue<>();
   private final List<SimNode> nodes = new ArrayList<>();
   private final List<Pair> pairs = new ArrayList<>();
@@ -112,7 +120,7 @@ public final class SimCluster {
   private final Map<Hash, Hash> stateOfFrontier = new HashMap<>();
   private final Map<Inject, Backup> backups = new HashMap<>();
   private final EnumMap<Fault, Integer> fired = new EnumMap<>(Fault.class);
-  private final Blake2bDigest trace = new Blake2bDigest(256);
+  private final MessageDigest trace = Hash.newBulkDigest();
   private final @Nullable Consumer<String> log;
   private long now;
   private long sequence;
@@ -131,7 +139,6 @@ public final class SimCluster {
   public SimCluster(Scenario scenario, @Nullable Consumer<String> log) {
     this.scenario = scenario;
     this.log = log;
-    random = new SplittableRandom(scenario.seed() * 0x9e3779b97f4a7c15L + 1);
     byte[] founder = null;
     for (int i = 0; i < scenario.replicas(); i++) {
       int index = i;
@@ -140,17 +147,30 @@ public final class SimCluster {
               i,
               DATABASE,
               founder,
-              new SplittableRandom(scenario.seed() + 1_000_003L * (i + 1)),
-              () -> Instant.ofEpochMilli(wallMillis(index)),
+              new KeyedRandom(this::now, scenario.seed(), DEVICE, i),
+              new Environment(
+                  () -> Instant.ofEpochMilli(wallMillis(index)),
+                  new KeyedRandom(this::now, scenario.seed(), ENTROPY, i)),
+              verifier,
               watched(new MemoryStorage(), new Chains(DATABASE, ledger)));
       nodes.add(node);
       if (founder == null) {
         founder = node.signer.publicKey();
       }
       for (int j = 0; j < i; j++) {
-        pairs.add(new Pair(j, i));
+        pairs.add(
+            new Pair(
+                j,
+                i,
+                new KeyedRandom(this::now, scenario.seed(), CONNECTING, j, i),
+                new KeyedRandom(this::now, scenario.seed(), SENDING, j, i),
+                new KeyedRandom(this::now, scenario.seed(), SENDING, i, j)));
       }
     }
+  }
+
+  private long now() {
+    return now;
   }
 
   private long wallMillis(int node) {
@@ -169,8 +189,7 @@ public final class SimCluster {
     } catch (Violation e) {
       violation = e;
     }
-    byte[] digest = new byte[32];
-    trace.doFinal(digest, 0);
+    byte[] digest = trace.digest();
     int lost = (int) acknowledged.stream().filter(a -> a.mayBeLost).count();
     return new Outcome(
         scenario.seed(),
@@ -207,7 +226,7 @@ public final class SimCluster {
         admit(nodes.get(i));
       }
     }
-    pairs.forEach(pair -> attempt(pair, random.nextInt(500)));
+    pairs.forEach(pair -> attempt(pair, pair.connecting.nextInt(500)));
     runUntil(scenario.faultMillis());
     heal();
     long bound = settleBound();
@@ -284,8 +303,8 @@ public final class SimCluster {
 
   private void trace(String what, int node, byte[] bytes) {
     byte[] text = (now + " " + what + " " + node + " ").getBytes(StandardCharsets.UTF_8);
-    trace.update(text, 0, text.length);
-    trace.update(bytes, 0, bytes.length);
+    trace.update(text);
+    trace.update(bytes);
     if (log != null) {
       log.accept(now + " node " + node + " " + what + (bytes.length > 0 ? " " + bytes.length : ""));
     }
@@ -337,10 +356,11 @@ public final class SimCluster {
     PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
     node.lives++;
     node.lastWrite.clear();
+    node.looked = -1;
     node.engine = new ReplicaEngine(replica, node.environment, event -> told(node, event));
     pairs.stream()
         .filter(pair -> pair.a == node.index || pair.b == node.index)
-        .forEach(pair -> attempt(pair, random.nextInt(200)));
+        .forEach(pair -> attempt(pair, pair.connecting.nextInt(200)));
   }
 
   /** What the engine says about its peers; between correct ones there is nothing to say. */
@@ -402,6 +422,13 @@ public final class SimCluster {
   /** What must hold on a node between any two commits. */
   private void look(SimNode node, ReplicaEngine engine) {
     Replica.View view = engine.replica().view();
+    if (engine.pending() > MAX_PENDING) {
+      throw new Violation(Invariant.I11, engine.pending() + " changes wait on node " + node.index);
+    }
+    if (view.arrivals() == node.looked) {
+      return;
+    }
+    node.looked = view.arrivals();
     if (!node.storage.chains().equal(view.frontier())) {
       throw new Violation(
           Invariant.I6, "node " + node.index + " shows another frontier than it wrote");
@@ -413,9 +440,6 @@ public final class SimCluster {
           "node " + node.index + " has the operations of another and a different state");
     }
     PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
-    if (engine.pending() > MAX_PENDING) {
-      throw new Violation(Invariant.I11, engine.pending() + " changes wait on node " + node.index);
-    }
   }
 
   private void tick(SimNode node) {
@@ -710,13 +734,13 @@ public final class SimCluster {
           if (connection.pair.connection == connection) {
             connection.pair.connection = null;
           }
-          attempt(connection.pair, random.nextInt(500));
+          attempt(connection.pair, connection.pair.connecting.nextInt(500));
         });
   }
 
   private void noticeEnd(End end) {
     after(
-        random.nextInt(2_000),
+        end.chances().nextInt(2_000),
         () -> {
           ReplicaEngine.Peer peer = end.peer;
           if (peer != null && end.owner.lives == end.life) {
@@ -760,6 +784,7 @@ public final class SimCluster {
     SimNode receiver = connection.other(end).owner;
     trace(
         "sends to " + receiver.index + " " + message.getClass().getSimpleName(), node.index, bytes);
+    RandomGenerator random = end.chances();
     int latency = 1 + random.nextInt(30);
     if (now < pair.slowUntil) {
       fire(Fault.SLOW);

@@ -4,9 +4,15 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.harness.fault.Fault;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongFunction;
 import java.util.stream.Collectors;
 
@@ -100,8 +106,7 @@ public final class SimMain {
     long lost = 0;
     String trace = "";
     long started = System.nanoTime();
-    for (long seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      Outcome outcome = Simulator.run(scenarios.apply(seed));
+    for (Outcome outcome : outcomes(firstSeed, seeds, scenarios)) {
       outcome.fired().forEach((fault, count) -> fired.merge(fault, count, Integer::sum));
       events += outcome.events();
       messages += outcome.messages();
@@ -116,6 +121,33 @@ public final class SimMain {
     double seconds = (System.nanoTime() - started) / 1e9;
     return new Summary(
         seeds, failures, events, messages, acknowledged, lost, seconds, fired, trace);
+  }
+
+  /** Runs seeds on all processors; each is alone with its thread, so the order changes nothing. */
+  private static List<Outcome> outcomes(
+      long firstSeed, int seeds, LongFunction<Scenario> scenarios) {
+    var outcomes = new Outcome[seeds];
+    var next = new AtomicInteger();
+    Callable<Void> worker =
+        () -> {
+          int i;
+          while ((i = next.getAndIncrement()) < seeds) {
+            outcomes[i] = Simulator.run(scenarios.apply(firstSeed + i));
+          }
+          return null;
+        };
+    int workers = Math.min(seeds, Runtime.getRuntime().availableProcessors());
+    try (var threads = Executors.newFixedThreadPool(workers)) {
+      for (Future<Void> done : threads.invokeAll(Collections.nCopies(workers, worker))) {
+        done.get();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted between seeds", e);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("the simulator itself failed: " + e.getCause(), e);
+    }
+    return List.of(outcomes);
   }
 
   /** Entry point. */

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.engine.PeerLink;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.sync.SyncMessage;
 import java.util.ArrayDeque;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /** The ways between devices: what is under way, and what is wrong with each. */
@@ -37,9 +38,26 @@ final class SimNetwork {
     long blockedToA;
     long blockedToB;
 
-    Pair(int a, int b) {
+    final RandomGenerator connecting;
+    private final RandomGenerator chancesOfA;
+    private final RandomGenerator chancesOfB;
+
+    Pair(
+        int a,
+        int b,
+        RandomGenerator connecting,
+        RandomGenerator chancesOfA,
+        RandomGenerator chancesOfB) {
       this.a = a;
       this.b = b;
+      this.connecting = connecting;
+      this.chancesOfA = chancesOfA;
+      this.chancesOfB = chancesOfB;
+    }
+
+    /** Chances of what {@code sender} sends. */
+    RandomGenerator chances(int sender) {
+      return sender == a ? chancesOfA : chancesOfB;
     }
 
     long blockedTo(int node) {
@@ -99,6 +117,10 @@ final class SimNetwork {
       this.cluster = cluster;
       this.owner = owner;
       this.life = owner.lives;
+    }
+
+    RandomGenerator chances() {
+      return connection.pair.chances(owner.index);
     }
 
     boolean hasRoom() {

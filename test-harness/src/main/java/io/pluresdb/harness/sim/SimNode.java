@@ -3,13 +3,14 @@ package io.pluresdb.harness.sim;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.codec.Verifier;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.harness.fault.WatchedAnchor;
 import io.pluresdb.harness.fault.WatchedStorage;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.SplittableRandom;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /** A device: a key, a disk, an anchor, a clock, and an engine while it is up. */
@@ -18,7 +19,9 @@ final class SimNode {
   final Signer signer;
   final ReplicaIdentity identity;
   final Environment environment;
-  final SplittableRandom random;
+
+  /** Chances of this device: when it has time, how it dies. */
+  final RandomGenerator random;
 
   WatchedStorage storage;
   WatchedAnchor anchor = new WatchedAnchor();
@@ -31,6 +34,9 @@ final class SimNode {
   boolean neverReads;
   boolean turnScheduled;
 
+  /** Length of the arrival log when it was looked at last; unchanged, it need not be again. */
+  long looked = -1;
+
   /** The newest write handed to this life's engine, by document. */
   final Map<String, Integer> lastWrite = new HashMap<>();
 
@@ -38,17 +44,17 @@ final class SimNode {
       int index,
       Hash database,
       byte @Nullable [] founder,
-      SplittableRandom random,
-      java.time.InstantSource clock,
+      RandomGenerator random,
+      Environment environment,
+      Verifier verifier,
       WatchedStorage storage) {
     this.index = index;
     this.random = random;
     this.storage = storage;
-    byte[] secret = new byte[32];
-    random.nextBytes(secret);
-    signer = new Signer(secret);
+    this.environment = environment;
+    signer = new Signer(environment.randomBytes(32));
     identity =
-        new ReplicaIdentity(database, founder == null ? signer.publicKey() : founder, signer);
-    environment = new Environment(clock, random);
+        new ReplicaIdentity(
+            database, founder == null ? signer.publicKey() : founder, signer, verifier);
   }
 }

@@ -1,0 +1,102 @@
+package io.pluresdb.crdt.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Objects;
+import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** What was read before a transaction queued is used only while it holds. */
+class ReadAheadTest {
+  private final MemoryStorage storage = new MemoryStorage();
+  private final Replica replica = open();
+
+  private Replica open() {
+    var signer = new Signer(new byte[32]);
+    return Replica.open(
+        storage,
+        new ReplicaIdentity(ReplicaIdentity.databaseHash("test"), signer.publicKey(), signer),
+        new MemoryAnchor(),
+        new Environment(() -> Instant.ofEpochMilli(1), new Random(1)));
+  }
+
+  private static Transaction patch(String field) {
+    return Transaction.of(Edit.patch("d", utf8("{\"" + field + "\":1}")));
+  }
+
+  private static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private String json() {
+    byte[] row = Objects.requireNonNull(storage.get(Table.STATE, utf8("d")));
+    return Objects.requireNonNull(NodeRecord.of(utf8("d"), DocumentState.read(row))).json();
+  }
+
+  private void putFirst() {
+    replica.stage(Transaction.of(Edit.put("d", utf8("{}"))));
+    replica.commit();
+  }
+
+  @Test
+  void documentThatWasCommittedMeanwhile_isReadAgain() {
+    putFirst();
+    Transaction second = patch("b");
+    var ahead = ReadAhead.of(replica, second);
+    replica.stage(patch("a"));
+    replica.commit();
+    replica.stage(second, ahead);
+    replica.commit();
+    assertThat(json()).isEqualTo("{\"a\":1,\"b\":1}");
+  }
+
+  @Test
+  void documentThatIsStagedMeanwhile_isTakenFromTheStaging() {
+    putFirst();
+    Transaction second = patch("b");
+    var ahead = ReadAhead.of(replica, second);
+    replica.stage(patch("a"));
+    replica.stage(second, ahead);
+    replica.commit();
+    assertThat(json()).isEqualTo("{\"a\":1,\"b\":1}");
+  }
+
+  @Test
+  void refusedTransaction_leavesNothingBehind_alsoWhenItWasReadAhead() {
+    putFirst();
+    var bad = Transaction.of(Edit.patch("d", utf8("{\"a\":1}")), Edit.delete("missing"));
+    var ahead = ReadAhead.of(replica, bad);
+    try {
+      replica.stage(bad, ahead);
+    } catch (RuntimeException e) {
+      assertThat(e).hasMessageContaining("missing");
+    }
+    replica.stage(patch("b"));
+    replica.commit();
+    assertThat(json()).isEqualTo("{\"b\":1}");
+  }
+
+  @Test
+  void recentCommits_beyondTheirLimit_vouchForNothingOlder() {
+    var recent = new RecentCommits(0);
+    var other = new DocumentKey(utf8("other"));
+    assertThat(recent.isUntouched(other, 0)).isTrue();
+    for (int i = 1; i <= RecentCommits.MAX_DOCUMENTS; i++) {
+      recent.add(i, Set.of(new DocumentKey(utf8("d" + i))));
+    }
+    assertThat(recent.isUntouched(other, 0)).isTrue();
+    assertThat(recent.isUntouched(new DocumentKey(utf8("d1")), 0)).isFalse();
+    assertThat(recent.isUntouched(new DocumentKey(utf8("d1")), 1)).isTrue();
+    recent.add(RecentCommits.MAX_DOCUMENTS + 1, Set.of(new DocumentKey(utf8("one more"))));
+    assertThat(recent.isUntouched(other, 0)).as("the first is forgotten").isFalse();
+    assertThat(recent.isUntouched(other, 1)).isTrue();
+  }
+}
