@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.sync.SyncMessage;
+import org.jspecify.annotations.Nullable;
 
 /** The way to one peer: an ordered channel of messages. Called by the engine's thread only. */
 public interface PeerLink {
@@ -15,6 +16,16 @@ public interface PeerLink {
 
   /** Told after a turn how far in our arrival log the peer has everything on its disk. */
   default void reached(long arrival) {}
+
+  /** The Ed25519 key the peer proved to have, or null where nobody asks. */
+  default byte @Nullable [] deviceKey() {
+    return null;
+  }
+
+  /** Ends the session: the peer was removed from the database, and has been told. */
+  default void dismiss() {
+    close("this device was removed from the database");
+  }
 
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);

@@ -2,9 +2,13 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -16,6 +20,8 @@ import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,12 +61,21 @@ public final class ReplicaEngine {
   public static final class Peer {
     private final PeerLink link;
     private final SyncSession session;
+    private final Map<ActorId, Genesis> origins = new HashMap<>();
     private boolean staged;
     private boolean closed;
 
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
       this.session = session;
+    }
+
+    private void learn(Hash database, List<Genesis> actors) {
+      for (Genesis genesis : actors) {
+        if (origins.size() < SyncMessage.MAX_ORIGINS) {
+          origins.put(genesis.actor(database), genesis);
+        }
+      }
     }
   }
 
@@ -143,28 +158,63 @@ public final class ReplicaEngine {
     return stage(run);
   }
 
-  /** Admits a device: commits, and tells every peer. */
+  /** Takes in a membership entry made here: commits, and tells every peer. */
   public void admit(MembershipEntry entry) {
     grow(List.of(entry));
   }
 
+  /**
+   * Takes every role above {@code keep} from a device, accepting what is here of it.
+   *
+   * @param keep null for none: the device is no member any more
+   */
+  public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
+    commit();
+    MembershipEntry.Revoke entry = replica.removal(device, keep, now());
+    grow(List.of(entry));
+    return entry;
+  }
+
   private void grow(List<MembershipEntry> entries) {
     commit();
-    Hash before = replica.view().membership().hash();
+    if (broken != null) {
+      return;
+    }
+    Membership before = replica.view().membership();
     if (replica.stageMembers(entries)) {
       commit();
     }
-    // On a full disk nothing has grown: telling the old list would make every peer answer.
-    if (!replica.view().membership().hash().equals(before)) {
-      tellMembers();
+    Membership now = replica.view().membership();
+    // On a full disk nothing has grown.
+    if (now.hash().equals(before.hash())) {
+      return;
     }
+    var known = new HashSet<>(before.entries());
+    List<SyncMessage.Members> news =
+        SyncMessage.Members.news(
+            now.entries().stream().filter(entry -> !known.contains(entry)).toList());
+    for (Peer peer : List.copyOf(peers.values())) {
+      if (!dismissRemoved(peer)) {
+        news.forEach(peer.link::send);
+      }
+    }
+    // What counts may have changed on both sides without a change having arrived.
+    probe();
+    release();
   }
 
-  private void tellMembers() {
-    var members = new SyncMessage.Members(replica.view().membership().entries());
-    for (Peer peer : peers.values()) {
-      peer.link.send(members);
+  /** Tells a peer that was removed why, and ends its session; false for any other. */
+  private boolean dismissRemoved(Peer peer) {
+    byte[] device = peer.link.deviceKey();
+    Membership membership = replica.view().membership();
+    if (device == null || !membership.isRemoved(device)) {
+      return false;
     }
+    SyncMessage.Members.news(membership.about(device)).forEach(peer.link::send);
+    peer.link.flush();
+    disconnect(peer);
+    peer.link.dismiss();
+    return true;
   }
 
   /** Opens a session over a link that has just come up. */
@@ -180,6 +230,7 @@ public final class ReplicaEngine {
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
+      dismissRemoved(peer);
     }
     return peer;
   }
@@ -192,6 +243,11 @@ public final class ReplicaEngine {
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Origins(var actors) && peer.session.isGreeted()) {
+      peer.learn(replica.identity().database(), actors);
+      release();
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -217,8 +273,31 @@ public final class ReplicaEngine {
       }
     }
     if (!step.send().isEmpty() && mayPublish()) {
-      step.send().forEach(peer.link::send);
+      step.send().forEach(answer -> send(peer, answer));
     }
+  }
+
+  private void send(Peer peer, SyncMessage message) {
+    if (message instanceof SyncMessage.Heads) {
+      List<Genesis> ended = replica.endedActors();
+      if (!ended.isEmpty()) {
+        peer.link.send(
+            new SyncMessage.Origins(
+                ended.subList(0, Math.min(ended.size(), SyncMessage.MAX_ORIGINS))));
+      }
+    }
+    peer.link.send(message);
+  }
+
+  /** Finds out from what peers said whose an unknown actor is; true when it need not be awaited. */
+  private boolean learn(ActorId actor) {
+    for (Peer peer : peers.values()) {
+      Genesis origin = peer.origins.get(actor);
+      if (origin != null && replica.stageOrigin(origin)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**
@@ -238,6 +317,9 @@ public final class ReplicaEngine {
 
   private RunOutcome stage(ChangeRun run) {
     RunOutcome outcome = replica.stage(run);
+    while (outcome instanceof RunOutcome.Waiting(var actor, var seq) && learn(actor)) {
+      outcome = replica.stage(run);
+    }
     switch (outcome) {
       case RunOutcome.Applied(int changes) -> {
         foreignChanges += changes;
@@ -254,7 +336,7 @@ public final class ReplicaEngine {
 
   /** Stages what waited and need not wait any more. */
   private void release() {
-    int released = waiting.retry(replica);
+    int released = waiting.retry(replica, this::learn);
     if (released > 0) {
       foreignChanges += released;
       // Also when nothing else was staged: otherwise no turn would sync it.
@@ -404,7 +486,7 @@ public final class ReplicaEngine {
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
-      step.send().forEach(peer.link::send);
+      step.send().forEach(message -> send(peer, message));
     }
   }
 

@@ -1,10 +1,12 @@
 package io.pluresdb.crdt.engine;
 
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * Foreign changes that arrived before what they depend on, or from too far in the future: bounded,
@@ -43,8 +45,12 @@ final class WaitingRuns {
     return true;
   }
 
-  /** Stages what can be staged now; returns the number of new changes. */
-  int retry(Replica replica) {
+  /**
+   * Stages what can be staged now; returns the number of new changes.
+   *
+   * @param learn told an actor that is waited for; whether that need not be any more
+   */
+  int retry(Replica replica, Predicate<ActorId> learn) {
     int applied = 0;
     boolean progress = !runs.isEmpty();
     while (progress) {
@@ -52,7 +58,7 @@ final class WaitingRuns {
       for (int i = 0; i < runs.size(); i++) {
         ChangeRun run = runs.get(i);
         switch (replica.stage(run)) {
-          case RunOutcome.Waiting waiting -> {}
+          case RunOutcome.Waiting(var actor, var seq) -> progress |= learn.test(actor);
           case RunOutcome.Ahead ahead -> {}
           case RunOutcome.Applied(int changes) -> {
             applied += changes;

@@ -33,6 +33,16 @@ public sealed interface CrdtOperation {
    */
   record Unknown(int tag, byte[] register, byte[] payload) implements CrdtOperation {}
 
+  /** The dots its author saw in the register. */
+  default List<Dot> sees() {
+    return switch (this) {
+      case Assign assign -> assign.observed();
+      case Remove remove -> remove.observed();
+      case Increment increment -> List.of();
+      case Unknown unknown -> List.of();
+    };
+  }
+
   /** Whether this operation takes a dot. */
   default boolean makesDot() {
     return switch (this) {

@@ -1,6 +1,9 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -9,6 +12,8 @@ import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -19,10 +24,21 @@ import org.jspecify.annotations.Nullable;
  * <p>Reads only; usable from any thread.
  */
 public final class ChangeLog {
-  private final Storage storage;
+  /**
+   * Stands for the signature of a change that is the last that counts, in the middle of a stretch:
+   * whoever knows that it is the last has its hash from a membership entry.
+   */
+  static final byte[] VOUCHED = new byte[Signer.SIGNATURE_BYTES];
 
-  ChangeLog(Storage storage) {
+  private final Storage storage;
+  private final Supplier<Frontier> counting;
+
+  /**
+   * @param counting each actor's newest change that counts; later ones are void and not handed out
+   */
+  ChangeLog(Storage storage, Supplier<Frontier> counting) {
     this.storage = storage;
+    this.counting = counting;
   }
 
   /**
@@ -47,7 +63,7 @@ public final class ChangeLog {
       return new Batch(List.of(), cursor, 0);
     }
     try (var snapshot = storage.snapshot()) {
-      var builder = new BatchBuilder(snapshot, known, targetBytes);
+      var builder = new BatchBuilder(snapshot, counting.get(), known, targetBytes);
       long first = rowAt(snapshot, cursor + 1);
       try (var rows =
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
@@ -75,6 +91,43 @@ public final class ChangeLog {
     try (var snapshot = storage.snapshot();
         var rows = segmentsBackwards(snapshot, actor, seq)) {
       return rows.next() ? SegmentRow.arrivalOf(rows.value(), seq - Rows.seq(rows.key())) : 0;
+    }
+  }
+
+  /** The hash and the hybrid time of a change. */
+  record Place(Hash hash, long timestamp) {}
+
+  /**
+   * Where a change stands in its chain.
+   *
+   * @throws StorageException.Failed when it is not here
+   */
+  Place place(Hash database, ActorId actor, long seq) {
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
+      if (!rows.next()) {
+        throw missing(actor, seq);
+      }
+      long at = Rows.seq(rows.key());
+      SegmentRow segment = SegmentRow.read(rows.value());
+      Hash hash = segment.previous();
+      for (Change change : segment.changes()) {
+        hash = change.hash(database, actor, at, hash);
+        if (at++ == seq) {
+          return new Place(hash, change.timestamp());
+        }
+      }
+      throw missing(actor, seq);
+    }
+  }
+
+  /** Hands over the stored changes {@code [from, to]} of an actor, void ones too. */
+  void changes(ActorId actor, long from, long to, Consumer<Arrived> consumer) {
+    try (var snapshot = storage.snapshot();
+        var log = new Segments(snapshot, actor, from, to)) {
+      while (log.next()) {
+        consumer.accept(new Arrived(log.arrival(), actor, log.seq(), log.change()));
+      }
     }
   }
 
@@ -195,6 +248,7 @@ public final class ChangeLog {
   /** Gathers rows into runs and cuts at the last signed change that fits. */
   private static final class BatchBuilder {
     private final Storage.Snapshot snapshot;
+    private final Frontier counting;
     private final ToLongFunction<ActorId> known;
     private final int targetBytes;
     private final List<ChangeRun> runs = new ArrayList<>();
@@ -212,15 +266,21 @@ public final class ChangeLog {
     private long signedArrival;
     private byte @Nullable [] signature;
 
-    BatchBuilder(Storage.Snapshot snapshot, ToLongFunction<ActorId> known, int targetBytes) {
+    BatchBuilder(
+        Storage.Snapshot snapshot,
+        Frontier counting,
+        ToLongFunction<ActorId> known,
+        int targetBytes) {
       this.snapshot = snapshot;
+      this.counting = counting;
       this.known = known;
       this.targetBytes = targetBytes;
     }
 
     void row(ArrivalRow row, long skip, long arrival) {
       long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
-      long last = row.lastSeq();
+      long head = counting.seq(row.actor());
+      long last = Math.min(row.lastSeq(), head);
       if (first > last) {
         if (changes.isEmpty() || signedCount == changes.size()) {
           lookedAt = arrival + row.count() - 1;
@@ -237,7 +297,11 @@ public final class ChangeLog {
       }
       try (var log = new Segments(snapshot, row.actor(), first, last)) {
         while (!full && log.next()) {
-          add(log.change(), log.arrival(), log.signature());
+          byte[] own = log.signature();
+          add(
+              log.change(),
+              arrival + log.seq() - row.fromSeq(),
+              own == null && log.seq() == head ? VOUCHED : own);
         }
       }
     }

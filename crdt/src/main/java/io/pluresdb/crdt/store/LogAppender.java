@@ -71,6 +71,18 @@ final class LogAppender {
     endSegment(signature);
   }
 
+  /** Ends a stretch whose last change a membership entry answers for, not a signature. */
+  void vouch() {
+    endSegment(null);
+  }
+
+  /** Lets changes that are in the log arrive again: what counts of them has changed. */
+  void arriveAgain(ActorId author, long fromSeq, long toSeq) {
+    for (long seq = fromSeq; seq <= toSeq; seq++) {
+      arrive(author, seq);
+    }
+  }
+
   private void endSegment(byte @Nullable [] signature) {
     ActorId author = actor;
     if (author == null || count == 0) {

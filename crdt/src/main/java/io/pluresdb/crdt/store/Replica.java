@@ -25,6 +25,7 @@ import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Staging.StagedDocument;
@@ -32,10 +33,12 @@ import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -71,6 +74,7 @@ public final class Replica {
   private final ReplicaIdentity identity;
   private final Environment environment;
   private final ChangeLog log;
+  private final Cuts cuts;
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
@@ -88,11 +92,12 @@ public final class Replica {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.log = new ChangeLog(storage);
+    this.view = committed.view();
+    this.log = new ChangeLog(storage, () -> view.frontier());
+    this.cuts = new Cuts(identity, log);
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
-    this.view = committed.view();
     this.staging = new Staging(storage, committed);
   }
 
@@ -129,6 +134,7 @@ public final class Replica {
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
+    var voids = new HashMap<ActorId, VoidRow>();
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
         while (rows.next()) {
@@ -140,12 +146,18 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
+      try (var rows = snapshot.scan(Table.VOID, new byte[0], null)) {
+        while (rows.next()) {
+          voids.put(ActorId.read(new ByteReader(rows.key())), VoidRow.read(rows.value()));
+        }
+      }
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
     var committed = new Committed(sum, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
+    committed.voids.putAll(voids);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
@@ -221,12 +233,7 @@ public final class Replica {
    * @param ahead what was read for this transaction before, not used by anybody else; or null
    */
   public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
-    // A device that was just let in has not seen the membership log yet: its first writes count
-    // once the others have its entry, which they have before its changes.
-    if (!staging.membership.entries().isEmpty()
-        && !staging.membership.may(identity.signer().publicKey(), Role.WRITE)) {
-      throw CoreException.invalid("this device's role in the database does not include writing");
-    }
+    requireWriter();
     Own author = staging.own;
     if (author == null) {
       author = mint();
@@ -269,6 +276,21 @@ public final class Replica {
     }
     staging.documents.putAll(touched);
     return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+  }
+
+  /** A device that was just let in has not seen the membership log yet, and may write. */
+  private void requireWriter() {
+    byte[] device = identity.signer().publicKey();
+    Membership membership = staging.membership;
+    if (membership.entries().isEmpty() || membership.may(device, Role.WRITE)) {
+      return;
+    }
+    throw new CoreException(
+        CoreException.Kind.NOT_ALLOWED,
+        membership.isRemoved(device)
+            ? "this device was removed from the database: it stays readable here, but takes no"
+                + " writes"
+            : "this device's role in the database does not include writing");
   }
 
   private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
@@ -322,7 +344,9 @@ public final class Replica {
     }
     var deps = new ArrayList<Change.Dependency>(staging.undeclared.size());
     for (ActorId actor : staging.undeclared) {
-      deps.add(new Change.Dependency(actor, staging.seq(actor)));
+      if (staging.seq(actor) > 0) {
+        deps.add(new Change.Dependency(actor, staging.seq(actor)));
+      }
     }
     staging.undeclared = new TreeSet<>();
     return deps;
@@ -369,18 +393,21 @@ public final class Replica {
       return new RunOutcome.Rejected(
           Reason.WRONG_GENESIS, "actor " + actor + " is not derived from its key");
     }
-    if (!staging.membership.may(genesis.deviceKey(), Role.WRITE)) {
+    Head limit = cuts.limit(staging, actor, genesis.deviceKey());
+    if (limit != null && limit.seq() <= head) {
       return new RunOutcome.Rejected(
-          Reason.NOT_A_MEMBER, "the device of actor " + actor + " may not write");
+          Reason.NOT_A_MEMBER,
+          "the device of actor " + actor + " may not write, or not after change " + head);
     }
-    return stageForeign(run, row, genesis, head);
+    return stageForeign(run, row, genesis, head, limit);
   }
 
   private RunOutcome stageForeign(
-      ChangeRun run, @Nullable ActorRow row, Genesis genesis, long head) {
+      ChangeRun run, @Nullable ActorRow row, Genesis genesis, long head, @Nullable Head limit) {
     ActorId actor = run.actor();
+    long last = limit == null ? run.toSeq() : Math.min(run.toSeq(), limit.seq());
     List<Change> fresh =
-        run.changes().subList((int) (head + 1 - run.fromSeq()), run.changes().size());
+        run.changes().subList((int) (head + 1 - run.fromSeq()), (int) (last + 1 - run.fromSeq()));
     long wallMillis = environment.wallClock().millis();
     long timestamp = row == null ? -1 : row.timestamp();
     Hash hash = row == null ? Hash.ZERO : row.head().hash();
@@ -399,14 +426,18 @@ public final class Replica {
         if (dependency.actor().equals(actor)) {
           return malformed(actor, seq, "depends on itself");
         }
-        if (staging.seq(dependency.actor()) < dependency.seq()) {
+        if (isMissing(dependency.actor(), dependency.seq())) {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
-    if (!identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+    boolean vouched = limit != null && new Head(seq, hash).equals(limit);
+    boolean signed =
+        last == run.toSeq()
+            && identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature());
+    if (!signed && !vouched) {
       return new RunOutcome.Rejected(
           Reason.BAD_SIGNATURE,
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
@@ -428,11 +459,36 @@ public final class Replica {
       // A peer knows more of our operations than we do: this storage was rolled back.
       stageFence();
     }
-    integrate(run, fresh, hashes, bodies, row);
+    for (Change change : fresh) {
+      change.deps().forEach(dependency -> noteSkipped(dependency.actor(), dependency.seq()));
+    }
+    VoidRow known = staging.voidRow(actor);
+    integrate(run.actor(), signed ? run.signature() : null, fresh, hashes, bodies, row);
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
+    if (known != null) {
+      // Something may count already that had to come after this.
+      staging.voids.put(
+          actor, new VoidRow(new Head(seq, hash), timestamp, known.skipped(), known.adopted()));
+      if (head < known.skipped()) {
+        var touched = new LinkedHashSet<DocumentKey>();
+        bodies.forEach(edits -> edits.forEach(edit -> touched.add(new DocumentKey(edit.id()))));
+        cuts.rebuild(staging, touched);
+      }
+    }
     staging.undeclared.add(actor);
     clock.observe(timestamp);
     return new RunOutcome.Applied(fresh.size());
+  }
+
+  /** Whether a change must be waited for. */
+  private boolean isMissing(ActorId actor, long seq) {
+    return staging.seq(actor) < seq && !cuts.isSkipped(staging, actor, seq);
+  }
+
+  private void noteSkipped(ActorId actor, long seq) {
+    if (staging.seq(actor) < seq) {
+      cuts.skip(staging, actor, seq);
+    }
   }
 
   private boolean isOwn(ActorId actor) {
@@ -479,19 +535,12 @@ public final class Replica {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        List<Dot> observed =
-            switch (operation) {
-              case CrdtOperation.Assign assign -> assign.observed();
-              case CrdtOperation.Remove remove -> remove.observed();
-              case CrdtOperation.Increment increment -> List.of();
-              case CrdtOperation.Unknown unknown -> List.of();
-            };
-        for (Dot dot : observed) {
+        for (Dot dot : operation.sees()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
             }
-          } else if (staging.seq(dot.actor()) < dot.seq()) {
+          } else if (isMissing(dot.actor(), dot.seq())) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
           }
         }
@@ -504,12 +553,12 @@ public final class Replica {
   }
 
   private void integrate(
-      ChangeRun run,
+      ActorId actor,
+      byte @Nullable [] signature,
       List<Change> fresh,
       List<Hash> hashes,
       List<List<DocumentEdit>> bodies,
       @Nullable ActorRow row) {
-    ActorId actor = run.actor();
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 0 : row.head().seq();
     staging.sign(identity.signer());
@@ -521,27 +570,94 @@ public final class Replica {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
-      staging.log.append(actor, seq, previous, change);
+      staging.append(actor, seq, previous, change);
       previous = hashes.get(i);
     }
-    staging.log.sign(run.signature());
+    if (signature == null) {
+      staging.log.vouch();
+    } else {
+      staging.log.sign(signature);
+    }
     staging.changes += fresh.size();
   }
 
-  /** Stages membership entries; false when none of them is new and authentic. */
-  public boolean stageMembers(Collection<MembershipEntry> entries) {
-    Membership grown = staging.membership.with(entries);
-    if (grown == staging.membership) {
+  /**
+   * Stages membership entries, and what follows from them: changes that do not count any more are
+   * taken out of the documents, and those that count again come back. Call it when no changes are
+   * staged.
+   *
+   * @return false when none of the entries is new and authentic
+   */
+  public boolean stageMembers(Collection<? extends MembershipEntry> entries) {
+    Membership before = staging.membership;
+    Membership grown = before.with(entries);
+    if (grown == before) {
       return false;
     }
+    var kept = new HashSet<Hash>();
     for (MembershipEntry entry : grown.entries()) {
-      var out = new ByteWriter(320);
-      entry.write(out);
-      staging.batch.put(Table.MEMBERS, entry.hash().bytes(), out.toByteArray());
+      kept.add(entry.hash());
+      staging.batch.put(Table.MEMBERS, entry.hash().bytes(), entry.toByteArray());
+    }
+    for (MembershipEntry entry : before.entries()) {
+      if (!kept.contains(entry.hash())) {
+        staging.batch.delete(Table.MEMBERS, entry.hash().bytes());
+      }
     }
     staging.membership = grown;
     staging.synced = true;
+    cuts.settle(staging);
+    Own own = staging.own;
+    if (own != null && cuts.limit(staging, own.actor(), own.genesis().deviceKey()) != null) {
+      // Whatever comes next, even after this device was let in again, is another actor's.
+      stageFence();
+    }
     return true;
+  }
+
+  /**
+   * A signed removal of a device that accepts what counts of it here.
+   *
+   * @param keep the role that is left, or null for none
+   */
+  public MembershipEntry.Revoke removal(byte[] device, @Nullable Role keep, long atMillis) {
+    var heads = new HashMap<ActorId, Head>();
+    committed.actors.forEach(
+        (actor, row) -> {
+          if (row.head().seq() > 0 && Arrays.equals(row.genesis().deviceKey(), device)) {
+            heads.put(actor, row.head());
+          }
+        });
+    return MembershipEntry.Revoke.sign(
+        identity.database(),
+        device,
+        keep,
+        atMillis,
+        heads,
+        committed.membership.newest(),
+        identity.signer());
+  }
+
+  /**
+   * Stages whose an actor is of which nothing counts: without it, changes that depend on its would
+   * wait for ever where they never arrived.
+   *
+   * @return whether that was news
+   */
+  public boolean stageOrigin(Genesis genesis) {
+    return cuts.learn(staging, genesis);
+  }
+
+  /** The actors of which nothing counts, for {@link #stageOrigin} elsewhere. */
+  public List<Genesis> endedActors() {
+    var ended = new ArrayList<Genesis>();
+    for (ActorId actor : new TreeSet<>(committed.actors.keySet())) {
+      ActorRow row = committed.actors.get(actor);
+      if (row != null && row.head().seq() == 0) {
+        ended.add(row.genesis());
+      }
+    }
+    return ended;
   }
 
   /**
@@ -571,6 +687,9 @@ public final class Replica {
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
+      for (var entry : staged.voids.entrySet()) {
+        batch.put(Table.VOID, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
+      }
       batch.put(
           Table.META,
           Rows.META_REPLICA,
@@ -592,6 +711,7 @@ public final class Replica {
       throw e;
     }
     committed.actors.putAll(staged.actors);
+    committed.voids.putAll(staged.voids);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
     committed.sum.set(sum);

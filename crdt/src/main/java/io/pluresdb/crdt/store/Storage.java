@@ -25,7 +25,9 @@ public interface Storage extends AutoCloseable {
     /** Actor to (seq, head hash): the version vector. */
     FRONTIER,
     /** Membership entries by hash. */
-    MEMBERS
+    MEMBERS,
+    /** Actors with changes that are kept but do not count: their newest stored change. */
+    VOID
   }
 
   /** How far a commit must have got before it returns. */

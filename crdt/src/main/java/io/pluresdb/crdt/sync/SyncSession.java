@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.sync;
 
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
@@ -19,6 +20,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,7 +97,8 @@ public final class SyncSession {
   private long received;
   private long receivedCursor;
   private long lastProbeMillis;
-  private Hash answeredMembers = Hash.ZERO;
+  private Hash toldMembers = Hash.ZERO;
+  private final Set<MembershipEntry> listed = new HashSet<>();
 
   /** Starts a session with the largest window; send {@link #hello} first. */
   public SyncSession(Hash database, View view, long nowMillis) {
@@ -134,6 +137,11 @@ public final class SyncSession {
     return hello;
   }
 
+  /** Whether the peer has said hello. */
+  public boolean isGreeted() {
+    return greeted;
+  }
+
   /** Whether both sides know where the other stands. */
   public boolean isReady() {
     return ready;
@@ -150,14 +158,15 @@ public final class SyncSession {
     }
     return switch (message) {
       case Hello peer -> onHello(peer, view);
-      case Members(var entries) -> onMembers(entries, view);
+      case Members members -> onMembers(members, view);
+      case SyncMessage.Origins origins -> Step.sending();
       case Heads heads -> onHeads(heads, view, log);
       case Changes changes -> onChanges(changes);
       case Ack(var bytes, var upTo) -> onAck(bytes, upTo);
       case Probe(var frontierHash, var membersHash) -> {
         var send = new ArrayList<SyncMessage>();
         if (!membersHash.equals(view.membership().hash())) {
-          send.add(new Members(view.membership().entries()));
+          send.addAll(allMembers(view));
         }
         if (!frontierHash.equals(view.frontier().hash())) {
           send.add(new Heads(true, view.frontier()));
@@ -182,7 +191,7 @@ public final class SyncSession {
     credit = window;
     var send = new ArrayList<SyncMessage>();
     if (!peer.membersHash().equals(hello.membersHash())) {
-      send.add(new Members(view.membership().entries()));
+      send.addAll(allMembers(view));
     }
     // Both sides compare the same two hashes, so both reach the same verdict whatever happened
     // since they were sent.
@@ -196,21 +205,25 @@ public final class SyncSession {
     return Step.sending(send.toArray(SyncMessage[]::new));
   }
 
-  private Step onMembers(List<MembershipEntry> entries, View view) {
-    Hash ours = view.membership().hash();
-    // Once for each list: two full ones that differ would answer each other for ever.
-    boolean weKnowMore =
-        !ours.equals(answeredMembers)
-            && !new HashSet<>(entries).containsAll(view.membership().entries());
-    if (weKnowMore) {
-      answeredMembers = ours;
+  private List<Members> allMembers(View view) {
+    toldMembers = view.membership().hash();
+    return Members.whole(view.membership());
+  }
+
+  private Step onMembers(Members members, View view) {
+    var send = new ArrayList<SyncMessage>();
+    if (members.part() != Members.Part.NEWS && listed.size() < Membership.MAX_ENTRIES) {
+      listed.addAll(members.entries());
     }
-    return new Step(
-        null,
-        entries,
-        null,
-        List.of(),
-        weKnowMore ? List.of(new Members(view.membership().entries())) : List.of());
+    if (members.part() == Members.Part.LAST) {
+      if (!toldMembers.equals(view.membership().hash())) {
+        send.addAll(
+            Members.news(
+                view.membership().entries().stream().filter(e -> !listed.contains(e)).toList()));
+      }
+      listed.clear();
+    }
+    return new Step(null, members.entries(), null, List.of(), send);
   }
 
   private Step onHeads(Heads heads, View view, ChangeLog log) {

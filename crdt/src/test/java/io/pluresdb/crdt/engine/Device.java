@@ -41,7 +41,7 @@ final class Device {
   private final RandomGenerator random;
   ReplicaEngine engine;
 
-  private Device(long seed, byte @Nullable [] founder) {
+  Device(long seed, byte @Nullable [] founder) {
     random = new Random(seed);
     byte[] secret = new byte[32];
     random.nextBytes(secret);
@@ -57,18 +57,31 @@ final class Device {
 
   /** A further device, admitted by this one. */
   Device join(long seed) {
+    return join(seed, Role.WRITE);
+  }
+
+  Device join(long seed, Role role) {
     var device = new Device(seed, founder);
+    admit(device, role);
+    return device;
+  }
+
+  void admit(Device device, Role role) {
     engine.admit(
         MembershipEntry.Admit.sign(
             DATABASE,
             device.signer.publicKey(),
-            Role.WRITE,
-            "d" + seed,
-            0,
+            role,
+            "d",
+            ++wallMillis,
             new byte[16],
-            List.of(),
+            view().membership().newest(),
             signer));
-    return device;
+  }
+
+  /** Takes every role above {@code keep}, accepting what is here. */
+  void revoke(Device device, @Nullable Role keep) {
+    engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
   }
 
   private ReplicaEngine open() {

@@ -106,7 +106,7 @@ class SyncSessionTest {
         List.of(
             new SyncMessage.Ack(0, 0),
             new SyncMessage.Changes(0, List.of()),
-            new SyncMessage.Members(List.of()),
+            new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of()),
             new SyncMessage.Heads(true, a.view().frontier()),
             new SyncMessage.Probe(Hash.ZERO, Hash.ZERO))) {
       assertThat(tell(session(a), a, message).violation()).isEqualTo(Violation.NOT_HELLO_FIRST);

@@ -1,0 +1,105 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.store.ChangeLog.Arrived;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/**
+ * Makes documents anew from the changes that count. A void change may have overwritten what counts,
+ * and only the log still has that.
+ *
+ * <p>Changes are applied in the order of arrival, except that what an operation saw comes first:
+ * changes that count again, or that others were allowed to overtake, stand late in the log.
+ */
+final class Rebuild {
+  private record Key(ActorId actor, long seq) {}
+
+  private static final class Piece {
+    final Arrived arrived;
+    final List<DocumentEdit> edits;
+    boolean applied;
+
+    Piece(Arrived arrived, List<DocumentEdit> edits) {
+      this.arrived = arrived;
+      this.edits = edits;
+    }
+  }
+
+  private final Map<DocumentKey, DocumentState> documents = new HashMap<>();
+  private final Map<Key, Piece> pieces = new HashMap<>();
+  private final List<Piece> order = new ArrayList<>();
+  private final Map<ActorId, TreeMap<Long, Piece>> byActor = new HashMap<>();
+
+  /**
+   * @param wanted the documents to make
+   */
+  Rebuild(Set<DocumentKey> wanted) {
+    wanted.forEach(id -> documents.put(id, new DocumentState()));
+  }
+
+  /** Takes a change that counts. */
+  void add(Arrived arrived) {
+    var key = new Key(arrived.actor(), arrived.seq());
+    if (pieces.containsKey(key)) {
+      return;
+    }
+    List<DocumentEdit> edits = ChangeBody.decode(arrived.actor(), arrived.change().body());
+    if (edits.stream().anyMatch(edit -> documents.containsKey(new DocumentKey(edit.id())))) {
+      var piece = new Piece(arrived, edits);
+      pieces.put(key, piece);
+      order.add(piece);
+      byActor.computeIfAbsent(arrived.actor(), a -> new TreeMap<>()).put(arrived.seq(), piece);
+    }
+  }
+
+  /** The documents; one of which nothing survives is empty. */
+  Map<DocumentKey, DocumentState> documents() {
+    order.forEach(this::apply);
+    return documents;
+  }
+
+  private void apply(Piece piece) {
+    if (piece.applied) {
+      return;
+    }
+    piece.applied = true;
+    ActorId actor = piece.arrived.actor();
+    long seq = piece.arrived.seq();
+    for (DocumentEdit edit : piece.edits) {
+      for (CrdtOperation operation : edit.operations()) {
+        for (Dot dot : operation.sees()) {
+          applyUpTo(dot.actor(), dot.seq());
+        }
+      }
+    }
+    int index = 0;
+    for (DocumentEdit edit : piece.edits) {
+      DocumentState state = documents.get(new DocumentKey(edit.id()));
+      for (CrdtOperation operation : edit.operations()) {
+        if (state != null) {
+          state.apply(operation, new Dot(actor, seq, index), piece.arrived.change().timestamp());
+        }
+        index += operation.makesDot() ? 1 : 0;
+      }
+    }
+  }
+
+  private void applyUpTo(ActorId actor, long seq) {
+    Piece wanted = pieces.get(new Key(actor, seq));
+    TreeMap<Long, Piece> same = byActor.get(actor);
+    if (wanted != null && !wanted.applied && same != null) {
+      same.headMap(seq, true).values().forEach(this::apply);
+    }
+  }
+}
