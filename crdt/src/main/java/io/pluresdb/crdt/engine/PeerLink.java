@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.engine;
 
+import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.sync.SyncMessage;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,22 @@ public interface PeerLink {
   default void dismiss() {
     close("this device was removed from the database");
   }
+
+  /** Who is at the other end; null for a peer that no view of neighbours decides about. */
+  default @Nullable Contact contact() {
+    return null;
+  }
+
+  /** Whether this side made the connection. */
+  default boolean initiator() {
+    return false;
+  }
+
+  /**
+   * Told when the peer has the same operations and other documents: which ones, or why that could
+   * not be found out.
+   */
+  default void diverged(Comparison comparison) {}
 
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);

@@ -9,6 +9,9 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -53,17 +56,29 @@ public final class ReplicaEngine {
     void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
   }
 
-  /** Counts since the start; all from zero. */
+  /** Differences a comparison looks for that the engine begins by itself. */
+  public static final int MAX_DIVERGENT = 1_000;
+
+  /**
+   * Counts since the start; all from zero.
+   *
+   * @param divergences how often a peer with our operations did not have our documents
+   */
   public record Counters(
-      long localChanges, long foreignChanges, long knownRuns, Map<Reason, Long> rejected) {}
+      long localChanges,
+      long foreignChanges,
+      long knownRuns,
+      long divergences,
+      Map<Reason, Long> rejected) {}
 
   /** One peer's session. */
   public static final class Peer {
-    private final PeerLink link;
-    private final SyncSession session;
+    final PeerLink link;
+    final SyncSession session;
     private final Map<ActorId, Genesis> origins = new HashMap<>();
     private boolean staged;
     private boolean closed;
+    private Hash divergedState = Hash.ZERO;
 
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
@@ -86,6 +101,8 @@ public final class ReplicaEngine {
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
   private final WaitingRuns waiting = new WaitingRuns();
+  private final Comparisons comparisons;
+  private final Gossip gossip;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -94,6 +111,7 @@ public final class ReplicaEngine {
   private long localChanges;
   private long foreignChanges;
   private long knownRuns;
+  private long divergences;
   private @Nullable RuntimeException broken;
 
   /**
@@ -105,6 +123,8 @@ public final class ReplicaEngine {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
+    this.comparisons = new Comparisons(replica, environment);
+    this.gossip = new Gossip(replica, environment);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -217,6 +237,18 @@ public final class ReplicaEngine {
     return true;
   }
 
+  /** Finds out where, once for each state of ours. */
+  private void diverged(Peer peer) {
+    Hash state = replica.view().stateHash();
+    if (state.equals(peer.divergedState)) {
+      return;
+    }
+    peer.divergedState = state;
+    divergences++;
+    events.accept("a peer has the same operations and other documents");
+    compare(peer, KeyRange.ALL, MAX_DIVERGENT, peer.link::diverged);
+  }
+
   /** Opens a session over a link that has just come up. */
   public Peer connect(PeerLink link) {
     commit();
@@ -226,19 +258,26 @@ public final class ReplicaEngine {
             ALL_WINDOWS_BYTES / (peers.size() + 1),
             SyncSession.MIN_WINDOW_BYTES,
             SyncSession.WINDOW_BYTES);
-    var peer = new Peer(link, new SyncSession(database, replica.view(), now(), window));
+    byte[] nonce = environment.randomBytes(SyncMessage.NONCE_BYTES);
+    var peer = new Peer(link, new SyncSession(database, replica.view(), nonce, now(), window));
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
-      dismissRemoved(peer);
+      if (!dismissRemoved(peer)) {
+        gossip.up(peer);
+      }
     }
     return peer;
   }
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
-    peer.closed = true;
-    peers.remove(peer.link);
+    if (!peer.closed) {
+      peer.closed = true;
+      peers.remove(peer.link);
+      comparisons.forget(peer.link);
+      gossip.down(peer);
+    }
   }
 
   public void receive(Peer peer, SyncMessage message) {
@@ -248,6 +287,16 @@ public final class ReplicaEngine {
     if (message instanceof SyncMessage.Origins(var actors) && peer.session.isGreeted()) {
       peer.learn(replica.identity().database(), actors);
       release();
+      return;
+    }
+    if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
+      comparisons.receive(peer.link, ranges);
+      return;
+    }
+    if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
+      if (mayPublish()) {
+        gossip.receive(peer, gossiped);
+      }
       return;
     }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
@@ -264,13 +313,20 @@ public final class ReplicaEngine {
         events.accept("a peer knows more of our actor than we do: going on under a new one");
       }
     }
+    boolean fresh = false;
     for (ChangeRun run : step.apply()) {
       peer.staged = true;
-      if (stage(run) instanceof RunOutcome.Rejected(var reason, var detail)
+      RunOutcome outcome = stage(run);
+      fresh |= !(outcome instanceof RunOutcome.Known);
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
           && reason == Reason.MALFORMED) {
         close(peer, "malformed changes: " + detail);
         break;
       }
+    }
+    gossip.delivered(peer, step.apply(), fresh);
+    if (step.diverged()) {
+      diverged(peer);
     }
     if (!step.send().isEmpty() && mayPublish()) {
       step.send().forEach(answer -> send(peer, answer));
@@ -278,7 +334,7 @@ public final class ReplicaEngine {
   }
 
   private void send(Peer peer, SyncMessage message) {
-    if (message instanceof SyncMessage.Heads) {
+    if (message instanceof SyncMessage.Heads || message instanceof SyncMessage.Frontiers) {
       List<Genesis> ended = replica.endedActors();
       if (!ended.isEmpty()) {
         peer.link.send(
@@ -392,7 +448,8 @@ public final class ReplicaEngine {
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
-          && (message = peer.session.pull(replica.view(), replica.log())) != null) {
+          && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
+              != null) {
         peer.link.send(message);
         sent++;
       }
@@ -481,17 +538,64 @@ public final class ReplicaEngine {
       return;
     }
     release();
-    if (peers.isEmpty() || !mayPublish()) {
+    if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
       step.send().forEach(message -> send(peer, message));
     }
+    comparisons.tick();
+    gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
+  }
+
+  /**
+   * Finds the documents of a range in which this replica and a peer differ, whatever their
+   * frontiers say; what is written meanwhile is not looked at.
+   *
+   * @param maxDifferences no more are looked for than this
+   * @param callback told the outcome, once, at once when the peer is gone
+   */
+  public void compare(
+      Peer peer, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+    commit();
+    if (broken != null || peer.closed || !peer.session.isGreeted()) {
+      callback.accept(new Comparison.Failed("there is no session with the peer"));
+    } else {
+      comparisons.begin(peer.link, range, maxDifferences, callback);
+    }
   }
 
   private long now() {
     return environment.wallClock().millis();
+  }
+
+  /**
+   * Lets a view of neighbours decide which sessions there are; without one there is a session with
+   * whoever is connected. Call it before the first session.
+   */
+  public void govern(Neighbourhood connections) {
+    gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
+  }
+
+  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
+  public void pushUpTo(int peerCount) {
+    gossip.floodUpTo(peerCount);
+  }
+
+  /** The devices the view of neighbours holds; none without one. */
+  public List<PeerId> neighbours() {
+    return gossip.neighbours();
+  }
+
+  /** Tells the view of neighbours of a device that might be reached. */
+  public void learn(Contact contact) {
+    gossip.learn(contact);
+  }
+
+  /** A connection that the view of neighbours asked for could not be made. */
+  public void unreachable(PeerId peer) {
+    gossip.unreachable(peer);
   }
 
   /** Asks every peer that is ready to compare frontiers now. */
@@ -512,7 +616,7 @@ public final class ReplicaEngine {
   }
 
   public Counters counters() {
-    return new Counters(localChanges, foreignChanges, knownRuns, Map.copyOf(rejected));
+    return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
   }
 
   /** What stopped this engine for good, or null. */

@@ -20,7 +20,7 @@ final class Committed {
 
   final Map<ActorId, ActorRow> actors = new HashMap<>();
   final Map<ActorId, VoidRow> voids = new HashMap<>();
-  final StateSum sum;
+  final BucketSums buckets;
   Membership membership;
   long documents;
   long arrivals;
@@ -31,8 +31,8 @@ final class Committed {
 
   final RecentCommits recent;
 
-  Committed(StateSum sum, Membership membership, long arrivals) {
-    this.sum = sum;
+  Committed(BucketSums buckets, Membership membership, long arrivals) {
+    this.buckets = buckets;
     this.membership = membership;
     this.arrivals = arrivals;
     this.recent = new RecentCommits(arrivals);
@@ -46,6 +46,7 @@ final class Committed {
             heads.put(actor, row.head());
           }
         });
-    return new Replica.View(Frontier.of(heads), membership, documents, sum.hash(), arrivals);
+    return new Replica.View(
+        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
   }
 }

@@ -22,6 +22,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -128,13 +129,13 @@ public final class Replica {
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
     long documents = in.varint();
-    var sum = new StateSum(identity.database());
-    sum.set(in);
+    var sum = Fingerprint.read(in);
     long arrivals = in.varint();
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
     var voids = new HashMap<ActorId, VoidRow>();
+    var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
         while (rows.next()) {
@@ -151,10 +152,11 @@ public final class Replica {
           voids.put(ActorId.read(new ByteReader(rows.key())), VoidRow.read(rows.value()));
         }
       }
+      buckets.load(snapshot, sum);
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
     var guard = new ActorGuard(storage, anchor, instance);
-    var committed = new Committed(sum, membership, arrivals);
+    var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
     committed.voids.putAll(voids);
@@ -170,7 +172,7 @@ public final class Replica {
     try (var batch = storage.newBatch()) {
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
-      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, new StateSum(Hash.ZERO), 0, 0));
+      batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
       storage.commit(batch, Durability.SYNCED);
     }
   }
@@ -673,8 +675,7 @@ public final class Replica {
     if (staged.isEmpty()) {
       return;
     }
-    var sum = new StateSum(identity.database());
-    sum.set(committed.sum);
+    BucketSums buckets = committed.buckets;
     long documents = committed.documents;
     try (staged) {
       Storage.Batch batch = staged.batch;
@@ -682,8 +683,14 @@ public final class Replica {
       staged.log.close();
       var out = new ByteWriter(1_024);
       for (var entry : staged.documents.entrySet()) {
-        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), sum, out);
+        if (entry.getValue().appears()) {
+          buckets.appears(entry.getKey().bytes);
+        }
       }
+      for (var entry : staged.documents.entrySet()) {
+        documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
+      }
+      buckets.write(batch);
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
@@ -693,7 +700,7 @@ public final class Replica {
       batch.put(
           Table.META,
           Rows.META_REPLICA,
-          Rows.replicaRow(documents, sum, staged.log.arrivals(), clock.last()));
+          Rows.replicaRow(documents, buckets.sum(), staged.log.arrivals(), clock.last()));
       boolean marked = staged.relaxed && guard.markRelaxed(batch);
       boolean synced = staged.synced || marked;
       storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
@@ -707,14 +714,15 @@ public final class Replica {
         guard.record(author.actor(), row);
       }
     } catch (RuntimeException e) {
+      buckets.discard();
       staging = new Staging(storage, committed);
       throw e;
     }
+    buckets.committed();
     committed.actors.putAll(staged.actors);
     committed.voids.putAll(staged.voids);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
-    committed.sum.set(sum);
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
@@ -724,22 +732,17 @@ public final class Replica {
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
-  private static int writeDocument(
-      Storage.Batch batch, byte[] id, StagedDocument document, StateSum sum, ByteWriter out) {
-    byte[] before = document.before();
-    if (before != null) {
-      sum.subtract(id, before);
-    }
-    if (document.state().isEmpty()) {
-      if (before != null) {
-        batch.delete(Table.STATE, id);
-      }
-    } else {
+  private int writeDocument(
+      Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
+    byte[] row = null;
+    if (!document.state().isEmpty()) {
       document.state().write(out.clear());
-      byte[] row = out.toByteArray();
-      sum.add(id, row);
+      row = out.toByteArray();
       batch.put(Table.STATE, id, row);
+    } else if (document.before() != null) {
+      batch.delete(Table.STATE, id);
     }
+    committed.buckets.replace(id, document.before(), row);
     return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 

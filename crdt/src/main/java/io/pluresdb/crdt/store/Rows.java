@@ -10,6 +10,8 @@ import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.Summary;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * VOID     actor 16                 -> {@link VoidRow}
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
+ * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
  *          "format"                 -> u8
  *          "instance"               -> 16 random bytes
@@ -218,10 +221,23 @@ final class Rows {
   }
 
   /** The singleton that changes with every commit. */
-  static byte[] replicaRow(long documents, StateSum sum, long arrivals, long clock) {
+  static byte[] replicaRow(long documents, Fingerprint sum, long arrivals, long clock) {
     var out = new ByteWriter(64).u8(1).varint(documents);
     sum.write(out);
     return out.varint(arrivals).i64(clock).toByteArray();
+  }
+
+  static byte[] bucketRow(Summary bucket) {
+    var out = new ByteWriter(40).varint(bucket.count());
+    bucket.sum().write(out);
+    return out.toByteArray();
+  }
+
+  static Summary bucket(byte[] row) {
+    var in = new ByteReader(row);
+    var bucket = new Summary(in.varint(), Fingerprint.read(in));
+    in.end();
+    return bucket;
   }
 
   static void requireVersion(String what, int expected, int found) {

@@ -49,6 +49,11 @@ final class Staging implements AutoCloseable {
    * @param existed whether it existed when that row was written
    */
   record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+    /** Whether this commit makes its row. */
+    boolean appears() {
+      return before == null && !state.isEmpty();
+    }
+
     StagedDocument copy() {
       return new StagedDocument(state.copy(), before, existed);
     }

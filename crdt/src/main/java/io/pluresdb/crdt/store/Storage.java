@@ -26,6 +26,8 @@ public interface Storage extends AutoCloseable {
     FRONTIER,
     /** Membership entries by hash. */
     MEMBERS,
+    /** Least document id of a bucket to what its documents add up to. */
+    BUCKET,
     /** Actors with changes that are kept but do not count: their newest stored change. */
     VOID
   }

@@ -2,6 +2,7 @@ package io.pluresdb.crdt.sync;
 
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
@@ -9,21 +10,35 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.overlay.OverlayMessage;
+import io.pluresdb.crdt.reconcile.FrontierMessage;
+import io.pluresdb.crdt.reconcile.RangeMessage;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 
 /**
  * What two replicas say to each other.
  *
  * <pre>
  * message := tag u8 | fields
- * 1 Hello   := version u8 | database 32 | frontierHash 32 | membersHash 32 | windowBytes varint
+ * 1 Hello   := version u8 | database 32 | frontierHash 32 | membersHash 32 | stateHash 32
+ *              | nonce 16 | actors varint | windowBytes varint
  * 2 Members := part u8 | count varint | entry *
  * 3 Heads   := wantReply u8 | frontier
  * 4 Changes := cursor varint | count varint | run *
  * 5 Ack     := bytes varint | cursor varint
- * 6 Probe   := frontierHash 32 | membersHash 32
+ * 6 Probe   := frontierHash 32 | membersHash 32 | stateHash 32
  * 16 Origins := count varint | (deviceKey 32 | nonce 16) *
+ * 24 to 28  := {@link RangeMessage}
+ * 56 Overlay  := overlay message
+ * 57 Announce := cursor varint | seqs
+ * 58 Graft    := seqs
+ * 59 Prune
+ * seqs := count varint | (actor 16 | seq varint) *                        ascending
+ * 32 to 35  := {@link FrontierMessage}
  * </pre>
  */
 public sealed interface SyncMessage {
@@ -36,16 +51,35 @@ public sealed interface SyncMessage {
   /** Most actors in one {@link Origins}. */
   int MAX_ORIGINS = 4_096;
 
+  int NONCE_BYTES = 16;
+
   /** Most runs in one message. */
   int MAX_RUNS = 65_536;
 
   /**
    * Opens a session: where the sender stands.
    *
+   * @param stateHash fingerprint of all documents: where frontiers are equal, it must be too
+   * @param nonce random, {@link #NONCE_BYTES}
+   * @param actors number of actors in the frontier
    * @param windowBytes how much the receiver of this message may send before an {@link Ack}
    */
-  record Hello(int version, Hash database, Hash frontierHash, Hash membersHash, int windowBytes)
-      implements SyncMessage {}
+  record Hello(
+      int version,
+      Hash database,
+      Hash frontierHash,
+      Hash membersHash,
+      Hash stateHash,
+      byte[] nonce,
+      int actors,
+      int windowBytes)
+      implements SyncMessage {
+    /** The same with another window. */
+    public Hello withWindow(int bytes) {
+      return new Hello(
+          version, database, frontierHash, membersHash, stateHash, nonce, actors, bytes);
+    }
+  }
 
   /** Membership entries. */
   record Members(Part part, List<MembershipEntry> entries) implements SyncMessage {
@@ -122,14 +156,56 @@ public sealed interface SyncMessage {
   record Ack(long bytes, long cursor) implements SyncMessage {}
 
   /** Asks for {@link Heads} if the receiver stands elsewhere. */
-  record Probe(Hash frontierHash, Hash membersHash) implements SyncMessage {}
+  record Probe(Hash frontierHash, Hash membersHash, Hash stateHash) implements SyncMessage {}
+
+  /** Part of a comparison of documents. */
+  record Ranges(RangeMessage message) implements SyncMessage {}
+
+  /** Who is connected to whom and who pushes to whom; correctness does not depend on these. */
+  sealed interface Gossip extends SyncMessage {}
+
+  /** For the view of neighbours. */
+  record Overlay(OverlayMessage message) implements Gossip {}
+
+  /**
+   * What is new at the sender, for a receiver that gets it from somebody else.
+   *
+   * @param cursor the sender's arrival up to which the receiver has everything once it has these
+   * @param seqs the number of the newest change of each actor, on the sender's disk
+   */
+  record Announce(long cursor, NavigableMap<ActorId, Long> seqs) implements Gossip {
+    /** Most actors in one. */
+    public static final int MAX_ACTORS = 1_024;
+
+    public Announce {
+      seqs = checked(seqs, 1);
+    }
+  }
+
+  /**
+   * Push to me from now on, and first what was announced and did not come.
+   *
+   * @param seqs how far the sender has the changes of each actor; 0 for none
+   */
+  record Graft(NavigableMap<ActorId, Long> seqs) implements Gossip {
+    public Graft {
+      seqs = checked(seqs, 0);
+    }
+  }
+
+  /** What you pushed was here already: only announce from now on. */
+  record Prune() implements Gossip {}
+
+  /** Part of telling frontiers of many actors by what differs, in place of {@link Heads}. */
+  record Frontiers(FrontierMessage message) implements SyncMessage {}
 
   default byte[] toByteArray() {
     var out = new ByteWriter(256);
     switch (this) {
-      case Hello(var version, var database, var frontier, var members, var window) -> {
-        out.u8(1).u8(version).bytes(database.bytes()).bytes(frontier.bytes());
-        out.bytes(members.bytes()).varint(window);
+      case Hello hello -> {
+        out.u8(1).u8(hello.version).bytes(hello.database.bytes()).bytes(hello.frontierHash.bytes());
+        out.bytes(hello.membersHash.bytes()).bytes(hello.stateHash.bytes()).bytes(hello.nonce);
+        out.varint(hello.actors).varint(hello.windowBytes);
       }
       case Members(var part, var entries) -> Membership.write(entries, out.u8(2).u8(part(part)));
       case Origins(var actors) -> {
@@ -142,8 +218,14 @@ public sealed interface SyncMessage {
         runs.forEach(run -> run.write(out));
       }
       case Ack(var bytes, var cursor) -> out.u8(5).varint(bytes).varint(cursor);
-      case Probe(var frontier, var members) ->
-          out.u8(6).bytes(frontier.bytes()).bytes(members.bytes());
+      case Probe(var frontier, var members, var state) ->
+          out.u8(6).bytes(frontier.bytes()).bytes(members.bytes()).bytes(state.bytes());
+      case Ranges(var message) -> message.write(out);
+      case Overlay(var message) -> message.write(out.u8(56));
+      case Announce(var cursor, var seqs) -> write(seqs, out.u8(57).varint(cursor));
+      case Graft(var seqs) -> write(seqs, out.u8(58));
+      case Prune() -> out.u8(59);
+      case Frontiers(var message) -> message.write(out);
     }
     return out.toByteArray();
   }
@@ -162,13 +244,28 @@ public sealed interface SyncMessage {
     int tag = in.u8();
     SyncMessage message =
         switch (tag) {
-          case 1 -> new Hello(in.u8(), hash(in), hash(in), hash(in), in.count("window", 1 << 30));
+          case 1 ->
+              new Hello(
+                  in.u8(),
+                  hash(in),
+                  hash(in),
+                  hash(in),
+                  hash(in),
+                  in.bytes(NONCE_BYTES),
+                  in.count("actors of a frontier", Frontier.MAX_ACTORS),
+                  in.count("window", 1 << 30));
           case 2 -> new Members(part(in.u8()), Membership.read(in));
           case 3 -> new Heads(in.u8() == 1, Frontier.read(in));
           case 4 -> changes(in);
           case 5 -> new Ack(in.varint(), in.varint());
-          case 6 -> new Probe(hash(in), hash(in));
+          case 6 -> new Probe(hash(in), hash(in), hash(in));
           case 16 -> origins(in);
+          case 24, 25, 26, 27, 28 -> new Ranges(RangeMessage.read(tag, in));
+          case 56 -> new Overlay(OverlayMessage.read(in));
+          case 57 -> new Announce(in.varint(), seqs(in));
+          case 58 -> new Graft(seqs(in));
+          case 59 -> new Prune();
+          case 32, 33, 34, 35 -> new Frontiers(FrontierMessage.read(tag, in));
           default -> throw new CodecException("unknown message " + tag);
         };
     in.end();
@@ -213,5 +310,44 @@ public sealed interface SyncMessage {
       runs.add(ChangeRun.read(in));
     }
     return new Changes(cursor, runs);
+  }
+
+  private static void write(NavigableMap<ActorId, Long> seqs, ByteWriter out) {
+    out.varint(seqs.size());
+    seqs.forEach(
+        (actor, seq) -> {
+          actor.write(out);
+          out.varint(seq);
+        });
+  }
+
+  private static NavigableMap<ActorId, Long> seqs(ByteReader in) {
+    int count = in.count("actors of an announcement", Announce.MAX_ACTORS);
+    var seqs = new TreeMap<ActorId, Long>();
+    for (int i = 0; i < count; i++) {
+      ActorId actor = ActorId.read(in);
+      if (!seqs.isEmpty() && seqs.lastKey().compareTo(actor) >= 0) {
+        throw new CodecException("actors of an announcement must ascend");
+      }
+      seqs.put(actor, in.varint());
+    }
+    return seqs;
+  }
+
+  private static NavigableMap<ActorId, Long> checked(
+      NavigableMap<ActorId, Long> seqs, long leastSeq) {
+    if (seqs.size() > Announce.MAX_ACTORS) {
+      throw new CodecException(
+          "actors of an announcement must be 0 to "
+              + Announce.MAX_ACTORS
+              + ", but are "
+              + seqs.size());
+    }
+    for (long seq : seqs.values()) {
+      if (seq < leastSeq) {
+        throw new CodecException("seq of an announcement must be 1 or more");
+      }
+    }
+    return Collections.unmodifiableNavigableMap(seqs);
   }
 }

@@ -7,29 +7,39 @@ import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.FrontierExchange;
+import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.Replica.View;
 import io.pluresdb.crdt.sync.SyncMessage.Ack;
+import io.pluresdb.crdt.sync.SyncMessage.Announce;
 import io.pluresdb.crdt.sync.SyncMessage.Changes;
+import io.pluresdb.crdt.sync.SyncMessage.Frontiers;
+import io.pluresdb.crdt.sync.SyncMessage.Gossip;
 import io.pluresdb.crdt.sync.SyncMessage.Heads;
 import io.pluresdb.crdt.sync.SyncMessage.Hello;
 import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
+import io.pluresdb.crdt.sync.SyncMessage.Ranges;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Set;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Anti-entropy with one peer: a state machine without sockets, clock or threads.
  *
  * <p>Both sides open with {@link Hello}. Where the hashes agree nothing is missing. Where they do
- * not, both send their frontier, and each becomes a cursor into the other's arrival log: it starts
- * at the first arrival the peer lacks and skips what the peer has. What arrives later is reached by
- * the same cursor, so catching up and live push are one mechanism, and a slow peer costs no memory.
+ * not, both send their frontier (of many actors: what differs in it), and each becomes a cursor
+ * into the other's arrival log: it starts at the first arrival the peer lacks and skips what the
+ * peer has. What arrives later is reached by the same cursor, so catching up and live push are one
+ * mechanism, and a slow peer costs no memory.
  *
  * <p>Messages may be lost or repeated when whoever carries them is faulty: {@link Probe} finds and
  * repairs it.
@@ -66,19 +76,26 @@ public final class SyncSession {
    * @param heads compare our own actor with these, if not null
    * @param apply stage these runs
    * @param send send these
+   * @param diverged both have the same operations and not the same documents: somebody's storage or
+   *     software is at fault
    */
   public record Step(
       @Nullable Violation violation,
       List<MembershipEntry> members,
       @Nullable Frontier heads,
       List<ChangeRun> apply,
-      List<SyncMessage> send) {
+      List<SyncMessage> send,
+      boolean diverged) {
     static Step sending(SyncMessage... messages) {
-      return new Step(null, List.of(), null, List.of(), List.of(messages));
+      return sending(List.of(messages), false);
+    }
+
+    static Step sending(List<SyncMessage> messages, boolean diverged) {
+      return new Step(null, List.of(), null, List.of(), messages, diverged);
     }
 
     static Step violation(Violation violation) {
-      return new Step(violation, List.of(), null, List.of(), List.of());
+      return new Step(violation, List.of(), null, List.of(), List.of(), false);
     }
   }
 
@@ -88,6 +105,7 @@ public final class SyncSession {
 
   private boolean greeted;
   private boolean ready;
+  private @Nullable FrontierExchange exchange;
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
   private long sentCursor;
@@ -100,18 +118,28 @@ public final class SyncSession {
   private Hash toldMembers = Hash.ZERO;
   private final Set<MembershipEntry> listed = new HashSet<>();
 
+  // What the comparison of frontiers found is pushed whatever the link is.
+  private long pushUntil;
+
+  // What the peer announced and is not here; until it is, no more than `confirmable` is confirmed.
+  private final TreeMap<ActorId, Long> announced = new TreeMap<>();
+  private boolean announcedTooMuch;
+  private long confirmable;
+  private long confirmed;
+
   /** Starts a session with the largest window; send {@link #hello} first. */
-  public SyncSession(Hash database, View view, long nowMillis) {
-    this(database, view, nowMillis, WINDOW_BYTES);
+  public SyncSession(Hash database, View view, byte[] nonce, long nowMillis) {
+    this(database, view, nonce, nowMillis, WINDOW_BYTES);
   }
 
   /**
    * Starts a session; send {@link #hello} first.
    *
+   * @param nonce fresh and random, {@link SyncMessage#NONCE_BYTES}
    * @param windowBytes what the peer may send before we acknowledge, {@link #MIN_WINDOW_BYTES} to
    *     {@link #WINDOW_BYTES}
    */
-  public SyncSession(Hash database, View view, long nowMillis, int windowBytes) {
+  public SyncSession(Hash database, View view, byte[] nonce, long nowMillis, int windowBytes) {
     if (windowBytes < MIN_WINDOW_BYTES || windowBytes > WINDOW_BYTES) {
       throw new IllegalArgumentException(
           "window must be " + MIN_WINDOW_BYTES + " to " + WINDOW_BYTES + ", but is " + windowBytes);
@@ -124,6 +152,9 @@ public final class SyncSession {
             database,
             view.frontier().hash(),
             view.membership().hash(),
+            view.stateHash(),
+            nonce,
+            view.frontier().heads().size(),
             windowBytes);
     lastProbeMillis = nowMillis;
   }
@@ -133,13 +164,13 @@ public final class SyncSession {
     return (long) TOLERATED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES;
   }
 
-  public Hello hello() {
-    return hello;
-  }
-
-  /** Whether the peer has said hello. */
+  /** Whether the peer's {@link Hello} has come. */
   public boolean isGreeted() {
     return greeted;
+  }
+
+  public Hello hello() {
+    return hello;
   }
 
   /** Whether both sides know where the other stands. */
@@ -160,19 +191,20 @@ public final class SyncSession {
       case Hello peer -> onHello(peer, view);
       case Members members -> onMembers(members, view);
       case SyncMessage.Origins origins -> Step.sending();
-      case Heads heads -> onHeads(heads, view, log);
+      case Heads(var wantReply, var frontier) ->
+          standsAt(
+              frontier,
+              wantReply ? List.of(new Heads(false, view.frontier())) : List.of(),
+              view,
+              log);
+      case Frontiers(var part) -> onFrontiers(part, view, log);
       case Changes changes -> onChanges(changes);
       case Ack(var bytes, var upTo) -> onAck(bytes, upTo);
-      case Probe(var frontierHash, var membersHash) -> {
-        var send = new ArrayList<SyncMessage>();
-        if (!membersHash.equals(view.membership().hash())) {
-          send.addAll(allMembers(view));
-        }
-        if (!frontierHash.equals(view.frontier().hash())) {
-          send.add(new Heads(true, view.frontier()));
-        }
-        yield Step.sending(send.toArray(SyncMessage[]::new));
-      }
+      case Probe probe -> onProbe(probe, view);
+      // Comparing documents is no part of getting equal: whoever owns the session does it.
+      case Ranges ranges -> Step.sending();
+      // For whoever drives the sessions of all peers.
+      case Gossip gossip -> Step.sending();
     };
   }
 
@@ -189,6 +221,11 @@ public final class SyncSession {
     greeted = true;
     window = peer.windowBytes();
     credit = window;
+    int nonces = Arrays.compareUnsigned(hello.nonce(), peer.nonce());
+    int actors = Math.max(hello.actors(), peer.actors());
+    if (actors > FrontierExchange.WHOLE_ACTORS && nonces != 0) {
+      exchange = new FrontierExchange(hello.nonce(), peer.nonce(), actors);
+    }
     var send = new ArrayList<SyncMessage>();
     if (!peer.membersHash().equals(hello.membersHash())) {
       send.addAll(allMembers(view));
@@ -199,10 +236,44 @@ public final class SyncSession {
       knows(helloFrontier);
       cursor = helloArrivals;
       ready = true;
-    } else {
-      send.add(new Heads(false, view.frontier()));
+      return Step.sending(send, !peer.stateHash().equals(hello.stateHash()));
     }
-    return Step.sending(send.toArray(SyncMessage[]::new));
+    if (exchange == null) {
+      send.add(new Heads(false, view.frontier()));
+    } else if (nonces < 0) {
+      send.add(new Frontiers(exchange.begin(view.frontier())));
+    }
+    return Step.sending(send, false);
+  }
+
+  private Step onProbe(Probe peer, View view) {
+    var send = new ArrayList<SyncMessage>();
+    if (!peer.membersHash().equals(view.membership().hash())) {
+      send.addAll(allMembers(view));
+    }
+    boolean same = peer.frontierHash().equals(view.frontier().hash());
+    if (!same) {
+      send.add(
+          exchange == null
+              ? new Heads(true, view.frontier())
+              : new Frontiers(exchange.begin(view.frontier())));
+    }
+    return Step.sending(send, same && !peer.stateHash().equals(view.stateHash()));
+  }
+
+  private Step onFrontiers(FrontierMessage part, View view, ChangeLog log) {
+    if (exchange == null) {
+      // It takes this many actors there; we answer with what both understand.
+      return Step.sending(new Heads(true, view.frontier()));
+    }
+    return switch (exchange.onMessage(part, view.frontier())) {
+      case FrontierExchange.Reply(var message) -> Step.sending(new Frontiers(message));
+      case FrontierExchange.Known(var frontier, var message) ->
+          standsAt(
+              frontier, message == null ? List.of() : List.of(new Frontiers(message)), view, log);
+      case FrontierExchange.SendWhole whole -> Step.sending(new Heads(true, view.frontier()));
+      case FrontierExchange.Nothing nothing -> Step.sending();
+    };
   }
 
   private List<Members> allMembers(View view) {
@@ -223,11 +294,11 @@ public final class SyncSession {
       }
       listed.clear();
     }
-    return new Step(null, members.entries(), null, List.of(), send);
+    return new Step(null, members.entries(), null, List.of(), send, false);
   }
 
-  private Step onHeads(Heads heads, View view, ChangeLog log) {
-    Frontier peer = heads.frontier();
+  /** The peer has told its frontier: everything behind it is sent from now on. */
+  private Step standsAt(Frontier peer, List<SyncMessage> send, View view, ChangeLog log) {
     knows(peer);
     long first = view.arrivals() + 1;
     for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
@@ -238,16 +309,13 @@ public final class SyncSession {
       }
     }
     cursor = first - 1;
+    pushUntil = view.arrivals();
+    announcedTooMuch = false;
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
     ackedCursor = sentCursor;
     ready = true;
-    return new Step(
-        null,
-        List.of(),
-        peer,
-        List.of(),
-        heads.wantReply() ? List.of(new Heads(false, view.frontier())) : List.of());
+    return new Step(null, List.of(), peer, List.of(), send, false);
   }
 
   private void knows(Frontier frontier) {
@@ -264,7 +332,7 @@ public final class SyncSession {
     for (ChangeRun run : changes.runs()) {
       peerKnown.merge(run.actor(), run.toSeq(), Math::max);
     }
-    return new Step(null, List.of(), null, changes.runs(), List.of());
+    return new Step(null, List.of(), null, changes.runs(), List.of(), false);
   }
 
   private Step onAck(long bytes, long upTo) {
@@ -279,14 +347,24 @@ public final class SyncSession {
 
   /** The next changes for the peer, or null when there are none or the peer gave no credit. */
   public @Nullable Changes pull(View view, ChangeLog log) {
-    if (!ready || credit <= 0 || cursor >= view.arrivals()) {
+    return pull(view, log, true);
+  }
+
+  /**
+   * The next changes for the peer, or null when there are none or the peer gave no credit.
+   *
+   * @param eager false when the peer gets new changes from somebody else and is only told of them
+   *     by {@link #announce}; what the last comparison of frontiers found is pushed all the same
+   */
+  public @Nullable Changes pull(View view, ChangeLog log, boolean eager) {
+    long end = eager ? view.arrivals() : Math.min(pushUntil, view.arrivals());
+    if (!ready || credit <= 0 || cursor >= end) {
       return null;
     }
     long before = cursor;
-    while (cursor < view.arrivals()) {
+    while (cursor < end) {
       ChangeLog.Batch batch =
-          log.read(
-              cursor, view.arrivals(), actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
+          log.read(cursor, end, actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
         sentCursor = Math.max(sentCursor, cursor);
@@ -304,19 +382,114 @@ public final class SyncSession {
     return null;
   }
 
+  /**
+   * Tells of everything that is new here since the last time, or null when nothing is. The peer has
+   * to ask for what does not reach it; call this only when all of {@code view} is on our disk.
+   */
+  public @Nullable Announce announce(View view) {
+    if (!ready || cursor >= view.arrivals() || cursor < pushUntil) {
+      return null;
+    }
+    var seqs = new TreeMap<ActorId, Long>();
+    boolean all = true;
+    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
+      long seq = entry.getValue().seq();
+      if (peerKnown.getOrDefault(entry.getKey(), 0L) < seq) {
+        if (seqs.size() == Announce.MAX_ACTORS) {
+          all = false;
+          break;
+        }
+        seqs.put(entry.getKey(), seq);
+      }
+    }
+    peerKnown.putAll(seqs);
+    if (all) {
+      cursor = view.arrivals();
+    }
+    if (seqs.isEmpty()) {
+      return null;
+    }
+    sentCursor = Math.max(sentCursor, cursor);
+    return new Announce(cursor, seqs);
+  }
+
+  /**
+   * Takes down what the peer has.
+   *
+   * @return what of it is missing here
+   */
+  public NavigableMap<ActorId, Long> onAnnounce(Announce announce, View view) {
+    var missing = new TreeMap<ActorId, Long>();
+    announce
+        .seqs()
+        .forEach(
+            (actor, seq) -> {
+              peerKnown.merge(actor, seq, Math::max);
+              if (view.frontier().seq(actor) < seq) {
+                missing.put(actor, seq);
+              }
+            });
+    if (announced.isEmpty()) {
+      confirmable = receivedCursor;
+    }
+    receivedCursor = Math.max(receivedCursor, announce.cursor());
+    for (Map.Entry<ActorId, Long> entry : missing.entrySet()) {
+      if (announced.size() < Announce.MAX_ACTORS || announced.containsKey(entry.getKey())) {
+        announced.merge(entry.getKey(), entry.getValue(), Math::max);
+      } else {
+        announcedTooMuch = true;
+      }
+    }
+    return missing;
+  }
+
+  /** The peer lacks what it was told of: goes back to it. {@code seqs} is how far the peer is. */
+  public void onGraft(NavigableMap<ActorId, Long> seqs, View view, ChangeLog log) {
+    if (!ready) {
+      return;
+    }
+    seqs.forEach(
+        (actor, has) -> {
+          long arrival = has < view.frontier().seq(actor) ? log.arrivalOf(actor, has + 1) : 0;
+          if (arrival > 0) {
+            peerKnown.put(actor, has);
+            cursor = Math.min(cursor, arrival - 1);
+          }
+        });
+  }
+
+  /** The peer gets everything from somebody else: what it lacks now is only announced, too. */
+  public void onPrune() {
+    pushUntil = 0;
+  }
+
   /** What we received is on our disk: the acknowledgement to send, or null. */
   public @Nullable Ack onDurable() {
     if (received == 0) {
       return null;
     }
-    var ack = new Ack(received, receivedCursor);
+    confirmed = announced.isEmpty() && !announcedTooMuch ? receivedCursor : confirmable;
+    var ack = new Ack(received, confirmed);
     received = 0;
     return ack;
   }
 
+  /**
+   * Acknowledges what was announced once all of it came from others, or null. Call it only when all
+   * of {@code view} is on our disk.
+   */
+  public @Nullable Ack confirm(View view) {
+    announced.entrySet().removeIf(entry -> view.frontier().seq(entry.getKey()) >= entry.getValue());
+    if (!announced.isEmpty() || announcedTooMuch || confirmed >= receivedCursor) {
+      return null;
+    }
+    confirmed = receivedCursor;
+    return new Ack(0, confirmed);
+  }
+
   /** Asks the peer to compare frontiers now. */
   public Probe probe(View view) {
-    return new Probe(view.frontier().hash(), view.membership().hash());
+    return new Probe(view.frontier().hash(), view.membership().hash(), view.stateHash());
   }
 
   /**

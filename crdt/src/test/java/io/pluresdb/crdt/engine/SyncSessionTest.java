@@ -31,7 +31,7 @@ class SyncSessionTest {
   }
 
   private static SyncSession session(Device device) {
-    return new SyncSession(Device.DATABASE, device.view(), device.wallMillis);
+    return new SyncSession(Device.DATABASE, device.view(), new byte[16], device.wallMillis);
   }
 
   private static SyncSession.Step tell(SyncSession session, Device device, SyncMessage message) {
@@ -47,14 +47,16 @@ class SyncSessionTest {
     return java.util.Objects.requireNonNull(pull(session, device), "changes");
   }
 
+  private static SyncMessage.Hello hello(
+      int version, Hash database, Hash members, int windowBytes) {
+    return new SyncMessage.Hello(
+        version, database, Hash.ZERO, members, Hash.ZERO, new byte[16], 0, windowBytes);
+  }
+
   /** A session of a that knows that its peer has nothing. */
   private SyncSession toEmptyPeer(int windowBytes) {
     SyncSession session = session(a);
-    tell(
-        session,
-        a,
-        new SyncMessage.Hello(
-            1, Device.DATABASE, Hash.ZERO, a.view().membership().hash(), windowBytes));
+    tell(session, a, hello(1, Device.DATABASE, a.view().membership().hash(), windowBytes));
     tell(session, a, new SyncMessage.Heads(false, io.pluresdb.crdt.causal.Frontier.EMPTY));
     return session;
   }
@@ -108,15 +110,13 @@ class SyncSessionTest {
             new SyncMessage.Changes(0, List.of()),
             new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of()),
             new SyncMessage.Heads(true, a.view().frontier()),
-            new SyncMessage.Probe(Hash.ZERO, Hash.ZERO))) {
+            new SyncMessage.Probe(Hash.ZERO, Hash.ZERO, Hash.ZERO))) {
       assertThat(tell(session(a), a, message).violation()).isEqualTo(Violation.NOT_HELLO_FIRST);
     }
     Hash none = Hash.ZERO;
-    assertThat(
-            tell(session(a), a, new SyncMessage.Hello(2, Device.DATABASE, none, none, 1))
-                .violation())
+    assertThat(tell(session(a), a, hello(2, Device.DATABASE, none, 1)).violation())
         .isEqualTo(Violation.WRONG_VERSION);
-    assertThat(tell(session(a), a, new SyncMessage.Hello(1, none, none, none, 1)).violation())
+    assertThat(tell(session(a), a, hello(1, none, none, 1)).violation())
         .isEqualTo(Violation.WRONG_DATABASE);
   }
 

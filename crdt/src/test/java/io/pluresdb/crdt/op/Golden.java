@@ -11,6 +11,14 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.OverlayMessage;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.reconcile.Digest;
+import io.pluresdb.crdt.reconcile.FrontierExchange;
+import io.pluresdb.crdt.reconcile.FrontierMessage;
+import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.RangeMessage;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.value.Path;
@@ -19,6 +27,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.Function;
 
 /** The examples of docs/protocol/change-format.md: everything follows from fixed keys. */
@@ -209,16 +218,88 @@ public final class Golden {
     var messages = new LinkedHashMap<String, SyncMessage>();
     messages.put(
         "Hello",
-        new SyncMessage.Hello(1, DATABASE, frontier().hash(), new Hash(filled(32, 1)), 8 << 20));
+        new SyncMessage.Hello(
+            1,
+            DATABASE,
+            frontier().hash(),
+            new Hash(filled(32, 1)),
+            new Hash(filled(32, 2)),
+            filled(16, 3),
+            2,
+            8 << 20));
     messages.put(
         "Members", new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of(entry())));
-    messages.put("Heads", new SyncMessage.Heads(true, frontier()));
-    messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));
-    messages.put("Ack", new SyncMessage.Ack(1_000, 1));
-    messages.put("Probe", new SyncMessage.Probe(frontier().hash(), new Hash(filled(32, 1))));
     messages.put(
         "Origins",
         new SyncMessage.Origins(List.of(new ChangeRun.Genesis(SIGNER.publicKey(), filled(16, 9)))));
+    messages.put("Heads", new SyncMessage.Heads(true, frontier()));
+    messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));
+    messages.put("Ack", new SyncMessage.Ack(1_000, 1));
+    messages.put(
+        "Probe",
+        new SyncMessage.Probe(frontier().hash(), new Hash(filled(32, 1)), new Hash(filled(32, 2))));
+    Contact contact = new Contact(PeerId.of(SIGNER.publicKey()), "192.0.2.1:34570");
+    List<PeerId> path = List.of(PeerId.of(filled(32, 2)), contact.peer());
+    messages.put("Join", new SyncMessage.Overlay(new OverlayMessage.Join()));
+    messages.put(
+        "ForwardJoin", new SyncMessage.Overlay(new OverlayMessage.ForwardJoin(6, contact)));
+    messages.put("Neighbor", new SyncMessage.Overlay(new OverlayMessage.Neighbor(true)));
+    messages.put("NeighborReply", new SyncMessage.Overlay(new OverlayMessage.NeighborReply(false)));
+    messages.put("Disconnect", new SyncMessage.Overlay(new OverlayMessage.Disconnect()));
+    messages.put(
+        "Shuffle", new SyncMessage.Overlay(new OverlayMessage.Shuffle(5, path, List.of(contact))));
+    messages.put(
+        "ShuffleReply",
+        new SyncMessage.Overlay(new OverlayMessage.ShuffleReply(path, List.of(contact))));
+    var seqs = new TreeMap<>(Map.of(ACTOR, 1L, OTHER, 300L));
+    messages.put("Announce", new SyncMessage.Announce(301, seqs));
+    messages.put("Graft", new SyncMessage.Graft(seqs));
+    messages.put("Prune", new SyncMessage.Prune());
+    ranges().forEach((name, message) -> messages.put(name, new SyncMessage.Ranges(message)));
+    frontiers().forEach((name, message) -> messages.put(name, new SyncMessage.Frontiers(message)));
+    return messages;
+  }
+
+  private static Map<String, RangeMessage> ranges() {
+    var messages = new LinkedHashMap<String, RangeMessage>();
+    var first = new Digest(1, 2);
+    var second = new Digest(3, 4);
+    var range = new KeyRange(utf8("doc:1"), utf8("doc:20"));
+    var rest = new KeyRange(utf8("doc:20"), null);
+    messages.put("Open", new RangeMessage.Open(5, frontier().hash(), range));
+    messages.put("Opened", new RangeMessage.Opened(5, frontier().hash(), first));
+    messages.put(
+        "Ask",
+        new RangeMessage.Ask(
+            5,
+            1,
+            List.of(new RangeMessage.Question(range, first), new RangeMessage.Question(rest, null)),
+            List.of(
+                new RangeMessage.Exchange(
+                    range, List.of(utf8("doc:11"), utf8("doc:12")), List.of(0, 2)))));
+    messages.put(
+        "Answer",
+        new RangeMessage.Answer(
+            5,
+            1,
+            List.of(
+                new RangeMessage.Same(),
+                new RangeMessage.Pieces(List.of(utf8("doc:3")), List.of(first, second)),
+                new RangeMessage.Listing(List.of(second))),
+            List.of(List.of(utf8("doc:10"), utf8("doc:13")))));
+    messages.put("Close", new RangeMessage.Close(5, RangeMessage.Reason.UNKNOWN));
+    return messages;
+  }
+
+  private static Map<String, FrontierMessage> frontiers() {
+    var messages = new LinkedHashMap<String, FrontierMessage>();
+    Hash coded = frontier().hash();
+    var symbols = new FrontierExchange(filled(16, 3), filled(16, 4), 2).begin(frontier());
+    messages.put("Symbols", symbols);
+    messages.put("More", new FrontierMessage.More(coded, 32, 16));
+    messages.put(
+        "Differing", new FrontierMessage.Differing(coded, Hash.ZERO, frontier(), List.of(1L, -2L)));
+    messages.put("Wanted", new FrontierMessage.Wanted(coded, Frontier.EMPTY));
     return messages;
   }
 

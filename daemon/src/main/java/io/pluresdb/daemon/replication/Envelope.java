@@ -14,7 +14,7 @@ import java.util.Arrays;
  *           | 1 u8 | message length u32 | zstd frame
  * </pre>
  */
-final class Envelope {
+public final class Envelope {
   /** Smaller messages are not compressed. */
   static final int COMPRESS_FROM_BYTES = 512;
 
@@ -25,7 +25,7 @@ final class Envelope {
 
   private Envelope() {}
 
-  static byte[] wrap(SyncMessage message) {
+  public static byte[] wrap(SyncMessage message) {
     byte[] plain = message.toByteArray();
     if (plain.length >= COMPRESS_FROM_BYTES) {
       int head = 1 + LENGTH_BYTES;
@@ -51,7 +51,7 @@ final class Envelope {
    *
    * @throws CodecException when it is not an envelope with a message in it
    */
-  static SyncMessage unwrap(byte[] envelope) {
+  public static SyncMessage unwrap(byte[] envelope) {
     if (envelope.length == 0) {
       throw new CodecException("empty envelope");
     }

@@ -67,6 +67,25 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> FootprintBench.run(folder, documents));
   }
 
+  @Command(
+      description =
+          "Bytes and time until two replicas that differ are equal; one process, no network.")
+  int catchup(
+      @Option(names = "--docs", defaultValue = "1000000", description = "Documents of 200 bytes.")
+          int documents,
+      @Option(names = "--diff", defaultValue = "100", description = "Documents that differ.")
+          int differences,
+      @Option(
+              names = "--spread",
+              defaultValue = "even",
+              description = "even: changed documents all over; newest: new ones at the end.")
+          String spread)
+      throws Exception {
+    return print(
+        folder ->
+            CatchupBench.run(folder, documents, differences, CatchupBench.Spread.parse(spread)));
+  }
+
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,

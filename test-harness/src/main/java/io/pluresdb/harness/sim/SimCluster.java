@@ -764,9 +764,8 @@ public final class SimCluster {
       return;
     }
     SyncMessage message = given;
-    if (given instanceof SyncMessage.Hello(var v, var database, var frontier, var members, var w)
-        && scenario.windowBytes() > 0) {
-      message = new SyncMessage.Hello(v, database, frontier, members, scenario.windowBytes());
+    if (given instanceof SyncMessage.Hello hello && scenario.windowBytes() > 0) {
+      message = hello.withWindow(scenario.windowBytes());
     }
     if (given instanceof SyncMessage.Probe && scenario.defect() == Defect.NO_PROBE) {
       return;
@@ -898,6 +897,8 @@ public final class SimCluster {
       case SyncMessage.Members members -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
+      case SyncMessage.Ranges ranges -> {}
+      case SyncMessage.Frontiers frontiers -> {}
     }
   }
 

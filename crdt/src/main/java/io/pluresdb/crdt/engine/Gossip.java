@@ -1,0 +1,276 @@
+package io.pluresdb.crdt.engine;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.engine.ReplicaEngine.Peer;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.HyParView;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.overlay.Plumtree;
+import io.pluresdb.crdt.overlay.SteadyTime;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.sync.SyncMessage;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which of an engine's sessions push changes, which only announce them, and which are there at all:
+ * the tree and, with a {@link Neighbourhood}, the view of neighbours.
+ */
+final class Gossip {
+  /** Up to this many peers every session pushes: the duplicates cost less than a late change. */
+  static final int FLOOD_PEERS = 5;
+
+  /** Counts since the start. */
+  record Counters(
+      long announced, long grafts, long prunes, long duplicates, long comparisons, long ignored) {}
+
+  private final Replica replica;
+  private final Environment environment;
+  private final SteadyTime time;
+  private final Plumtree<Peer> tree = new Plumtree<>();
+  private final Map<PeerId, Peer> peers = new LinkedHashMap<>();
+  private @Nullable HyParView view;
+  private @Nullable Neighbourhood neighbourhood;
+  private int floodPeers = FLOOD_PEERS;
+  private long announced;
+  private long grafts;
+  private long prunes;
+  private long duplicates;
+  private long comparisons;
+
+  Gossip(Replica replica, Environment environment) {
+    this.replica = replica;
+    this.environment = environment;
+    this.time = new SteadyTime(environment.wallClock().millis());
+  }
+
+  /** The number of members decides how many neighbours there are, and whether all get all. */
+  private void measure() {
+    int members = replica.view().membership().members().size();
+    tree.flood(members - 1 <= floodPeers);
+    HyParView governing = view;
+    if (governing != null) {
+      governing.setCapacity(HyParView.capacity(members));
+    }
+  }
+
+  private long now() {
+    return time.at(environment.wallClock().millis());
+  }
+
+  /** Lets a view of neighbours decide which sessions there are. */
+  void govern(PeerId self, Neighbourhood connections) {
+    neighbourhood = connections;
+    view =
+        new HyParView(
+            self,
+            environment.random(),
+            peer -> replica.view().membership().role(peer.toByteArray()) != null);
+  }
+
+  void floodUpTo(int peerCount) {
+    floodPeers = peerCount;
+  }
+
+  void learn(Contact contact) {
+    HyParView governing = view;
+    if (governing != null) {
+      governing.learn(contact);
+    }
+  }
+
+  void up(Peer peer) {
+    measure();
+    Contact contact = peer.link.contact();
+    HyParView governing = view;
+    if (governing == null || contact == null) {
+      tree.up(peer);
+      return;
+    }
+    Peer older = peers.put(contact.peer(), peer);
+    if (older != null && governing.isActive(contact.peer())) {
+      tree.down(older);
+      tree.up(peer);
+    }
+    act(governing.onConnected(contact, peer.link.initiator()));
+  }
+
+  void down(Peer peer) {
+    tree.down(peer);
+    Contact contact = peer.link.contact();
+    HyParView governing = view;
+    if (governing != null && contact != null && peers.remove(contact.peer(), peer)) {
+      act(governing.onDisconnected(contact.peer()));
+    }
+  }
+
+  void unreachable(PeerId peer) {
+    HyParView governing = view;
+    if (governing != null) {
+      act(governing.onConnectFailed(peer));
+    }
+  }
+
+  private void act(HyParView.Step step) {
+    for (PeerId peer : step.down()) {
+      Peer session = peers.get(peer);
+      if (session != null) {
+        tree.down(session);
+      }
+    }
+    for (PeerId peer : step.up()) {
+      Peer session = peers.get(peer);
+      if (session != null) {
+        tree.up(session);
+      }
+    }
+    for (HyParView.Send send : step.send()) {
+      Peer session = peers.get(send.to());
+      if (session != null) {
+        session.link.send(new SyncMessage.Overlay(send.message()));
+        session.link.flush();
+      }
+    }
+    Neighbourhood connections = neighbourhood;
+    if (connections != null) {
+      step.connect().forEach(connections::connect);
+      for (PeerId peer : step.disconnect()) {
+        connections.release(peer);
+        Peer session = peers.get(peer);
+        if (session != null) {
+          session.link.close("no neighbour");
+        }
+      }
+    }
+  }
+
+  boolean pushesTo(Peer peer) {
+    return tree.isEager(peer);
+  }
+
+  void receive(Peer from, SyncMessage.Gossip message) {
+    switch (message) {
+      case SyncMessage.Overlay(var content) -> {
+        HyParView governing = view;
+        Contact contact = from.link.contact();
+        if (governing != null && contact != null) {
+          act(governing.onMessage(contact.peer(), content));
+        }
+      }
+      case SyncMessage.Announce announce -> onAnnounce(from, announce);
+      case SyncMessage.Graft(var seqs) -> {
+        if (tree.onGraft(from)) {
+          from.session.onGraft(seqs, replica.view(), replica.log());
+        }
+      }
+      case SyncMessage.Prune() -> {
+        tree.onPrune(from);
+        from.session.onPrune();
+      }
+    }
+  }
+
+  private void onAnnounce(Peer from, SyncMessage.Announce announce) {
+    if (!from.session.isReady()) {
+      return;
+    }
+    Frontier here = replica.view().frontier();
+    boolean tooMuch = false;
+    for (Map.Entry<ActorId, Long> missing :
+        from.session.onAnnounce(announce, replica.view()).entrySet()) {
+      ActorId actor = missing.getKey();
+      tooMuch |= !tree.onAnnounce(from, actor, missing.getValue(), here.seq(actor), now());
+    }
+    if (tooMuch) {
+      comparisons++;
+      from.link.send(from.session.probe(replica.view()));
+    }
+  }
+
+  /** {@code runs} came from a peer, and at least one of them was new here, or none. */
+  void delivered(Peer from, List<ChangeRun> runs, boolean fresh) {
+    if (runs.isEmpty()) {
+      return;
+    }
+    if (!fresh) {
+      duplicates++;
+      if (tree.onDuplicate(from, now())) {
+        prune(from);
+      }
+      return;
+    }
+    for (ChangeRun run : runs) {
+      Plumtree.Swap<Peer> swap = tree.onFresh(from, run.actor(), run.toSeq(), now());
+      if (swap != null) {
+        graft(swap.graft(), List.of());
+        prune(swap.prune());
+      }
+    }
+  }
+
+  private void prune(Peer peer) {
+    prunes++;
+    peer.link.send(new SyncMessage.Prune());
+  }
+
+  private void graft(Peer peer, List<ActorId> actors) {
+    grafts++;
+    Frontier here = replica.view().frontier();
+    var seqs = new TreeMap<ActorId, Long>();
+    for (ActorId actor : actors) {
+      if (seqs.size() < SyncMessage.Announce.MAX_ACTORS) {
+        seqs.put(actor, here.seq(actor));
+      }
+    }
+    peer.link.send(new SyncMessage.Graft(seqs));
+  }
+
+  /**
+   * Lets time pass.
+   *
+   * @param synced whether everything that is visible is on the disk
+   */
+  void tick(Iterable<Peer> sessions, boolean synced) {
+    measure();
+    long now = now();
+    HyParView governing = view;
+    if (governing != null) {
+      act(governing.onTick(now));
+    }
+    Frontier here = replica.view().frontier();
+    tree.onTick(now, here::seq).forEach(this::graft);
+    if (synced) {
+      sessions.forEach(this::announce);
+    }
+  }
+
+  private void announce(Peer peer) {
+    if (tree.isLink(peer) && !tree.isEager(peer)) {
+      SyncMessage.Announce news = peer.session.announce(replica.view());
+      if (news != null) {
+        announced += news.seqs().size();
+        peer.link.send(news);
+      }
+    }
+    SyncMessage.Ack ack = peer.session.confirm(replica.view());
+    if (ack != null) {
+      peer.link.send(ack);
+    }
+  }
+
+  Counters counters() {
+    return new Counters(
+        announced, grafts, prunes, duplicates, comparisons, view == null ? 0 : view.ignored());
+  }
+
+  List<PeerId> neighbours() {
+    return view == null ? new ArrayList<>() : view.active();
+  }
+}

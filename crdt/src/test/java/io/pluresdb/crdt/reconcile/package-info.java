@@ -1,0 +1,4 @@
+@NullMarked
+package io.pluresdb.crdt.reconcile;
+
+import org.jspecify.annotations.NullMarked;
