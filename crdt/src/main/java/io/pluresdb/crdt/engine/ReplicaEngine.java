@@ -22,6 +22,7 @@ import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -193,6 +194,43 @@ public final class ReplicaEngine {
     MembershipEntry.Revoke entry = replica.removal(device, keep, now());
     grow(List.of(entry));
     return entry;
+  }
+
+  /**
+   * Writes what a device did beyond its accepted changes again, as changes of our own.
+   *
+   * @return number of changes
+   * @throws CoreException when this device may not write; nothing happened then
+   */
+  public long adopt(byte[] device) {
+    commit();
+    long before = voidChanges(device);
+    for (Replica.VoidChanges changes : replica.voidChanges()) {
+      if (Arrays.equals(changes.device(), device)) {
+        var adoption = new Replica.Adoption(changes);
+        while (!adoption.isDone() && broken == null) {
+          replica.stage(adoption);
+          if (replica.isGroupFull()) {
+            commit();
+          }
+        }
+        commit();
+      }
+    }
+    if (broken != null) {
+      throw broken;
+    }
+    long adopted = before - voidChanges(device);
+    localChanges += adopted;
+    return adopted;
+  }
+
+  /** Number of changes of a device that are kept here, do not count and were not adopted here. */
+  public long voidChanges(byte[] device) {
+    return replica.voidChanges().stream()
+        .filter(changes -> Arrays.equals(changes.device(), device))
+        .mapToLong(Replica.VoidChanges::count)
+        .sum();
   }
 
   private void grow(List<MembershipEntry> entries) {

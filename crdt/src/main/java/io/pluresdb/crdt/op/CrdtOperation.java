@@ -1,7 +1,10 @@
 package io.pluresdb.crdt.op;
 
 import io.pluresdb.crdt.causal.Dot;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One step on one register of one document.
@@ -41,6 +44,32 @@ public sealed interface CrdtOperation {
       case Increment increment -> List.of();
       case Unknown unknown -> List.of();
     };
+  }
+
+  /**
+   * The same step seen by another author.
+   *
+   * @param names what each dot that was seen is to that author; null for nothing
+   */
+  default CrdtOperation renamed(Function<Dot, @Nullable Dot> names) {
+    return switch (this) {
+      case Assign(var register, var observed, var value) ->
+          new Assign(register, renamed(observed, names), value);
+      case Remove(var register, var observed) -> new Remove(register, renamed(observed, names));
+      case Increment increment -> increment;
+      case Unknown unknown -> unknown;
+    };
+  }
+
+  private static List<Dot> renamed(List<Dot> dots, Function<Dot, @Nullable Dot> names) {
+    var renamed = new ArrayList<Dot>(dots.size());
+    for (Dot dot : dots) {
+      Dot name = names.apply(dot);
+      if (name != null) {
+        renamed.add(name);
+      }
+    }
+    return renamed;
   }
 
   /** Whether this operation takes a dot. */

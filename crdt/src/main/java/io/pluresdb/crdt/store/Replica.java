@@ -277,7 +277,8 @@ public final class Replica {
       adopt(author);
     }
     staging.documents.putAll(touched);
-    return stageOwn(author, new Change(dependencies(), timestamp, body), transaction);
+    return stageOwn(
+        author, new Change(dependencies(), timestamp, body), transaction.acknowledgement());
   }
 
   /** A device that was just let in has not seen the membership log yet, and may write. */
@@ -354,7 +355,7 @@ public final class Replica {
     return deps;
   }
 
-  private Receipt stageOwn(Own author, Change change, Transaction transaction) {
+  private Receipt stageOwn(Own author, Change change, Transaction.Acknowledgement acknowledgement) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
@@ -363,7 +364,7 @@ public final class Replica {
     long arrival = staging.appendOwn(actor, seq, previous, change, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
-    switch (transaction.acknowledgement()) {
+    switch (acknowledgement) {
       case LOCAL -> staging.synced = true;
       case RELAXED -> staging.relaxed = true;
     }
@@ -638,6 +639,111 @@ public final class Replica {
         heads,
         committed.membership.newest(),
         identity.signer());
+  }
+
+  /**
+   * Void changes that this device has not written again.
+   *
+   * @param device who made them, Ed25519 key
+   * @param from seq of the first
+   * @param to seq of the last
+   */
+  public record VoidChanges(ActorId actor, byte[] device, long from, long to) {
+    public long count() {
+      return to - from + 1;
+    }
+  }
+
+  /** What is kept here and does not count, ascending by actor. Call it when nothing is staged. */
+  public List<VoidChanges> voidChanges() {
+    var all = new ArrayList<VoidChanges>();
+    for (ActorId actor : new TreeSet<>(committed.voids.keySet())) {
+      ActorRow row = committed.actors.get(actor);
+      VoidRow known = committed.voids.get(actor);
+      if (row != null && known != null) {
+        long from = Math.max(row.head().seq(), known.adopted()) + 1;
+        if (from <= known.tail().seq()) {
+          all.add(new VoidChanges(actor, row.genesis().deviceKey(), from, known.tail().seq()));
+        }
+      }
+    }
+    return all;
+  }
+
+  /** An adoption under way: our own seq for each void one that was written again. */
+  public static final class Adoption {
+    private final VoidChanges changes;
+    private final Map<Long, Dot> names = new HashMap<>();
+    private long next;
+
+    public Adoption(VoidChanges changes) {
+      this.changes = changes;
+      this.next = changes.from();
+    }
+
+    public boolean isDone() {
+      return next > changes.to();
+    }
+  }
+
+  /**
+   * Stages the next void change of an adoption as a change of our own that does the same: what it
+   * had seen of the others it replaces, what they did since stays beside it.
+   *
+   * @throws CoreException when this device may not write, or the change has no room for it
+   */
+  public void stage(Adoption adoption) {
+    requireWriter();
+    Own author = staging.own == null ? mint() : staging.own;
+    ActorId voided = adoption.changes.actor();
+    long seq = adoption.next++;
+    long ownSeq = staging.seq(author.actor()) + 1;
+    var edits = new ArrayList<DocumentEdit>();
+    log.changes(
+        voided,
+        seq,
+        seq,
+        arrived -> {
+          for (DocumentEdit edit : ChangeBody.decode(voided, arrived.change().body())) {
+            edits.add(
+                new DocumentEdit(
+                    edit.id(),
+                    edit.operations().stream()
+                        .map(operation -> operation.renamed(dot -> name(adoption, dot)))
+                        .toList()));
+          }
+        });
+    byte[] body = ChangeBody.encode(author.actor(), edits);
+    if (body.length > ChangeBody.MAX_BYTES) {
+      throw CoreException.tooLarge("change " + seq + " has no room for what it is to replace");
+    }
+    long timestamp = clock.next(environment.wallClock().millis());
+    int index = 0;
+    for (DocumentEdit edit : edits) {
+      DocumentState state = staging.documentForChange(new DocumentKey(edit.id())).state();
+      index = apply(edit.operations(), state, author.actor(), ownSeq, index, timestamp);
+    }
+    if (staging.own == null) {
+      adopt(author);
+    }
+    stageOwn(
+        author, new Change(dependencies(), timestamp, body), Transaction.Acknowledgement.LOCAL);
+    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
+    VoidRow known = staging.voidRow(voided);
+    if (known != null) {
+      staging.voids.put(voided, known.adopted(seq));
+    }
+  }
+
+  /** What a dot that a void change had seen is in the change that replaces it. */
+  private @Nullable Dot name(Adoption adoption, Dot dot) {
+    if (dot.actor().equals(adoption.changes.actor())) {
+      Dot again = adoption.names.get(dot.seq());
+      if (again != null) {
+        return new Dot(again.actor(), again.seq(), dot.index());
+      }
+    }
+    return staging.seq(dot.actor()) >= dot.seq() ? dot : null;
   }
 
   /**

@@ -205,6 +205,10 @@ final class Rows {
       return new VoidRow(tail, timestamp, Math.max(skipped, seq), adopted);
     }
 
+    VoidRow adopted(long seq) {
+      return new VoidRow(tail, timestamp, skipped, seq);
+    }
+
     byte[] toByteArray() {
       var out = new ByteWriter(64);
       out.varint(tail.seq()).bytes(tail.hash().bytes()).i64(timestamp);

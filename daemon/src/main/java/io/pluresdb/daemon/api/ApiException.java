@@ -103,6 +103,9 @@ public final class ApiException extends RuntimeException {
           new ApiException(404, core.code(), "list shows the documents that exist", core);
       case TOO_LARGE ->
           new ApiException(413, core.code(), "split it into several documents or batches", core);
+      case NOT_ALLOWED ->
+          new ApiException(
+              403, core.code(), "devices shows the roles; an admin can change them", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
@@ -134,6 +135,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             SyncKey.generateSyncKey(random),
             0,
             HexFormat.of().formatHex(device.publicKey()),
+            List.of(),
             List.of(),
             List.of(),
             null)
@@ -365,6 +367,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         Topic.deriveTopic(id).hex(),
         database.store().status(),
         database.replicator().connections().size(),
+        Members.role(database, device),
         database.replicator().trafficBytes());
   }
 
@@ -416,34 +419,36 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private static String nameOf(LocalDatabase database, Session session) {
-    for (MembershipEntry entry : database.store().view().membership().members()) {
-      if (Arrays.equals(entry.device(), session.peerPublicKey())) {
-        return entry.name();
-      }
-    }
-    return "";
+    Admit admission = database.store().view().membership().lastAdmission(session.peerPublicKey());
+    return admission == null ? "" : admission.name();
   }
 
   @Override
   public List<Device> devices(String name) {
-    LocalDatabase database = database(name);
-    var devices = new ArrayList<Device>();
-    for (MembershipEntry entry : database.store().view().membership().members()) {
-      DeviceId id = DeviceId.of(entry.device());
-      devices.add(
-          new Device(
-              id.toString(),
-              entry.name(),
-              entry.role(),
-              Instant.ofEpochMilli(entry.atMillis()),
-              database.replicator().isConnected(id),
-              id.equals(device.id())));
-    }
-    return devices;
+    return members(name).devices();
   }
 
   @Override
-  public Invite invite(String name, Role role, Duration validity) {
+  public Device approve(String name, String which, @Nullable Role role) {
+    return members(name).approve(which, role);
+  }
+
+  @Override
+  public Device revoke(String name, String which, @Nullable Role keep) {
+    return members(name).revoke(which, keep);
+  }
+
+  @Override
+  public long adopt(String name, String which) {
+    return members(name).adopt(which);
+  }
+
+  private Members members(String name) {
+    return new Members(database(name), device, environment);
+  }
+
+  @Override
+  public Invite invite(String name, Role role, Duration validity, boolean approval) {
     LocalDatabase database = database(name);
     Net network = requireNetwork();
     if (validity.compareTo(MIN_VALIDITY) < 0 || validity.compareTo(MAX_VALIDITY) > 0) {
@@ -456,7 +461,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           "this device is no admin of database \"" + name + "\"",
           "make the invite on the device that made the database");
     }
-    return admission.invite(database, role, validity, addresses(network.listening));
+    return admission.invite(database, role, validity, approval, addresses(network.listening));
   }
 
   /**

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListSet;
+import org.jspecify.annotations.Nullable;
 
 /** A node with one database in memory and no network. */
 public final class FakeNode implements Node {
@@ -49,7 +50,13 @@ public final class FakeNode implements Node {
   @Override
   public DatabaseStatus status(String database) {
     return new DatabaseStatus(
-        database, "1d".repeat(32), "70".repeat(32), store(database).status(), wanted.size(), 0);
+        database,
+        "1d".repeat(32),
+        "70".repeat(32),
+        store(database).status(),
+        wanted.size(),
+        "admin",
+        0);
   }
 
   @Override
@@ -63,16 +70,51 @@ public final class FakeNode implements Node {
   @Override
   public List<Device> devices(String database) {
     store(database);
-    return List.of(new Device(deviceId(), "laptop", Role.ADMIN, STARTED, false, true));
+    return List.of(laptop(Role.ADMIN));
+  }
+
+  private Device laptop(@Nullable Role role) {
+    return new Device(
+        deviceId(),
+        "laptop",
+        role,
+        role == null ? "removed" : "member",
+        STARTED,
+        false,
+        true,
+        role == null ? 3 : 0,
+        false);
   }
 
   @Override
-  public Invite invite(String database, Role role, Duration validity) {
+  public Device approve(String database, String device, @Nullable Role role) {
+    store(database);
+    if (!device.equals("laptop")) {
+      throw new NodeException("NODE_UNKNOWN_DEVICE", "no device " + device, "devices lists them");
+    }
+    return laptop(role == null ? Role.WRITE : role);
+  }
+
+  @Override
+  public Device revoke(String database, String device, @Nullable Role keep) {
+    store(database);
+    return laptop(keep);
+  }
+
+  @Override
+  public long adopt(String database, String device) {
+    store(database);
+    return 3;
+  }
+
+  @Override
+  public Invite invite(String database, Role role, Duration validity, boolean approval) {
     store(database);
     if (role == Role.ADMIN) {
       throw new NodeException("NODE_NOT_ALLOWED", "only an admin may invite", "ask one");
     }
-    return new Invite("pluresdb://join/" + role, STARTED.plus(validity));
+    return new Invite(
+        "pluresdb://join/" + role + (approval ? "/approval" : ""), STARTED.plus(validity));
   }
 
   @Override

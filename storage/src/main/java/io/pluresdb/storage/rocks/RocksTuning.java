@@ -88,7 +88,7 @@ final class RocksTuning implements AutoCloseable {
 
   ColumnFamilyOptions family(Table table) {
     return switch (table) {
-      case META, FRONTIER, MEMBERS, BUCKET -> small(new BlockBasedTableConfig());
+      case META, FRONTIER, MEMBERS, BUCKET, VOID -> small(new BlockBasedTableConfig());
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
       case LOG -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
