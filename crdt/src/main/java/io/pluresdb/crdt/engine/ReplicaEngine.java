@@ -6,7 +6,9 @@ import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.overlay.Contact;
@@ -52,6 +54,13 @@ public final class ReplicaEngine {
 
   private static final int MESSAGES_PER_TURN = 4;
 
+  /**
+   * Ticks between two actors that are given up because a peer only says that it knows more of them
+   * than we do: a peer that lies costs no more than that. A signed change that we lack is proof,
+   * and is believed at once.
+   */
+  static final long TICKS_BETWEEN_CLAIMS = 600;
+
   /** What is told about a write: exactly one of the two is not null. */
   public interface WriteCallback {
     void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
@@ -80,6 +89,9 @@ public final class ReplicaEngine {
     private boolean staged;
     private boolean closed;
     private Hash divergedState = Hash.ZERO;
+
+    /** Answers that the link had no room for, the newest of each kind. */
+    private final Map<Class<? extends SyncMessage>, SyncMessage> owed = new LinkedHashMap<>();
 
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
@@ -113,7 +125,10 @@ public final class ReplicaEngine {
   private long foreignChanges;
   private long knownRuns;
   private long divergences;
+  private long ticks;
+  private long nextClaimTick;
   private @Nullable RuntimeException broken;
+  private StorageException.@Nullable Full full;
 
   /**
    * Takes over a replica.
@@ -176,23 +191,40 @@ public final class ReplicaEngine {
     if (broken != null) {
       throw broken;
     }
-    return stage(run);
+    RunOutcome outcome = stage(run, this);
+    release();
+    return outcome;
   }
 
-  /** Takes in a membership entry made here: commits, and tells every peer. */
+  /**
+   * Takes in a membership entry made here: commits, and tells every peer.
+   *
+   * @throws StorageException when the entry could not be written: nothing has changed
+   */
   public void admit(MembershipEntry entry) {
+    if (broken != null) {
+      throw broken;
+    }
+    full = null;
     grow(List.of(entry));
+    if (broken != null) {
+      throw broken;
+    }
+    if (full != null) {
+      throw full;
+    }
   }
 
   /**
    * Takes every role above {@code keep} from a device, accepting what is here of it.
    *
    * @param keep null for none: the device is no member any more
+   * @throws StorageException as {@link #admit}
    */
   public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
     commit();
     MembershipEntry.Revoke entry = replica.removal(device, keep, now());
-    grow(List.of(entry));
+    admit(entry);
     return entry;
   }
 
@@ -253,12 +285,55 @@ public final class ReplicaEngine {
             now.entries().stream().filter(entry -> !known.contains(entry)).toList());
     for (Peer peer : List.copyOf(peers.values())) {
       if (!dismissRemoved(peer)) {
-        news.forEach(peer.link::send);
+        news.forEach(message -> answer(peer, message));
       }
     }
+    peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
     // What counts may have changed on both sides without a change having arrived.
     probe();
     release();
+  }
+
+  /**
+   * Sends what needs no credit, at once or when the link has room: a peer that asks and never reads
+   * must not fill our memory with answers.
+   */
+  private void answer(Peer peer, SyncMessage message) {
+    if (peer.owed.isEmpty() && peer.link.isWritable()) {
+      if (tellsFrontier(message)) {
+        tellOrigins(peer);
+      }
+      peer.link.send(message);
+    } else if (!(message instanceof SyncMessage.Frontiers)) {
+      // A part of a dialogue is of no use later: the next probe begins it anew.
+      peer.owed.merge(message.getClass(), message, ReplicaEngine::newer);
+    }
+  }
+
+  private static SyncMessage newer(SyncMessage owed, SyncMessage fresh) {
+    if (owed instanceof SyncMessage.Heads before
+        && fresh instanceof SyncMessage.Heads(var wantReply, var frontier)) {
+      return new SyncMessage.Heads(wantReply || before.wantReply(), frontier);
+    }
+    if (owed instanceof SyncMessage.Ack before
+        && fresh instanceof SyncMessage.Ack(var bytes, var cursor)) {
+      return new SyncMessage.Ack(before.bytes() + bytes, cursor);
+    }
+    return fresh;
+  }
+
+  private void sendOwed(Peer peer) {
+    var messages = peer.owed.values().iterator();
+    while (messages.hasNext() && peer.link.isWritable()) {
+      SyncMessage message = messages.next();
+      if (message instanceof SyncMessage.Members) {
+        // Of several only the last is owed.
+        SyncMessage.Members.whole(replica.view().membership()).forEach(peer.link::send);
+      } else {
+        peer.link.send(message);
+      }
+      messages.remove();
+    }
   }
 
   /** Tells a peer that was removed why, and ends its session; false for any other. */
@@ -290,6 +365,7 @@ public final class ReplicaEngine {
   /** Opens a session over a link that has just come up. */
   public Peer connect(PeerLink link) {
     commit();
+    syncWhatIsSaid();
     Hash database = replica.identity().database();
     int window =
         Math.clamp(
@@ -313,6 +389,7 @@ public final class ReplicaEngine {
     if (!peer.closed) {
       peer.closed = true;
       peers.remove(peer.link);
+      waiting.forget(peer);
       comparisons.forget(peer.link);
       gossip.down(peer);
     }
@@ -347,40 +424,43 @@ public final class ReplicaEngine {
     }
     if (step.heads() != null) {
       commit();
-      if (replica.compareOwn(step.heads())) {
-        events.accept("a peer knows more of our actor than we do: going on under a new one");
-      }
+      compareOwn(step.heads());
     }
-    boolean fresh = false;
-    for (ChangeRun run : step.apply()) {
-      peer.staged = true;
-      RunOutcome outcome = stage(run);
-      fresh |= !(outcome instanceof RunOutcome.Known);
-      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
-          && reason == Reason.MALFORMED) {
-        close(peer, "malformed changes: " + detail);
-        break;
-      }
-    }
+    boolean fresh = integrate(peer, step.apply());
     gossip.delivered(peer, step.apply(), fresh);
     if (step.diverged()) {
       diverged(peer);
     }
+    // An acknowledgement is due, though nothing new came.
+    peer.staged |= peer.session.isCompleted();
+    if (step.send().stream().anyMatch(ReplicaEngine::tellsFrontier)) {
+      commit();
+      syncWhatIsSaid();
+    }
     if (!step.send().isEmpty() && mayPublish()) {
-      step.send().forEach(answer -> send(peer, answer));
+      step.send().forEach(reply -> answer(peer, reply));
     }
   }
 
-  private void send(Peer peer, SyncMessage message) {
-    if (message instanceof SyncMessage.Heads || message instanceof SyncMessage.Frontiers) {
-      List<Genesis> ended = replica.endedActors();
-      if (!ended.isEmpty()) {
-        peer.link.send(
-            new SyncMessage.Origins(
-                ended.subList(0, Math.min(ended.size(), SyncMessage.MAX_ORIGINS))));
-      }
+  private static boolean tellsFrontier(SyncMessage message) {
+    return message instanceof SyncMessage.Heads || message instanceof SyncMessage.Frontiers;
+  }
+
+  /** What we tell a peer that we have, it may count on: also after our power is lost. */
+  private void syncWhatIsSaid() {
+    if (broken == null && unsyncedBytes > 0) {
+      syncAndAcknowledge();
     }
-    peer.link.send(message);
+  }
+
+  /** Tells whose the actors are of which nothing counts: changes the peer lacks may need it. */
+  private void tellOrigins(Peer peer) {
+    List<Genesis> ended = replica.endedActors();
+    if (!ended.isEmpty()) {
+      peer.link.send(
+          new SyncMessage.Origins(
+              ended.subList(0, Math.min(ended.size(), SyncMessage.MAX_ORIGINS))));
+    }
   }
 
   /** Finds out from what peers said whose an unknown actor is; true when it need not be awaited. */
@@ -409,38 +489,108 @@ public final class ReplicaEngine {
     return broken == null;
   }
 
-  private RunOutcome stage(ChangeRun run) {
+  private void compareOwn(Frontier claimed) {
+    if (ticks < nextClaimTick) {
+      return;
+    }
+    if (replica.compareOwn(claimed)) {
+      nextClaimTick = ticks + TICKS_BETWEEN_CLAIMS;
+      events.accept("a peer knows more of our actor than we do: going on under a new one");
+    }
+  }
+
+  /** Stages what a peer sent; returns whether any of it was not known before. */
+  private boolean integrate(Peer peer, List<ChangeRun> runs) {
+    boolean complete = true;
+    boolean progress = false;
+    boolean fresh = false;
+    for (ChangeRun run : runs) {
+      peer.staged = true;
+      RunOutcome outcome = stage(run, peer);
+      boolean known = outcome instanceof RunOutcome.Known;
+      boolean applied = outcome instanceof RunOutcome.Applied;
+      fresh |= !known;
+      progress |= applied;
+      complete &= applied || known;
+      if (outcome instanceof RunOutcome.Rejected(var reason, var detail)
+          && reason == Reason.MALFORMED) {
+        close(peer, "malformed changes: " + detail);
+        break;
+      }
+    }
+    if (!complete) {
+      peer.session.incomplete();
+    }
+    if (progress) {
+      release();
+    }
+    return fresh;
+  }
+
+  private RunOutcome stage(ChangeRun run, Object sender) {
     RunOutcome outcome = replica.stage(run);
     while (outcome instanceof RunOutcome.Waiting(var actor, var seq) && learn(actor)) {
       outcome = replica.stage(run);
     }
     switch (outcome) {
-      case RunOutcome.Applied(int changes) -> {
-        foreignChanges += changes;
-        stagedBytes += run.encodedBytes();
-        release();
-      }
+      case RunOutcome.Applied(int changes) -> applied(run, changes);
       case RunOutcome.Known known -> knownRuns++;
-      case RunOutcome.Waiting(var actor, var seq) -> hold(run);
-      case RunOutcome.Ahead(var timestamp) -> hold(run);
+      case RunOutcome.Waiting waits -> hold(new Held(run, sender, ticks, waits));
+      case RunOutcome.Ahead ahead -> hold(new Held(run, sender, ticks, ahead));
       case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
     }
     return outcome;
   }
 
+  private void applied(ChangeRun run, int changes) {
+    foreignChanges += changes;
+    stagedBytes += run.encodedBytes();
+  }
+
   /** Stages what waited and need not wait any more. */
   private void release() {
-    int released = waiting.retry(replica, this::learn);
-    if (released > 0) {
-      foreignChanges += released;
-      // Also when nothing else was staged: otherwise no turn would sync it.
-      stagedBytes = Math.max(stagedBytes, 1);
+    boolean progress = true;
+    while (progress) {
+      progress = false;
+      for (Held held : waiting.take()) {
+        switch (replica.stage(held.run())) {
+          case RunOutcome.Waiting(var actor, var seq) -> {
+            waiting.keep(held);
+            progress |= learn(actor);
+          }
+          case RunOutcome.Ahead ahead -> waiting.keep(held);
+          case RunOutcome.Applied(int changes) -> {
+            applied(held.run(), changes);
+            progress = true;
+            if (held.peer() instanceof Peer sender) {
+              // If this cannot be committed, the sender has to send it again.
+              sender.staged = true;
+            }
+          }
+          case RunOutcome.Known known -> knownRuns++;
+          case RunOutcome.Rejected(var reason, var detail) -> reject(reason, detail);
+        }
+      }
     }
   }
 
-  private void hold(ChangeRun run) {
-    if (!waiting.add(run)) {
-      reject(Reason.BUFFER_FULL, "run of actor " + run.actor() + " dropped");
+  private void hold(Held fresh) {
+    for (Held dropped : waiting.add(fresh)) {
+      reject(Reason.BUFFER_FULL, "run of actor " + dropped.run().actor() + " dropped");
+    }
+  }
+
+  /** Whoever waits in vain is let go, and counted: the sender offers it again. */
+  private void expire() {
+    for (Held held : waiting.expire(ticks)) {
+      reject(
+          Reason.EXPIRED,
+          "changes from "
+              + held.run().fromSeq()
+              + " of actor "
+              + held.run().actor()
+              + ", for want of "
+              + held.reason());
     }
   }
 
@@ -482,6 +632,7 @@ public final class ReplicaEngine {
   private boolean pump() {
     boolean more = false;
     for (Peer peer : List.copyOf(peers.values())) {
+      sendOwed(peer);
       int sent = 0;
       SyncMessage message;
       while (sent < MESSAGES_PER_TURN
@@ -510,7 +661,7 @@ public final class ReplicaEngine {
     for (Peer peer : peers.values()) {
       SyncMessage ack = peer.session.onDurable();
       if (ack != null) {
-        peer.link.send(ack);
+        answer(peer, ack);
       }
     }
   }
@@ -526,7 +677,8 @@ public final class ReplicaEngine {
       replica.commit();
     } catch (RuntimeException e) {
       done.forEach(waiter -> waiter.callback.done(null, e));
-      if (e instanceof StorageException.Full) {
+      if (e instanceof StorageException.Full noRoom) {
+        full = noRoom;
         dropContributors();
       } else {
         fail(e);
@@ -575,13 +727,15 @@ public final class ReplicaEngine {
     if (broken != null) {
       return;
     }
+    ticks++;
     release();
+    expire();
     if (!peers.isEmpty() && !mayPublish()) {
       return;
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
-      step.send().forEach(message -> send(peer, message));
+      step.send().forEach(message -> answer(peer, message));
     }
     comparisons.tick();
     gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
@@ -643,7 +797,7 @@ public final class ReplicaEngine {
     }
     for (Peer peer : peers.values()) {
       if (peer.session.isReady()) {
-        peer.link.send(peer.session.probe(replica.view()));
+        answer(peer, peer.session.probe(replica.view()));
       }
     }
   }

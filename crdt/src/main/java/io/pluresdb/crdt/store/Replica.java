@@ -502,6 +502,8 @@ public final class Replica {
     staging.own = null;
     staging.batch.delete(Table.META, Rows.META_ACTOR);
     staging.changes++;
+    // After power loss the anchor would agree with the storage again.
+    staging.synced = true;
   }
 
   /**
@@ -754,6 +756,13 @@ public final class Replica {
    */
   public boolean stageOrigin(Genesis genesis) {
     return cuts.learn(staging, genesis);
+  }
+
+  /** The greatest of the changes up to {@code seq} that may ever count, as far as is known here. */
+  public long countable(ActorId actor, long seq) {
+    ActorRow row = staging.actor(actor);
+    Head limit = row == null ? null : cuts.limit(staging, actor, row.genesis().deviceKey());
+    return limit == null ? seq : Math.min(seq, limit.seq());
   }
 
   /** The actors of which nothing counts, for {@link #stageOrigin} elsewhere. */

@@ -30,6 +30,8 @@ public sealed interface RunOutcome {
     /** Bytes that do not follow the format, or operations that break a rule. */
     MALFORMED,
     /** The buffer of waiting runs is full. */
-    BUFFER_FULL
+    BUFFER_FULL,
+    /** It waited too long for what it depends on. */
+    EXPIRED
   }
 }

@@ -30,6 +30,7 @@ import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -109,11 +110,18 @@ public final class SyncSession {
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
   private long sentCursor;
+  private long greatestSentCursor;
   private long ackedCursor;
   private long window;
   private long credit;
   private long received;
   private long receivedCursor;
+
+  /** The cursor of the last message before one that is not wholly here yet; negative for none. */
+  private long completeCursor = -1;
+
+  private long beforeLastCursor;
+  private boolean completed;
   private long lastProbeMillis;
   private Hash toldMembers = Hash.ZERO;
   private final Set<MembershipEntry> listed = new HashSet<>();
@@ -257,6 +265,8 @@ public final class SyncSession {
           exchange == null
               ? new Heads(true, view.frontier())
               : new Frontiers(exchange.begin(view.frontier())));
+    } else {
+      complete();
     }
     return Step.sending(send, same && !peer.stateHash().equals(view.stateHash()));
   }
@@ -299,6 +309,9 @@ public final class SyncSession {
 
   /** The peer has told its frontier: everything behind it is sent from now on. */
   private Step standsAt(Frontier peer, List<SyncMessage> send, View view, ChangeLog log) {
+    if (covers(view.frontier(), peer)) {
+      complete();
+    }
     knows(peer);
     long first = view.arrivals() + 1;
     for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
@@ -313,9 +326,23 @@ public final class SyncSession {
     announcedTooMuch = false;
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
-    ackedCursor = sentCursor;
+    sentCursor = cursor;
+    ackedCursor = cursor;
     ready = true;
     return new Step(null, List.of(), peer, List.of(), send, false);
+  }
+
+  private static boolean covers(Frontier ours, Frontier theirs) {
+    for (Map.Entry<ActorId, Head> entry : theirs.heads().entrySet()) {
+      Head own = ours.heads().get(entry.getKey());
+      Head head = entry.getValue();
+      if (own == null
+          || own.seq() < head.seq()
+          || (own.seq() == head.seq() && !own.hash().equals(head.hash()))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void knows(Frontier frontier) {
@@ -328,6 +355,7 @@ public final class SyncSession {
     if (received > maxUnacknowledgedBytes()) {
       return Step.violation(Violation.WINDOW_EXCEEDED);
     }
+    beforeLastCursor = receivedCursor;
     receivedCursor = Math.max(receivedCursor, changes.cursor());
     for (ChangeRun run : changes.runs()) {
       peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -336,7 +364,7 @@ public final class SyncSession {
   }
 
   private Step onAck(long bytes, long upTo) {
-    if (upTo > sentCursor) {
+    if (upTo > greatestSentCursor) {
       return Step.violation(Violation.BAD_ACK);
     }
     // Credit may be below zero by the last message, which can be longer than the window.
@@ -367,7 +395,8 @@ public final class SyncSession {
           log.read(cursor, end, actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
       if (!batch.runs().isEmpty()) {
-        sentCursor = Math.max(sentCursor, cursor);
+        sentCursor = cursor;
+        greatestSentCursor = Math.max(greatestSentCursor, cursor);
         credit -= batch.bytes();
         for (ChangeRun run : batch.runs()) {
           peerKnown.merge(run.actor(), run.toSeq(), Math::max);
@@ -380,6 +409,29 @@ public final class SyncSession {
       before = cursor;
     }
     return null;
+  }
+
+  /**
+   * Something of the last message could not be applied: it waits, or was thrown away. No
+   * acknowledgement covers it until a comparison of frontiers shows that it is here.
+   */
+  public void incomplete() {
+    if (completeCursor < 0) {
+      completeCursor = beforeLastCursor;
+    }
+  }
+
+  /** All that the peer had when it compared is here, so all that it sent before is. */
+  private void complete() {
+    if (completeCursor >= 0) {
+      completeCursor = -1;
+      completed = true;
+    }
+  }
+
+  /** Whether an acknowledgement that was held back is due. */
+  public boolean isCompleted() {
+    return completed;
   }
 
   /**
@@ -409,7 +461,8 @@ public final class SyncSession {
     if (seqs.isEmpty()) {
       return null;
     }
-    sentCursor = Math.max(sentCursor, cursor);
+    sentCursor = cursor;
+    greatestSentCursor = Math.max(greatestSentCursor, cursor);
     return new Announce(cursor, seqs);
   }
 
@@ -465,13 +518,22 @@ public final class SyncSession {
 
   /** What we received is on our disk: the acknowledgement to send, or null. */
   public @Nullable Ack onDurable() {
-    if (received == 0) {
+    if (received == 0 && !completed) {
       return null;
     }
+    completed = false;
     confirmed = announced.isEmpty() && !announcedTooMuch ? receivedCursor : confirmable;
+    if (completeCursor >= 0) {
+      confirmed = Math.min(confirmed, completeCursor);
+    }
     var ack = new Ack(received, confirmed);
     received = 0;
     return ack;
+  }
+
+  /** Waits for no more of each actor's announced changes than may come. */
+  public void expectOnly(BiFunction<ActorId, Long, Long> countable) {
+    announced.replaceAll(countable);
   }
 
   /**
@@ -480,7 +542,8 @@ public final class SyncSession {
    */
   public @Nullable Ack confirm(View view) {
     announced.entrySet().removeIf(entry -> view.frontier().seq(entry.getKey()) >= entry.getValue());
-    if (!announced.isEmpty() || announcedTooMuch || confirmed >= receivedCursor) {
+    boolean waits = !announced.isEmpty() || announcedTooMuch || completeCursor >= 0;
+    if (waits || confirmed >= receivedCursor) {
       return null;
     }
     confirmed = receivedCursor;

@@ -22,17 +22,21 @@ public final class Chains {
 
   private final Hash database;
   private final Ledger ledger;
+  private final int device;
   private final TreeMap<ActorId, List<Link>> links = new TreeMap<>();
+  private final List<Ledger.Key> arrived = new ArrayList<>();
   private TreeMap<ActorId, Long> durable = new TreeMap<>();
 
-  public Chains(Hash database, Ledger ledger) {
+  /** The chains of an empty storage of {@code device}. */
+  public Chains(Hash database, Ledger ledger, int device) {
     this.database = database;
     this.ledger = ledger;
+    this.device = device;
   }
 
   /** The chains of what a storage holds now, all of it on disk. */
-  public static Chains scan(Hash database, Ledger ledger, Storage storage) {
-    var chains = new Chains(database, ledger);
+  public static Chains scan(Hash database, Ledger ledger, int device, Storage storage) {
+    var chains = new Chains(database, ledger, device);
     try (var snapshot = storage.snapshot()) {
       // By order of arrival: log rows are ordered by actor.
       try (var rows = snapshot.scan(Table.ARRIVAL, new byte[0], null)) {
@@ -113,11 +117,15 @@ public final class Chains {
             Invariant.I5,
             "change " + seq + " of actor " + actor + " is visible before " + dependency);
       }
-      rises(actor, seq, change, other.get((int) dependency.seq() - 1));
+      // Whoever lies about time lies about its own only: its chain rises, as its receivers see to.
+      if (!ledger.isLiar(actor)) {
+        rises(actor, seq, change, other.get((int) dependency.seq() - 1));
+      }
     }
     Hash hash = change.hash(database, actor, seq, last == null ? Hash.ZERO : last.hash);
-    ledger.record(actor, seq, hash, change);
+    ledger.record(device, actor, seq, hash, change);
     chain.add(new Link(hash, change.timestamp()));
+    arrived.add(new Ledger.Key(actor, seq));
   }
 
   private static void rises(ActorId actor, long seq, Change change, @Nullable Link before) {
@@ -146,6 +154,11 @@ public final class Chains {
     var now = new TreeMap<ActorId, Long>();
     links.forEach((actor, chain) -> now.put(actor, (long) chain.size()));
     durable = now;
+  }
+
+  /** The change that arrived as number {@code arrival}, from 1. */
+  public Ledger.Key arrived(long arrival) {
+    return arrived.get(Math.toIntExact(arrival - 1));
   }
 
   public long seq(ActorId actor) {

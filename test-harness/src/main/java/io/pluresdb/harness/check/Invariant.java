@@ -13,6 +13,7 @@ public enum Invariant {
   I10("hybrid time rises along every chain"),
   I11("queues are bounded"),
   I12("fingerprint equals rescan, state equals replay, count equals scan"),
+  I13("nothing forged is taken, and nothing of an outsider"),
   I14("nothing is published before it is durable"),
   I15("a restored replica never goes on under its old actor"),
   I16("a faulty peer stops neither a replica nor the rest");

@@ -4,9 +4,14 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.Change;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/** Every change that any replica ever held: an (actor, seq) means one change, for all time. */
+/**
+ * Every change that any replica ever held: an (actor, seq) means one change, for all time, and the
+ * device of the actor had it first. Only a device that lies may sign several; and what never left
+ * its author may be forgotten with a restored copy and its number used again.
+ */
 public final class Ledger {
   /** The number of a change. */
   public record Key(ActorId actor, long seq) implements Comparable<Key> {
@@ -17,18 +22,76 @@ public final class Ledger {
     }
   }
 
-  /** A change and its hash. */
+  /** A change and its hash; of several, the one that was taken first. */
   public record Entry(Hash hash, Change change) {}
 
+  /** What may become of the changes of a device that lies. */
+  public enum Standing {
+    /** It is a member: what it signs by the rules is taken. */
+    MEMBER,
+    /** It is none: nothing of it is ever taken. */
+    OUTSIDER
+  }
+
   private final TreeMap<Key, Entry> entries = new TreeMap<>();
+  private final TreeMap<ActorId, Integer> authors = new TreeMap<>();
+  private final TreeMap<ActorId, Standing> liars = new TreeMap<>();
+  private final TreeSet<ActorId> forked = new TreeSet<>();
+  private final TreeMap<ActorId, Long> published = new TreeMap<>();
   private long greatestTimestamp;
 
-  void record(ActorId actor, long seq, Hash hash, Change change) {
-    Entry known = entries.putIfAbsent(new Key(actor, seq), new Entry(hash, change));
-    if (known != null && !known.hash.equals(hash)) {
+  /** The author shows its changes up to {@code seq} to somebody. */
+  public void publish(ActorId actor, long seq) {
+    published.merge(actor, seq, Math::max);
+  }
+
+  /** Whether somebody but the author may know of a change. */
+  public boolean isPublished(ActorId actor, long seq) {
+    return published.getOrDefault(actor, 0L) >= seq;
+  }
+
+  /** Takes note of an actor of a device that lies. */
+  public void lies(ActorId actor, Standing standing) {
+    liars.put(actor, standing);
+  }
+
+  /** Whether an actor belongs to a device that lies. */
+  public boolean isLiar(ActorId actor) {
+    return liars.containsKey(actor);
+  }
+
+  /** Whether replicas took different changes of one number: only liars can do that to them. */
+  public boolean isForked() {
+    return !forked.isEmpty();
+  }
+
+  /** {@code device} holds a change. */
+  void record(int device, ActorId actor, long seq, Hash hash, Change change) {
+    Standing standing = liars.get(actor);
+    if (standing == Standing.OUTSIDER) {
       throw new Violation(
-          Invariant.I4,
-          "change " + seq + " of actor " + actor + " is " + known.hash + " and " + hash);
+          Invariant.I13, "device " + device + " takes change " + seq + " of outsider " + actor);
+    }
+    var key = new Key(actor, seq);
+    if (standing == null && !isPublished(actor, seq) && authors.getOrDefault(actor, -1) == device) {
+      entries.remove(key);
+    }
+    Entry known = entries.putIfAbsent(key, new Entry(hash, change));
+    if (known == null && standing == null) {
+      int author = authors.computeIfAbsent(actor, a -> device);
+      if (author != device) {
+        throw new Violation(
+            Invariant.I13,
+            "device " + device + " takes change " + seq + " of " + actor + ", which is forged");
+      }
+    }
+    if (known != null && !known.hash.equals(hash)) {
+      if (standing == null) {
+        throw new Violation(
+            Invariant.I4,
+            "change " + seq + " of actor " + actor + " is " + known.hash + " and " + hash);
+      }
+      forked.add(actor);
     }
     greatestTimestamp = Math.max(greatestTimestamp, change.timestamp());
   }
@@ -41,7 +104,7 @@ public final class Ledger {
     return entries.size();
   }
 
-  /** The greatest hybrid timestamp ever issued. */
+  /** The greatest hybrid timestamp that any replica took. */
   public long greatestTimestamp() {
     return greatestTimestamp;
   }

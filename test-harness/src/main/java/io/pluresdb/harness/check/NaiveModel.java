@@ -29,11 +29,27 @@ public final class NaiveModel {
     }
   }
 
+  /** A dot in a register: naming it as observed in another one means nothing. */
+  private record Placed(String register, Dot dot) implements Comparable<Placed> {
+    static Placed at(byte[] register, Dot dot) {
+      return new Placed(new String(register, StandardCharsets.ISO_8859_1), dot);
+    }
+
+    @Override
+    public int compareTo(Placed other) {
+      int order = dot.compareTo(other.dot);
+      return order != 0 ? order : register.compareTo(other.register);
+    }
+  }
+
   private static final class Document {
-    final TreeSet<Dot> made = new TreeSet<>();
-    final TreeSet<Dot> observed = new TreeSet<>();
+    final TreeSet<Placed> made = new TreeSet<>();
+    final TreeSet<Placed> observed = new TreeSet<>();
     final List<Event> writes = new ArrayList<>();
     final List<Event> deletes = new ArrayList<>();
+
+    /** Whether somebody wrote here who does not name all that he saw. */
+    boolean causalityUnknown;
   }
 
   private final TreeMap<String, Document> documents = new TreeMap<>();
@@ -41,6 +57,15 @@ public final class NaiveModel {
 
   /** Takes in a change whose past has been taken in. */
   public void apply(ActorId actor, long seq, Change change) {
+    apply(actor, seq, change, false);
+  }
+
+  /**
+   * Takes in a change whose past has been taken in.
+   *
+   * @param liar whether the author may hide what it saw; then its documents are told by dots only
+   */
+  void apply(ActorId actor, long seq, Change change, boolean liar) {
     var past = new TreeMap<ActorId, Long>();
     merge(past, actor, seq - 1);
     for (Change.Dependency dependency : change.deps()) {
@@ -54,17 +79,18 @@ public final class NaiveModel {
     for (DocumentEdit edit : ChangeBody.decode(actor, change.body())) {
       String id = new String(edit.id(), StandardCharsets.UTF_8);
       Document document = documents.computeIfAbsent(id, i -> new Document());
+      document.causalityUnknown |= liar;
       for (CrdtOperation operation : edit.operations()) {
         boolean existence = operation.register()[0] == Register.EXISTS;
         switch (operation) {
           case CrdtOperation.Assign(var register, var observed, var value) -> {
-            document.observed.addAll(observed);
+            observed.forEach(dot -> document.observed.add(Placed.at(register, dot)));
             if (existence) {
               document.writes.add(event);
             }
           }
           case CrdtOperation.Remove(var register, var observed) -> {
-            document.observed.addAll(observed);
+            observed.forEach(dot -> document.observed.add(Placed.at(register, dot)));
             if (existence) {
               document.deletes.add(event);
             }
@@ -73,7 +99,7 @@ public final class NaiveModel {
           case CrdtOperation.Unknown unknown -> {}
         }
         if (operation.makesDot()) {
-          document.made.add(new Dot(actor, seq, index++));
+          document.made.add(Placed.at(operation.register(), new Dot(actor, seq, index++)));
         }
       }
     }
@@ -95,19 +121,28 @@ public final class NaiveModel {
             .anyMatch(write -> document.deletes.stream().noneMatch(write::isBefore));
   }
 
+  /** Whether {@link #exists} knows about the document. */
+  boolean isCausal(String id) {
+    Document document = documents.get(id);
+    return document == null || !document.causalityUnknown;
+  }
+
   /** By dots: what survives. */
   Set<Dot> dots(String id) {
     Document document = documents.get(id);
     var dots = new TreeSet<Dot>();
     if (document != null) {
-      dots.addAll(document.made);
-      dots.removeAll(document.observed);
+      for (Placed made : document.made) {
+        if (!document.observed.contains(made)) {
+          dots.add(made.dot);
+        }
+      }
     }
     return dots;
   }
 
   /** Documents that exist. */
   List<String> existing() {
-    return documents.keySet().stream().filter(this::exists).toList();
+    return documents.keySet().stream().filter(this::isCausal).filter(this::exists).toList();
   }
 }

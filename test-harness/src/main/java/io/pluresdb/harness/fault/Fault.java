@@ -1,6 +1,6 @@
 package io.pluresdb.harness.fault;
 
-/** What can go wrong; each is counted when it fires. */
+/** What can go wrong, and what can be told; each is counted when it fires. */
 public enum Fault {
   /** Power loss between events; a prefix of the unsynced commits survives. */
   POWER_LOSS,
@@ -41,5 +41,31 @@ public enum Fault {
   /** A wall clock steps by more than ten minutes. */
   CLOCK_JUMP,
   /** A device is admitted while everything else goes on. */
-  LATE_ADMISSION
+  LATE_ADMISSION,
+
+  // Lies of a device that does not run the product. Each goes on for a while, or for ever.
+
+  /** Two changes of one number, to different devices. */
+  EQUIVOCATE,
+  /** Changes that nobody signed, or somebody else, or that break a rule. */
+  FORGE,
+  /** Changes and whole messages of others, once more. */
+  REPLAY,
+  /** Changes whose past never comes, and claims to have what is not given. */
+  WITHHOLD,
+  /** Claims about frontiers, also about what the listener itself wrote. */
+  FALSE_HEADS,
+  /** Messages beyond every limit, and questions whose answers are not read. */
+  OVERSIZE,
+  /** Membership entries that mean nothing. */
+  SPAM_MEMBERS,
+  /** Changes from years ahead. */
+  FAR_FUTURE,
+  /** Acknowledgements of what was not received, and none of what was. */
+  FALSE_ACKS;
+
+  /** Whether it takes a device that lies. */
+  public boolean isLie() {
+    return compareTo(EQUIVOCATE) >= 0;
+  }
 }

@@ -293,8 +293,7 @@ final class ModelPeer implements OverlayPeer {
       if (range.to() > have()[writer] && range.from() <= have()[writer] + 1) {
         have()[writer] = range.to();
         fresh = true;
-        Plumtree.Swap<Link> swap =
-            tree.onFresh(link, actor(writer), range.to(), network.now());
+        Plumtree.Swap<Link> swap = tree.onFresh(link, actor(writer), range.to(), network.now());
         if (swap != null) {
           graft(swap.graft(), List.of());
           send(swap.prune(), Kind.PRUNE, new Content.Prune(), 1);

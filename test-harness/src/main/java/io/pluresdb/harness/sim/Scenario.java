@@ -1,5 +1,6 @@
 package io.pluresdb.harness.sim;
 
+import io.pluresdb.harness.check.Ledger.Standing;
 import io.pluresdb.harness.fault.Defect;
 import io.pluresdb.harness.fault.Fault;
 import io.pluresdb.harness.sim.Action.Inject;
@@ -23,6 +24,7 @@ import java.util.SplittableRandom;
  * @param faults kinds that may occur; each seed draws some of them
  * @param defect the defence that is switched off
  * @param windowBytes credit that peers give each other, 0 for the protocol's own
+ * @param liars devices besides the replicas that do not run the product
  */
 public record Scenario(
     long seed,
@@ -32,7 +34,8 @@ public record Scenario(
     int faultCount,
     Set<Fault> faults,
     Defect defect,
-    int windowBytes) {
+    int windowBytes,
+    List<Standing> liars) {
   private static final int HOT_DOCUMENTS = 5;
   private static final int PAIRS = 3;
   private static final int MAX_REPLICAS = 16;
@@ -43,6 +46,7 @@ public record Scenario(
           "replicas must be 2 to " + MAX_REPLICAS + ", but is " + replicas);
     }
     faults = Set.copyOf(faults);
+    liars = List.copyOf(liars);
   }
 
   /** The standard scenario of a seed: size and kinds of faults are drawn from it. */
@@ -50,12 +54,20 @@ public record Scenario(
     var random = new SplittableRandom(seed ^ 0x5eed_0001L);
     var faults = EnumSet.noneOf(Fault.class);
     boolean faithful = random.nextBoolean();
+    List<Standing> liars =
+        switch (random.nextInt(5)) {
+          case 0 -> List.of(Standing.MEMBER);
+          case 1 -> List.of(Standing.OUTSIDER);
+          case 2 -> List.of(Standing.MEMBER, Standing.OUTSIDER);
+          default -> List.of();
+        };
     for (Fault fault : Fault.values()) {
       boolean possible =
           switch (fault) {
             case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
             case NEVER_READS -> random.nextInt(5) == 0;
-            default -> true;
+            case EQUIVOCATE -> liars.contains(Standing.MEMBER) && random.nextInt(5) == 0;
+            default -> !fault.isLie() || !liars.isEmpty();
           };
       if (random.nextInt(100) < 55 && possible) {
         faults.add(fault);
@@ -63,19 +75,32 @@ public record Scenario(
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
-    return new Scenario(seed, replicas, 120, 40_000, 14, faults, Defect.NONE, window);
+    return new Scenario(seed, replicas, 120, 40_000, 14, faults, Defect.NONE, window, liars);
   }
 
+  /** With other faults; a member lies where the faults are lies. */
   public Scenario with(Defect off, Set<Fault> only) {
-    return new Scenario(seed, replicas, writes, faultMillis, faultCount, only, off, windowBytes);
+    boolean lies = only.stream().anyMatch(Fault::isLie);
+    return new Scenario(
+        seed,
+        replicas,
+        writes,
+        faultMillis,
+        faultCount,
+        only,
+        off,
+        windowBytes,
+        lies ? List.of(Standing.MEMBER) : List.of());
   }
 
   public Scenario withWindow(int bytes) {
-    return new Scenario(seed, replicas, writes, faultMillis, faultCount, faults, defect, bytes);
+    return new Scenario(
+        seed, replicas, writes, faultMillis, faultCount, faults, defect, bytes, liars);
   }
 
   public Scenario withReplicas(int count) {
-    return new Scenario(seed, count, writes, faultMillis, faultCount, faults, defect, windowBytes);
+    return new Scenario(
+        seed, count, writes, faultMillis, faultCount, faults, defect, windowBytes, liars);
   }
 
   /** The writes and faults, by time. */
@@ -92,7 +117,8 @@ public record Scenario(
       }
     }
     // In a fixed order: a set's order may differ between virtual machines.
-    var kinds = faults.stream().sorted().toList();
+    var kinds = faults.stream().filter(fault -> !fault.isLie()).sorted().toList();
+    var lies = faults.stream().filter(Fault::isLie).sorted().toList();
     if (kinds.contains(Fault.LATE_ADMISSION)) {
       long at = 2_000 + random.nextLong(faultMillis / 2);
       actions.add(new Inject(at, Fault.LATE_ADMISSION, replicas - 1, 0, 0, 0));
@@ -103,6 +129,15 @@ public record Scenario(
     }
     for (int i = 0; i < faultCount && !kinds.isEmpty(); i++) {
       fault(random, kinds.get(random.nextInt(kinds.size())), actions);
+    }
+    for (Fault lie : liars.isEmpty() ? List.<Fault>of() : lies) {
+      for (int i = 0; i <= random.nextInt(2); i++) {
+        long at = 500 + random.nextLong(faultMillis - 2_000);
+        int liar = replicas + random.nextInt(liars.size());
+        long millis = 1_000 + random.nextLong(15_000);
+        actions.add(
+            new Inject(at, lie, liar, random.nextInt(replicas), millis, random.nextInt(1_001)));
+      }
     }
     actions.sort(Comparator.comparingLong(Action::atMillis));
     return actions;

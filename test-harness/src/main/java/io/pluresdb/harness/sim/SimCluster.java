@@ -27,6 +27,7 @@ import io.pluresdb.harness.check.Chains;
 import io.pluresdb.harness.check.Checks;
 import io.pluresdb.harness.check.Invariant;
 import io.pluresdb.harness.check.Ledger;
+import io.pluresdb.harness.check.Ledger.Standing;
 import io.pluresdb.harness.check.Violation;
 import io.pluresdb.harness.fault.Defect;
 import io.pluresdb.harness.fault.Fault;
@@ -79,8 +80,9 @@ public final class SimCluster {
   private static final long ENTROPY = 2;
   private static final long CONNECTING = 3;
   private static final long SENDING = 4;
+  private static final long LYING = 5;
 
-  private static final Hash DATABASE = ReplicaIdentity.databaseHash("simulation");
+  static final Hash DATABASE = ReplicaIdentity.databaseHash("simulation");
   private static final List<String> PAIRS = List.of("pair:0", "pair:1", "pair:2");
 
   private record Event(long at, long sequence, Runnable action) implements Comparable<Event> {
@@ -114,6 +116,7 @@ public final class SimCluster {
   private final Verifier verifier = new VerdictMemo();
   private final PriorityQueue<Event> queue = new PriorityQueue<>();
   private final List<SimNode> nodes = new ArrayList<>();
+  private final List<SimNode> liars = new ArrayList<>();
   private final List<Pair> pairs = new ArrayList<>();
   private final Ledger ledger = new Ledger();
   private final List<Acknowledged> acknowledged = new ArrayList<>();
@@ -139,25 +142,17 @@ public final class SimCluster {
   public SimCluster(Scenario scenario, @Nullable Consumer<String> log) {
     this.scenario = scenario;
     this.log = log;
-    byte[] founder = null;
     for (int i = 0; i < scenario.replicas(); i++) {
-      int index = i;
-      var node =
-          new SimNode(
-              i,
-              DATABASE,
-              founder,
-              new KeyedRandom(this::now, scenario.seed(), DEVICE, i),
-              new Environment(
-                  () -> Instant.ofEpochMilli(wallMillis(index)),
-                  new KeyedRandom(this::now, scenario.seed(), ENTROPY, i)),
-              verifier,
-              watched(new MemoryStorage(), new Chains(DATABASE, ledger)));
-      nodes.add(node);
-      if (founder == null) {
-        founder = node.signer.publicKey();
-      }
-      for (int j = 0; j < i; j++) {
+      nodes.add(device(i));
+    }
+    for (Standing standing : scenario.liars()) {
+      SimNode device = device(scenario.replicas() + liars.size());
+      var chances = new KeyedRandom(this::now, scenario.seed(), LYING, device.index);
+      device.liar = new Liar(device, standing, this, ledger, chances);
+      liars.add(device);
+    }
+    for (int i = 0; i < nodes.size() + liars.size(); i++) {
+      for (int j = 0; j < Math.min(i, nodes.size()); j++) {
         pairs.add(
             new Pair(
                 j,
@@ -169,12 +164,46 @@ public final class SimCluster {
     }
   }
 
+  private SimNode device(int index) {
+    return new SimNode(
+        index,
+        DATABASE,
+        nodes.isEmpty() ? null : nodes.getFirst().signer.publicKey(),
+        new KeyedRandom(this::now, scenario.seed(), DEVICE, index),
+        new Environment(
+            () -> Instant.ofEpochMilli(wallMillis(index)),
+            new KeyedRandom(this::now, scenario.seed(), ENTROPY, index)),
+        verifier,
+        watched(new MemoryStorage(), new Chains(DATABASE, ledger, index)));
+  }
+
+  private SimNode at(int index) {
+    return index < nodes.size() ? nodes.get(index) : liars.get(index - nodes.size());
+  }
+
   private long now() {
     return now;
   }
 
   private long wallMillis(int node) {
-    return EPOCH + now + nodes.get(node).clockOffset;
+    // The first device asks for its key while it is being made.
+    long offset = node < nodes.size() ? nodes.get(node).clockOffset : 0;
+    return networkMillis() + offset;
+  }
+
+  /** The right time, milliseconds since 1970. */
+  long networkMillis() {
+    return EPOCH + now;
+  }
+
+  /** The actor a device writes as, or null while it has none. */
+  @Nullable ActorId ownActor(SimNode node) {
+    return node.engine == null ? null : node.engine.replica().ownActor();
+  }
+
+  /** How far a device is with its actor. */
+  long ownSeq(SimNode node, ActorId own) {
+    return node.storage.chains().seq(own);
   }
 
   private WatchedStorage watched(MemoryStorage storage, Chains chains) {
@@ -213,7 +242,9 @@ public final class SimCluster {
       switch (action) {
         case Write write -> at(write.atMillis(), () -> write(write));
         case Inject inject -> {
-          late[inject.node()] |= inject.fault() == Fault.LATE_ADMISSION;
+          if (inject.fault() == Fault.LATE_ADMISSION) {
+            late[inject.node()] = true;
+          }
           if (inject.fault() == Fault.RESTORE || inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
             at(inject.amount(), () -> takeBackup(inject));
           }
@@ -226,11 +257,20 @@ public final class SimCluster {
         admit(nodes.get(i));
       }
     }
+    for (SimNode liar : liars) {
+      if (scenario.liars().get(liar.index - nodes.size()) == Standing.MEMBER) {
+        admit(liar);
+      }
+    }
     pairs.forEach(pair -> attempt(pair, pair.connecting.nextInt(500)));
     runUntil(scenario.faultMillis());
     heal();
     long bound = settleBound();
     while (!isSettled()) {
+      if (now >= bound && ledger.isForked()) {
+        // Each keeps the branch it saw first, and what depends on the other one waits.
+        return;
+      }
       if (now >= bound) {
         throw new Violation(
             Invariant.I2, "after " + (now - scenario.faultMillis()) + " ms " + where());
@@ -248,7 +288,7 @@ public final class SimCluster {
   private void checkConfirmed() {
     for (Pair pair : pairs) {
       Connection connection = pair.connection;
-      if (connection == null || connection.dead || !isFaithful()) {
+      if (connection == null || connection.dead || !isFaithful() || at(pair.b).liar != null) {
         continue;
       }
       for (End end : List.of(connection.atA, connection.atB)) {
@@ -346,7 +386,7 @@ public final class SimCluster {
     ActorId own = replica.ownActor();
     if (own != null) {
       long next = node.storage.chains().seq(own) + 1;
-      if (ledger.get(own, next) != null) {
+      if (ledger.isPublished(own, next)) {
         throw new Violation(
             Invariant.I15,
             "node " + node.index + " would write change " + next + " of " + own + " again");
@@ -367,15 +407,24 @@ public final class SimCluster {
   private void told(SimNode node, String event) {
     trace(event, node.index);
     boolean blame =
-        event.startsWith("session closed: protocol violation")
-            || event.startsWith("session closed: malformed")
-            || event.startsWith("rejected BAD_SIGNATURE")
+        event.startsWith("rejected BAD_SIGNATURE")
             || event.startsWith("rejected MALFORMED")
             || event.startsWith("rejected WRONG_GENESIS")
             || event.startsWith("rejected BUFFER_FULL");
-    if (blame && isFaithful()) {
+    // What waits is judged later, when it is not known any more from whom it came.
+    if (blame && isFaithful() && liars.isEmpty()) {
       throw new Violation(Invariant.I16, "node " + node.index + " blames a correct peer: " + event);
     }
+  }
+
+  /** A device ends a session; with a correct peer only because it cannot go on itself. */
+  void close(End end, String reason) {
+    boolean blame = reason.startsWith("protocol violation") || reason.startsWith("malformed");
+    if (blame && isFaithful() && end.far().owner.liar == null) {
+      throw new Violation(
+          Invariant.I16, "node " + end.owner.index + " blames a correct peer: " + reason);
+    }
+    breakConnection(end.connection);
   }
 
   private void guard(SimNode node, Consumer<ReplicaEngine> action) {
@@ -456,17 +505,23 @@ public final class SimCluster {
     guard(
         founder,
         engine -> {
-          if (engine.replica().view().membership().role(device) == null) {
-            engine.admit(
-                MembershipEntry.Admit.sign(
-                    DATABASE,
-                    device,
-                    Role.WRITE,
-                    "node " + newcomer.index,
-                    EPOCH,
-                    new byte[MembershipEntry.INVITE_BYTES],
-                    engine.replica().view().membership().newest(),
-                    founder.signer));
+          if (engine.replica().view().membership().role(device) != null) {
+            return;
+          }
+          var entry =
+              MembershipEntry.Admit.sign(
+                  DATABASE,
+                  device,
+                  Role.WRITE,
+                  "node " + newcomer.index,
+                  EPOCH,
+                  new byte[MembershipEntry.INVITE_BYTES],
+                  engine.replica().view().membership().newest(),
+                  founder.signer);
+          try {
+            engine.admit(entry);
+          } catch (StorageException e) {
+            trace("admits nobody: " + e.code(), founder.index);
           }
         });
     ReplicaEngine engine = founder.engine;
@@ -492,7 +547,7 @@ public final class SimCluster {
     node.engine = null;
     node.lives++;
     node.anchor.keepPower();
-    node.storage = watched(disk, Chains.scan(DATABASE, ledger, disk));
+    node.storage = watched(disk, Chains.scan(DATABASE, ledger, node.index, disk));
     for (Pair pair : pairs) {
       Connection connection = pair.connection;
       if (connection != null && (pair.a == node.index || pair.b == node.index)) {
@@ -537,7 +592,7 @@ public final class SimCluster {
   // Faults.
 
   private void inject(Inject inject) {
-    SimNode node = nodes.get(inject.node());
+    SimNode node = at(inject.node());
     long until = now + inject.millis();
     trace(inject.toString(), inject.node());
     switch (inject.fault()) {
@@ -630,12 +685,50 @@ public final class SimCluster {
         fire(inject.fault());
         admit(node);
       }
+      case EQUIVOCATE,
+          FORGE,
+          REPLAY,
+          WITHHOLD,
+          FALSE_HEADS,
+          OVERSIZE,
+          SPAM_MEMBERS,
+          FAR_FUTURE,
+          FALSE_ACKS ->
+          lie(inject);
+    }
+  }
+
+  /** A device lies for a while, or for ever. */
+  private void lie(Inject inject) {
+    SimNode device = at(inject.node());
+    Liar liar = device.liar;
+    if (liar == null) {
+      return; // A shrunk scenario may have fewer.
+    }
+    long end = inject.amount() % 3 == 0 ? Long.MAX_VALUE : now + inject.millis();
+    lie(liar, inject, end);
+  }
+
+  private void lie(Liar liar, Inject inject, long end) {
+    // A fork takes two listeners.
+    int listener =
+        inject.fault() == Fault.EQUIVOCATE
+            ? liar.random.nextInt(nodes.size())
+            : inject.other() % nodes.size();
+    Connection connection = pair(listener, inject.node()).connection;
+    if (connection != null && !connection.dead && liar.tell(inject.fault(), connection.atB)) {
+      fire(inject.fault());
+    }
+    if (now < end) {
+      after(40 + liar.random.nextInt(400), () -> lie(liar, inject, end));
     }
   }
 
   private Pair pair(Inject inject) {
-    int a = Math.min(inject.node(), inject.other());
-    int b = Math.max(inject.node(), inject.other());
+    return pair(Math.min(inject.node(), inject.other()), Math.max(inject.node(), inject.other()));
+  }
+
+  private Pair pair(int a, int b) {
     return pairs.stream().filter(p -> p.a == a && p.b == b).findFirst().orElseThrow();
   }
 
@@ -671,6 +764,11 @@ public final class SimCluster {
   private void heal() {
     trace("heal", -1);
     pairs.forEach(Pair::heal);
+    for (SimNode device : liars) {
+      if (device.liar != null) {
+        device.liar.quiet();
+      }
+    }
     for (SimNode node : nodes) {
       node.fullUntil = 0;
       node.unreadUntil = 0;
@@ -697,12 +795,13 @@ public final class SimCluster {
   }
 
   private void connect(Pair pair) {
-    SimNode a = nodes.get(pair.a);
-    SimNode b = nodes.get(pair.b);
+    SimNode a = at(pair.a);
+    SimNode b = at(pair.b);
     if (pair.connection != null) {
       return;
     }
-    if (a.engine == null || b.engine == null || now < pair.blockedToA || now < pair.blockedToB) {
+    boolean up = a.engine != null && (b.engine != null || b.liar != null);
+    if (!up || now < pair.blockedToA || now < pair.blockedToB) {
       pair.backoffMillis = Math.min(MAX_BACKOFF_MILLIS, 100 + 2 * pair.backoffMillis);
       attempt(pair, pair.backoffMillis);
       return;
@@ -712,7 +811,10 @@ public final class SimCluster {
     var connection = new Connection(pair, this, a, b);
     pair.connection = connection;
     guard(a, engine -> connection.atA.peer = engine.connect(connection.atA));
-    if (!connection.dead) {
+    Liar liar = b.liar;
+    if (liar != null && !connection.dead) {
+      liar.connected(connection.atB);
+    } else if (!connection.dead) {
       guard(b, engine -> connection.atB.peer = engine.connect(connection.atB));
     }
     scheduleTurn(a);
@@ -778,11 +880,18 @@ public final class SimCluster {
       throw new Violation(
           Invariant.I11, end.underWay.size() + " messages are under way from node " + node.index);
     }
-    byte[] bytes = message.toByteArray();
+    transmit(end, message.toByteArray(), message.getClass().getSimpleName());
+  }
+
+  /** Carries bytes, in as far as the channel does. */
+  void transmit(End end, byte[] bytes, String what) {
+    Connection connection = end.connection;
+    if (connection.dead) {
+      return;
+    }
     Pair pair = connection.pair;
-    SimNode receiver = connection.other(end).owner;
-    trace(
-        "sends to " + receiver.index + " " + message.getClass().getSimpleName(), node.index, bytes);
+    SimNode receiver = end.far().owner;
+    trace("sends to " + receiver.index + " " + what, end.owner.index, bytes);
     RandomGenerator random = end.chances();
     int latency = 1 + random.nextInt(30);
     if (now < pair.slowUntil) {
@@ -823,8 +932,10 @@ public final class SimCluster {
       return;
     }
     SimNode receiver = connection.other(from).owner;
-    if (receiver.neverReads) {
-      fire(Fault.NEVER_READS);
+    if (receiver.neverReads || from.far().refusesToRead) {
+      if (receiver.neverReads) {
+        fire(Fault.NEVER_READS);
+      }
       return;
     }
     if (now < receiver.unreadUntil) {
@@ -845,6 +956,10 @@ public final class SimCluster {
     End to = from.connection.other(from);
     SimNode node = to.owner;
     ReplicaEngine.Peer peer = to.peer;
+    Liar liar = node.liar;
+    if (liar != null && !from.connection.dead) {
+      liar.hears(to, bytes);
+    }
     if (from.connection.dead
         || peer == null
         || node.neverReads
@@ -858,7 +973,7 @@ public final class SimCluster {
     try {
       message = SyncMessage.read(bytes);
     } catch (CodecException e) {
-      if (isFaithful()) {
+      if (isFaithful() && from.owner.liar == null) {
         throw new Violation(
             Invariant.I16, "a correct message cannot be read: " + e.getMessage(), e);
       }
@@ -874,6 +989,34 @@ public final class SimCluster {
           }
         });
     scheduleTurn(node);
+  }
+
+  /**
+   * A device that counts on a peer to have everything up to an arrival can: on its disk, where it
+   * cannot have it from elsewhere.
+   */
+  void reached(End end, long arrival) {
+    SimNode node = end.owner;
+    End far = end.connection.other(end);
+    if (end.connection.dead
+        || !isFaithful()
+        || far.owner.liar != null
+        || far.owner.lives != far.life) {
+      return;
+    }
+    ReplicaEngine engine = node.engine;
+    ActorId own = engine == null ? null : engine.replica().ownActor();
+    Chains there = far.owner.storage.chains();
+    for (long i = end.reached + 1; i <= arrival; i++) {
+      Ledger.Key key = node.storage.chains().arrived(i);
+      long has = key.actor().equals(own) ? there.durableSeq(key.actor()) : there.seq(key.actor());
+      if (has < key.seq()) {
+        throw new Violation(
+            Invariant.I3,
+            "node " + node.index + " counts on node " + far.owner.index + " to have " + key);
+      }
+    }
+    end.reached = arrival;
   }
 
   /** Nothing of the own actor leaves before it would survive power loss, relaxed writes apart. */
@@ -893,16 +1036,21 @@ public final class SimCluster {
       }
       case SyncMessage.Heads(var wantReply, var frontier) ->
           checkPublished(node, own, frontier.seq(own));
+      case SyncMessage.Announce(var cursor, var seqs) ->
+          checkPublished(node, own, seqs.getOrDefault(own, 0L));
       case SyncMessage.Hello hello -> {}
       case SyncMessage.Members members -> {}
+      case SyncMessage.Origins origins -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
       case SyncMessage.Ranges ranges -> {}
       case SyncMessage.Frontiers frontiers -> {}
+      case SyncMessage.Gossip gossip -> {}
     }
   }
 
   private void checkPublished(SimNode node, ActorId own, long upTo) {
+    ledger.publish(own, upTo);
     for (long seq = node.storage.chains().durableSeq(own) + 1; seq <= upTo; seq++) {
       long number = seq;
       boolean relaxed =
@@ -1042,7 +1190,8 @@ public final class SimCluster {
         return false;
       }
       Replica.View view = engine.replica().view();
-      if (engine.replica().hasStaged() || (isFaithful() && engine.pending() > 0)) {
+      if (engine.replica().hasStaged()
+          || (isFaithful() && liars.isEmpty() && engine.pending() > 0)) {
         return false;
       }
       if (first == null) {
@@ -1113,13 +1262,14 @@ public final class SimCluster {
         .forEach(
             (actor, head) -> {
               Ledger.Entry entry = ledger.get(actor, head.seq());
-              if (entry == null || !entry.hash().equals(head.hash())) {
+              boolean wrong = entry == null || !entry.hash().equals(head.hash());
+              if (wrong && !ledger.isLiar(actor)) {
                 throw new Violation(
                     Invariant.I4, "nobody wrote change " + head.seq() + " of " + actor);
               }
             });
     Checks.replay(engine.replica(), ledger.greatestTimestamp());
-    Checks.model(engine.replica());
+    Checks.model(engine.replica(), ledger);
     trace("settled " + frontier.hash().hex(), -1);
   }
 }

@@ -109,6 +109,10 @@ final class SimNetwork {
     final ArrayDeque<byte[]> underWay = new ArrayDeque<>();
 
     int bytesUnderWay;
+
+    /** Whether this end takes nothing in any more. */
+    boolean refusesToRead;
+
     long lastArrival;
     ReplicaEngine.@Nullable Peer peer;
 
@@ -123,6 +127,11 @@ final class SimNetwork {
       return connection.pair.chances(owner.index);
     }
 
+    /** The end at the other device. */
+    End far() {
+      return connection.other(this);
+    }
+
     boolean hasRoom() {
       return underWay.size() < MAX_UNDER_WAY && bytesUnderWay < MAX_BYTES_UNDER_WAY;
     }
@@ -134,7 +143,7 @@ final class SimNetwork {
 
     @Override
     public void reached(long arrival) {
-      reached = arrival;
+      cluster.reached(this, arrival);
     }
 
     @Override
@@ -147,7 +156,7 @@ final class SimNetwork {
 
     @Override
     public void close(String reason) {
-      cluster.breakConnection(connection);
+      cluster.close(this, reason);
     }
   }
 

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
-/** A device: a key, a disk, an anchor, a clock, and an engine while it is up. */
+/** A device: a key, a disk, an anchor, a clock, and an engine while it is up; or a liar. */
 final class SimNode {
   final int index;
   final Signer signer;
@@ -27,6 +27,9 @@ final class SimNode {
   WatchedAnchor anchor = new WatchedAnchor();
   @Nullable ReplicaEngine engine;
   int lives;
+
+  /** What this device is instead of a replica, or null. */
+  @Nullable Liar liar;
 
   long clockOffset;
   long fullUntil;
