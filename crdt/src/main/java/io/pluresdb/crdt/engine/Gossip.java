@@ -255,21 +255,24 @@ final class Gossip {
     Frontier here = replica.view().frontier();
     tree.onTick(now, here::seq).forEach(this::graft);
     if (synced) {
-      sessions.forEach(this::announce);
+      for (Peer peer : sessions) {
+        SyncMessage.Ack ack = peer.session.confirm(replica.view());
+        if (ack != null) {
+          peer.link.send(ack);
+        }
+      }
     }
   }
 
-  private void announce(Peer peer) {
+  /** Announces what is new; only when everything that is visible is on the disk. */
+  void announce(Peer peer) {
     if (tree.isLink(peer) && !tree.isEager(peer)) {
-      SyncMessage.Announce news = peer.session.announce(replica.view());
+      SyncMessage.Announce news =
+          peer.session.announce(replica.view(), environment.wallClock().millis());
       if (news != null) {
         announced += news.seqs().size();
         peer.link.send(news);
       }
-    }
-    SyncMessage.Ack ack = peer.session.confirm(replica.view());
-    if (ack != null) {
-      peer.link.send(ack);
     }
   }
 

@@ -623,6 +623,9 @@ public final class ReplicaEngine {
       syncAndAcknowledge();
     }
     for (Peer peer : peers.values()) {
+      if (unsyncedBytes == 0) {
+        gossip.announce(peer);
+      }
       peer.link.flush();
       peer.link.reached(peer.session.reached());
     }

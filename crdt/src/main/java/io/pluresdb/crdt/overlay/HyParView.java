@@ -51,7 +51,7 @@ public final class HyParView {
   private static final int SHUFFLE_PASSIVE = 4;
 
   /** A walk that exchanges contacts starts this often, in milliseconds. */
-  public static final long SHUFFLE_MILLIS = 30_000;
+  public static final long SHUFFLE_MILLIS = 60_000;
 
   /** Least and most time between two visits, in milliseconds. */
   public static final long MIN_VISIT_MILLIS = 30_000;
@@ -59,7 +59,7 @@ public final class HyParView {
   public static final long MAX_VISIT_MILLIS = 60_000;
 
   /** One in so many visits makes a neighbour. */
-  private static final int MIX = 8;
+  private static final int MIX = 32;
 
   /** How long connecting may take. */
   static final long CONNECT_MILLIS = 15_000;

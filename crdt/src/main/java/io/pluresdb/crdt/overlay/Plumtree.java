@@ -33,7 +33,7 @@ public final class Plumtree<P> {
   public static final long REGRAFT_MILLIS = 500;
 
   /** A branch that is slower than an announcement by this much is replaced. */
-  public static final long OPTIMISE_MILLIS = 500;
+  public static final long OPTIMISE_MILLIS = 300;
 
   /** Most actors one link may have announced changes of that are missing here. */
   public static final int MAX_MISSING_PER_LINK = 1_024;

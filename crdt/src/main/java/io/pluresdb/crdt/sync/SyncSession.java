@@ -60,6 +60,9 @@ public final class SyncSession {
   /** A quiet session compares frontiers this often. */
   public static final long PROBE_MILLIS = 30_000;
 
+  /** A session announces at most this often. */
+  public static final long ANNOUNCE_MILLIS = 1_000;
+
   /** Why the peer must go; the session is over. */
   public enum Violation {
     NOT_HELLO_FIRST,
@@ -132,6 +135,7 @@ public final class SyncSession {
   // What the peer announced and is not here; until it is, no more than `confirmable` is confirmed.
   private final TreeMap<ActorId, Long> announced = new TreeMap<>();
   private boolean announcedTooMuch;
+  private long lastAnnounceMillis;
   private long confirmable;
   private long confirmed;
 
@@ -165,6 +169,7 @@ public final class SyncSession {
             view.frontier().heads().size(),
             windowBytes);
     lastProbeMillis = nowMillis;
+    lastAnnounceMillis = nowMillis - ANNOUNCE_MILLIS;
   }
 
   /** A peer that sends more than this without waiting for an acknowledgement must go. */
@@ -435,11 +440,16 @@ public final class SyncSession {
   }
 
   /**
-   * Tells of everything that is new here since the last time, or null when nothing is. The peer has
-   * to ask for what does not reach it; call this only when all of {@code view} is on our disk.
+   * Tells of everything that is new here since the last time; null when nothing is, or the last
+   * time was not {@link #ANNOUNCE_MILLIS} ago. The peer has to ask for what does not reach it. Call
+   * this only when all of {@code view} is on our disk.
    */
-  public @Nullable Announce announce(View view) {
-    if (!ready || cursor >= view.arrivals() || cursor < pushUntil) {
+  public @Nullable Announce announce(View view, long nowMillis) {
+    long sinceLast = nowMillis - lastAnnounceMillis;
+    if (!ready
+        || cursor >= view.arrivals()
+        || cursor < pushUntil
+        || (sinceLast >= 0 && sinceLast < ANNOUNCE_MILLIS)) {
       return null;
     }
     var seqs = new TreeMap<ActorId, Long>();
@@ -461,6 +471,7 @@ public final class SyncSession {
     if (seqs.isEmpty()) {
       return null;
     }
+    lastAnnounceMillis = nowMillis;
     sentCursor = cursor;
     greatestSentCursor = Math.max(greatestSentCursor, cursor);
     return new Announce(cursor, seqs);

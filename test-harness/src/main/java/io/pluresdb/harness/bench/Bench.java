@@ -86,6 +86,30 @@ public final class Bench implements Callable<Integer> {
             CatchupBench.run(folder, documents, differences, CatchupBench.Spread.parse(spread)));
   }
 
+  @Command(description = "What a change costs among many devices; in virtual time.")
+  int overlay(
+      @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")
+          int peers,
+      @Option(names = "--changes", defaultValue = "100", description = "Changes, one every 2 s.")
+          int changes,
+      @Option(names = "--engines", description = "Real engines; up to about 300 devices.")
+          boolean engines,
+      @Option(names = "--push-all", description = "Without the tree, for comparison.")
+          boolean pushAll,
+      @Option(
+              names = "--faults",
+              split = ",",
+              description = "Any of " + OverlayBench.FAULTS + "; none by default.")
+          @Nullable List<String> faults,
+      @Option(names = "--seed", defaultValue = "1", description = "What everything follows from.")
+          long seed)
+      throws Exception {
+    return print(
+        folder ->
+            OverlayBench.run(
+                peers, changes, engines, pushAll, faults == null ? List.of() : faults, seed));
+  }
+
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,

@@ -81,9 +81,9 @@ final class ModelPeer implements OverlayPeer {
     long[] known = {};
     long[] helloHave = {};
     long helloHash;
-    boolean greeted;
     boolean ready;
     boolean confirm;
+    long lastAnnounce = Long.MIN_VALUE / 2;
     long lastProbe;
   }
 
@@ -224,7 +224,6 @@ final class ModelPeer implements OverlayPeer {
     Session session = session(link);
     switch ((Content) message.content()) {
       case Content.Hello(long hash) -> {
-        session.greeted = true;
         if (hash == session.helloHash || !switches.backstop()) {
           session.known = session.helloHave.clone();
           session.ready = true;
@@ -320,6 +319,7 @@ final class ModelPeer implements OverlayPeer {
   private void pushToAll() {
     for (Link link : links.values()) {
       push(link);
+      announce(link);
     }
   }
 
@@ -362,9 +362,7 @@ final class ModelPeer implements OverlayPeer {
     }
     for (Link link : List.copyOf(links.values())) {
       Session session = session(link);
-      if (session.ready && tree.isLink(link) && !tree.isEager(link)) {
-        announce(link, session);
-      }
+      announce(link);
       if (session.confirm) {
         session.confirm = false;
         send(link, Kind.ACK, new Content.Ack(), 4);
@@ -376,7 +374,14 @@ final class ModelPeer implements OverlayPeer {
     }
   }
 
-  private void announce(Link link, Session session) {
+  private void announce(Link link) {
+    Session session = session(link);
+    if (!session.ready
+        || !tree.isLink(link)
+        || tree.isEager(link)
+        || network.now() - session.lastAnnounce < SyncSession.ANNOUNCE_MILLIS) {
+      return;
+    }
     long[] known = known(session);
     var seqs = new ArrayList<Seq>();
     for (int writer = 0; writer < have().length; writer++) {
@@ -386,6 +391,7 @@ final class ModelPeer implements OverlayPeer {
       }
     }
     if (!seqs.isEmpty()) {
+      session.lastAnnounce = network.now();
       send(link, Kind.ANNOUNCE, new Content.Announce(seqs), 4 + SEQ_BYTES * seqs.size());
     }
   }

@@ -47,8 +47,7 @@ final class OverlayNetwork {
   private final List<Boolean> alive = new ArrayList<>();
   private final Map<PeerId, Integer> byId = new LinkedHashMap<>();
   private final List<PeerId> ids = new ArrayList<>();
-  private final long[] messages = new long[Kind.values().length];
-  private final long[] bytes = new long[Kind.values().length];
+  private final Traffic traffic = new Traffic();
   private final Observer observer;
   private long now;
   private long order;
@@ -125,12 +124,9 @@ final class OverlayNetwork {
     return links.get(index).size();
   }
 
-  long messages(Kind kind) {
-    return messages[kind.ordinal()];
-  }
-
-  long bytes(Kind kind) {
-    return bytes[kind.ordinal()];
+  /** What was sent so far; goes on counting. */
+  Traffic traffic() {
+    return traffic;
   }
 
   /** Loses that share of the messages inside sessions, which no real session does. */
@@ -204,7 +200,7 @@ final class OverlayNetwork {
           if (links.get(from).containsKey(to)) {
             return;
           }
-          count(Kind.SESSION, SESSION_BYTES);
+          traffic.count(Kind.SESSION, SESSION_BYTES);
           trace(from, to, 1);
           var near = new Link(from, to, true);
           var far = new Link(to, from, false);
@@ -217,16 +213,11 @@ final class OverlayNetwork {
         });
   }
 
-  private void count(Kind kind, int size) {
-    messages[kind.ordinal()]++;
-    bytes[kind.ordinal()] += size;
-  }
-
   void send(Link link, Message message) {
     if (link.closed) {
       return;
     }
-    count(message.kind(), message.bytes() + FRAME_BYTES);
+    traffic.count(message.kind(), message.bytes() + FRAME_BYTES);
     if (lossPercent > 0 && random.nextInt(100) < lossPercent) {
       return;
     }

@@ -31,7 +31,7 @@ interface OverlayPeer {
   /** Writes one small document as a change that is number {@code change} of the run. */
   void write(int change);
 
-  /** Whether everything that was published before {@code changes} is here. */
+  /** Whether a change of the run is here. */
   boolean has(int change);
 
   /** The devices it holds for neighbours. */
