@@ -16,6 +16,12 @@ public final class CoreException extends RuntimeException {
     SERIALIZATION("CORE_SERIALIZATION_ERROR"),
     /** The document does not exist. */
     NOT_FOUND("CORE_NODE_NOT_FOUND"),
+    /** No change of that name is known. */
+    VERSION_NOT_FOUND("CORE_VERSION_NOT_FOUND"),
+    /** Nothing competes at that path. */
+    CONFLICT_NOT_FOUND("CORE_CONFLICT_NOT_FOUND"),
+    /** The changes that would tell are no longer kept. */
+    HISTORY_TRUNCATED("CORE_HISTORY_TRUNCATED"),
     /** The document, batch or id is over a named limit. */
     TOO_LARGE("CORE_LIMIT_EXCEEDED"),
     /** This device may not do that in this database, or not any more. */

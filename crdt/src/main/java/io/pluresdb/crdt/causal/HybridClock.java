@@ -44,4 +44,15 @@ public final class HybridClock {
   public static long wallMillis(long timestamp) {
     return timestamp >>> COUNTER_BITS;
   }
+
+  /** The greatest timestamp whose wall part is at most {@code wallMillis}. */
+  public static long endOf(long wallMillis) {
+    long greatest = Long.MAX_VALUE >>> COUNTER_BITS;
+    return ((Math.clamp(wallMillis, -1, greatest) + 1) << COUNTER_BITS) - 1;
+  }
+
+  /** The part of a timestamp that orders what happened in the same millisecond. */
+  public static int counter(long timestamp) {
+    return (int) (timestamp & ((1 << COUNTER_BITS) - 1));
+  }
 }

@@ -123,6 +123,30 @@ public final class Difference {
     return operations;
   }
 
+  /**
+   * Ends a contest: what was chosen is assigned in sight of all that competes at, above or below
+   * the path, so that nothing of it can come back. The document goes on existing.
+   *
+   * @param chosen leaves at or below the path, ascending by path
+   */
+  public static List<CrdtOperation> resolve(DocumentState state, byte[] path, List<Leaf> chosen) {
+    var operations = new ArrayList<CrdtOperation>();
+    operations.add(assign(state, Register.exists(), NOTHING));
+    var after = new DocumentView(chosen, List.of());
+    for (Leaf leaf : chosen) {
+      operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+    }
+    for (RegisterState register : state.registers()) {
+      if (register.isField()
+          && !after.showsAt(register.path())
+          && (Path.isWithin(register.path(), path) || Path.isWithin(path, register.path()))
+          && !isObjectMarkerAbove(register, after)) {
+        operations.add(new Remove(register.key(), register.dots()));
+      }
+    }
+    return operations;
+  }
+
   /** Whether {@code path} lies at, above or below one of {@code touched}. */
   private static boolean isRelated(byte[] path, NavigableSet<byte[]> touched) {
     byte[] end = Path.subtreeEnd(path);

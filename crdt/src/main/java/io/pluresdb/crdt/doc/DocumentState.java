@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -73,6 +74,19 @@ public final class DocumentState {
       copy.add(new RegisterState(register.key, new ArrayList<>(register.siblings)));
     }
     return new DocumentState(copy);
+  }
+
+  /** What is left of this state when only some dots had ever been made. */
+  public DocumentState where(Predicate<Dot> made) {
+    var kept = new ArrayList<RegisterState>();
+    for (RegisterState register : registers) {
+      var siblings = new ArrayList<>(register.siblings);
+      siblings.removeIf(sibling -> !made.test(sibling.dot()));
+      if (!siblings.isEmpty()) {
+        kept.add(new RegisterState(register.key, siblings));
+      }
+    }
+    return new DocumentState(kept);
   }
 
   /** Registers in ascending order of keys; do not modify. */

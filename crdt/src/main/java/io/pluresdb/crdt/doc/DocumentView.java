@@ -35,14 +35,19 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
   public record Conflict(byte[] path, Sibling sibling) {}
 
   public static DocumentView of(DocumentState state) {
-    var builder = new Builder();
     var fields = new ArrayList<RegisterState>(state.registers().size());
     for (RegisterState register : state.registers()) {
       if (register.isField()) {
         fields.add(register);
       }
     }
-    builder.show(fields, 0, fields.size(), 0);
+    return of(fields, 0);
+  }
+
+  /** The view of fields that share the first {@code depthBytes} bytes of their paths. */
+  static DocumentView of(List<RegisterState> fields, int depthBytes) {
+    var builder = new Builder();
+    builder.show(fields, 0, fields.size(), depthBytes);
     return new DocumentView(builder.leaves, builder.conflicts);
   }
 
@@ -179,11 +184,11 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
     return Arrays.equals(sibling.value(), EMPTY_OBJECT);
   }
 
-  private static BigInteger amount(Sibling increment) {
+  static BigInteger amount(Sibling increment) {
     return new BigInteger(text(increment.value()).substring(1));
   }
 
-  private static String clamped(BigInteger value) {
+  static String clamped(BigInteger value) {
     if (value.bitLength() < 64) {
       return value.toString();
     }

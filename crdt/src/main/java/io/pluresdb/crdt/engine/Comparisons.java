@@ -28,34 +28,58 @@ final class Comparisons {
   /** A comparison in which nothing came for so long is over. */
   static final long IDLE_MILLIS = 60_000;
 
+  /** The same while the peer may be adding up its documents. */
+  static final long IDLE_COUNTING_MILLIS = 15 * 60_000;
+
   /** Differences that are remembered of a comparison a peer asked for. */
   static final int MAX_TOLD = 65_536;
 
-  private static final class Asked {
-    final RangeAsker asker;
+  /** Documents added up in one turn: local writes wait for it. */
+  static final int ROWS_PER_TURN = 8_192;
+
+  /** A comparison and the documents it looks at. */
+  private abstract static class Talk {
+    final PeerLink link;
     final StateRanges ranges;
-    final Consumer<Comparison> callback;
     long lastMillis;
 
-    Asked(RangeAsker asker, StateRanges ranges, Consumer<Comparison> callback, long nowMillis) {
-      this.asker = asker;
+    /** Whether the documents are still being added up. */
+    boolean counting;
+
+    Talk(PeerLink link, StateRanges ranges, boolean exact) {
+      this.link = link;
       this.ranges = ranges;
-      this.callback = callback;
-      this.lastMillis = nowMillis;
+      this.counting = exact;
     }
   }
 
-  private static final class Answered {
-    final long id;
-    final RangeResponder responder;
-    final StateRanges ranges;
-    long lastMillis;
+  private static final class Asked extends Talk {
+    final RangeAsker asker;
+    final Consumer<Comparison> callback;
+    final boolean exact;
+    boolean opened;
 
-    Answered(long id, RangeResponder responder, StateRanges ranges, long nowMillis) {
-      this.id = id;
-      this.responder = responder;
-      this.ranges = ranges;
-      this.lastMillis = nowMillis;
+    Asked(
+        PeerLink link,
+        StateRanges ranges,
+        boolean exact,
+        RangeAsker asker,
+        Consumer<Comparison> callback) {
+      super(link, ranges, exact);
+      this.exact = exact;
+      this.asker = asker;
+      this.callback = callback;
+    }
+  }
+
+  private static final class Answered extends Talk {
+    final RangeMessage.Open open;
+    final RangeResponder responder;
+
+    Answered(PeerLink link, StateRanges ranges, RangeMessage.Open open) {
+      super(link, ranges, open.exact());
+      this.open = open;
+      this.responder = new RangeResponder(ranges, MAX_TOLD);
     }
   }
 
@@ -69,17 +93,29 @@ final class Comparisons {
     this.environment = environment;
   }
 
-  void begin(PeerLink link, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+  private StateRanges ranges() {
+    return StateRanges.open(replica.storage(), replica.identity().database());
+  }
+
+  void begin(
+      PeerLink link,
+      KeyRange range,
+      boolean exact,
+      int maxDifferences,
+      Consumer<Comparison> callback) {
     if (asked.containsKey(link)) {
       callback.accept(new Comparison.Failed("another comparison with this peer is under way"));
       return;
     }
-    StateRanges ranges = StateRanges.open(replica.storage(), replica.identity().database());
-    Hash frontier = ranges.frontier().hash();
+    StateRanges ranges = ranges();
     long id = environment.random().nextLong();
-    var asker = new RangeAsker(id, ranges, frontier, range, maxDifferences);
-    asked.put(link, new Asked(asker, ranges, callback, now()));
-    send(link, asker.open());
+    var asker = new RangeAsker(id, ranges, ranges.frontier().hash(), exact, range, maxDifferences);
+    var talk = new Asked(link, ranges, exact, asker, callback);
+    talk.lastMillis = now();
+    asked.put(link, talk);
+    if (!exact) {
+      send(link, asker.open());
+    }
   }
 
   void receive(PeerLink link, RangeMessage message) {
@@ -88,14 +124,15 @@ final class Comparisons {
       case RangeMessage.Ask ask -> onAsk(link, ask);
       case RangeMessage.Opened opened -> {
         Asked mine = mine(link, opened.id());
-        if (mine != null) {
-          proceed(link, mine, mine.asker.onOpened(opened));
+        if (mine != null && !mine.counting) {
+          mine.opened = true;
+          proceed(mine, mine.asker.onOpened(opened));
         }
       }
       case RangeMessage.Answer answer -> {
         Asked mine = mine(link, answer.id());
-        if (mine != null) {
-          proceed(link, mine, mine.asker.onAnswer(answer));
+        if (mine != null && !mine.counting) {
+          proceed(mine, mine.asker.onAnswer(answer));
         }
       }
       case Close close -> onClose(link, close);
@@ -112,40 +149,44 @@ final class Comparisons {
   }
 
   private void onOpen(PeerLink link, RangeMessage.Open open) {
-    end(answered.remove(link));
+    drop(answered.remove(link));
     if (answered.size() >= MAX_ANSWERED) {
       send(link, new Close(open.id(), Reason.BUSY));
       return;
     }
-    StateRanges ranges = StateRanges.open(replica.storage(), replica.identity().database());
-    var responder = new RangeResponder(ranges, MAX_TOLD);
-    answered.put(link, new Answered(open.id(), responder, ranges, now()));
+    var talk = new Answered(link, ranges(), open);
+    talk.lastMillis = now();
+    answered.put(link, talk);
+    if (!talk.counting) {
+      opened(talk);
+    }
+  }
+
+  private static void opened(Answered talk) {
     send(
-        link,
+        talk.link,
         new RangeMessage.Opened(
-            open.id(), ranges.frontier().hash(), ranges.summary(open.range()).digest()));
+            talk.open.id(),
+            talk.ranges.frontier().hash(),
+            talk.ranges.summary(talk.open.range()).digest()));
   }
 
   private void onAsk(PeerLink link, RangeMessage.Ask ask) {
     Answered theirs = answered.get(link);
-    if (theirs == null || theirs.id != ask.id()) {
+    boolean known = theirs != null && theirs.open.id() == ask.id() && !theirs.counting;
+    RangeMessage.Answer answer = theirs != null && known ? theirs.responder.answer(ask) : null;
+    if (theirs == null || answer == null) {
       send(link, new Close(ask.id(), Reason.UNKNOWN));
       return;
     }
     theirs.lastMillis = now();
-    RangeMessage.Answer answer = theirs.responder.answer(ask);
-    if (answer == null) {
-      end(answered.remove(link));
-      send(link, new Close(ask.id(), Reason.UNKNOWN));
-    } else {
-      send(link, answer);
-    }
+    send(link, answer);
   }
 
   private void onClose(PeerLink link, Close close) {
     Answered theirs = answered.get(link);
-    if (theirs != null && theirs.id == close.id()) {
-      end(answered.remove(link));
+    if (theirs != null && theirs.open.id() == close.id()) {
+      drop(answered.remove(link));
     }
     Asked mine = mine(link, close.id());
     if (mine != null) {
@@ -154,63 +195,89 @@ final class Comparisons {
             case BUSY -> "the peer compares with too many others now";
             case DONE, UNKNOWN -> "the peer has given the comparison up";
           };
-      end(link, mine, new Comparison.Failed(why));
+      end(mine, new Comparison.Failed(why));
     }
   }
 
-  private void proceed(PeerLink link, Asked mine, RangeAsker.Progress progress) {
+  private void proceed(Asked mine, RangeAsker.Progress progress) {
     switch (progress) {
-      case RangeAsker.Send(var message) -> send(link, message);
+      case RangeAsker.Send(var message) -> send(mine.link, message);
       case RangeAsker.Done(var differences, var peerFrontier) -> {
-        send(link, new Close(mine.asker.id(), Reason.DONE));
+        send(mine.link, new Close(mine.asker.id(), Reason.DONE));
         Hash frontier = mine.ranges.frontier().hash();
-        end(link, mine, new Comparison.Compared(differences, frontier, peerFrontier));
+        end(mine, new Comparison.Compared(differences, frontier, peerFrontier));
       }
       case RangeAsker.Failed(var why) -> {
-        send(link, new Close(mine.asker.id(), Reason.DONE));
-        end(link, mine, new Comparison.Failed(why));
+        send(mine.link, new Close(mine.asker.id(), Reason.DONE));
+        end(mine, new Comparison.Failed(why));
       }
     }
   }
 
-  private void end(PeerLink link, Asked mine, Comparison outcome) {
-    asked.remove(link);
+  private void end(Asked mine, Comparison outcome) {
+    asked.remove(mine.link);
     mine.ranges.close();
     mine.callback.accept(outcome);
   }
 
-  private static void end(@Nullable Answered theirs) {
+  private static void drop(@Nullable Answered theirs) {
     if (theirs != null) {
       theirs.ranges.close();
     }
   }
 
-  /** Ends what waits in vain. */
-  void tick() {
-    long now = now();
-    for (var entry : List.copyOf(asked.entrySet())) {
-      if (isIdle(now, entry.getValue().lastMillis)) {
-        end(entry.getKey(), entry.getValue(), new Comparison.Failed("the peer does not answer"));
+  /** Adds up some documents, where that was asked for; whether there are more. */
+  boolean work() {
+    for (Asked mine : asked.values()) {
+      if (mine.counting) {
+        if (mine.ranges.recount(ROWS_PER_TURN)) {
+          mine.counting = false;
+          send(mine.link, mine.asker.open());
+        }
+        mine.lastMillis = now();
+        return true;
       }
     }
-    for (var entry : List.copyOf(answered.entrySet())) {
-      if (isIdle(now, entry.getValue().lastMillis)) {
-        end(answered.remove(entry.getKey()));
+    for (Answered theirs : answered.values()) {
+      if (theirs.counting) {
+        if (theirs.ranges.recount(ROWS_PER_TURN)) {
+          theirs.counting = false;
+          opened(theirs);
+        }
+        theirs.lastMillis = now();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Ends what waits in vain. */
+  void tick() {
+    for (Asked mine : List.copyOf(asked.values())) {
+      boolean peerCounts = mine.exact && !mine.opened;
+      if (isIdle(mine, peerCounts ? IDLE_COUNTING_MILLIS : IDLE_MILLIS)) {
+        end(mine, new Comparison.Failed("the peer does not answer"));
+      }
+    }
+    for (Answered theirs : List.copyOf(answered.values())) {
+      if (isIdle(theirs, IDLE_MILLIS)) {
+        drop(answered.remove(theirs.link));
       }
     }
   }
 
-  private static boolean isIdle(long now, long lastMillis) {
+  private boolean isIdle(Talk talk, long mostMillis) {
     // Also after a step back: it cannot be told how long that was.
-    return now < lastMillis || now - lastMillis >= IDLE_MILLIS;
+    long idle = now() - talk.lastMillis;
+    return idle < 0 || idle >= mostMillis;
   }
 
   /** The link is gone. */
   void forget(PeerLink link) {
-    end(answered.remove(link));
+    drop(answered.remove(link));
     Asked mine = asked.get(link);
     if (mine != null) {
-      end(link, mine, new Comparison.Failed("the session has ended"));
+      end(mine, new Comparison.Failed("the session has ended"));
     }
   }
 

@@ -24,9 +24,6 @@ import org.jspecify.annotations.Nullable;
  * the tree and, with a {@link Neighbourhood}, the view of neighbours.
  */
 final class Gossip {
-  /** Up to this many peers every session pushes: the duplicates cost less than a late change. */
-  static final int FLOOD_PEERS = 5;
-
   /** Counts since the start. */
   record Counters(
       long announced, long grafts, long prunes, long duplicates, long comparisons, long ignored) {}
@@ -38,7 +35,6 @@ final class Gossip {
   private final Map<PeerId, Peer> peers = new LinkedHashMap<>();
   private @Nullable HyParView view;
   private @Nullable Neighbourhood neighbourhood;
-  private int floodPeers = FLOOD_PEERS;
   private long announced;
   private long grafts;
   private long prunes;
@@ -51,14 +47,10 @@ final class Gossip {
     this.time = new SteadyTime(environment.wallClock().millis());
   }
 
-  /** The number of members decides how many neighbours there are, and whether all get all. */
-  private void measure() {
+  /** The number of members decides how many neighbours there are. */
+  private void measure(HyParView governing) {
     int members = replica.view().membership().members().size();
-    tree.flood(members - 1 <= floodPeers);
-    HyParView governing = view;
-    if (governing != null) {
-      governing.setCapacity(HyParView.capacity(members));
-    }
+    governing.setCapacity(HyParView.capacity(members));
   }
 
   private long now() {
@@ -75,8 +67,8 @@ final class Gossip {
             peer -> replica.view().membership().role(peer.toByteArray()) != null);
   }
 
-  void floodUpTo(int peerCount) {
-    floodPeers = peerCount;
+  void pushToAll() {
+    tree.flood(true);
   }
 
   void learn(Contact contact) {
@@ -87,13 +79,13 @@ final class Gossip {
   }
 
   void up(Peer peer) {
-    measure();
     Contact contact = peer.link.contact();
     HyParView governing = view;
     if (governing == null || contact == null) {
       tree.up(peer);
       return;
     }
+    measure(governing);
     Peer older = peers.put(contact.peer(), peer);
     if (older != null && governing.isActive(contact.peer())) {
       tree.down(older);
@@ -246,10 +238,10 @@ final class Gossip {
    * @param synced whether everything that is visible is on the disk
    */
   void tick(Iterable<Peer> sessions, boolean synced) {
-    measure();
     long now = now();
     HyParView governing = view;
     if (governing != null) {
+      measure(governing);
       act(governing.onTick(now));
     }
     Frontier here = replica.view().frontier();
@@ -265,10 +257,10 @@ final class Gossip {
   }
 
   /** Announces what is new; only when everything that is visible is on the disk. */
-  void announce(Peer peer) {
-    if (tree.isLink(peer) && !tree.isEager(peer)) {
-      SyncMessage.Announce news =
-          peer.session.announce(replica.view(), environment.wallClock().millis());
+  void announce() {
+    Replica.View visible = replica.view();
+    for (Peer peer : tree.announceTo(now(), link -> link.session.hasNews(visible))) {
+      SyncMessage.Announce news = peer.session.announce(visible);
       if (news != null) {
         announced += news.seqs().size();
         peer.link.send(news);

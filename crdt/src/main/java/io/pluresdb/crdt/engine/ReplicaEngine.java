@@ -359,7 +359,20 @@ public final class ReplicaEngine {
     peer.divergedState = state;
     divergences++;
     events.accept("a peer has the same operations and other documents");
-    compare(peer, KeyRange.ALL, MAX_DIVERGENT, peer.link::diverged);
+    compare(
+        peer,
+        KeyRange.ALL,
+        false,
+        MAX_DIVERGENT,
+        comparison -> {
+          // Sums that differ while no document does are wrong themselves.
+          if (comparison instanceof Comparison.Compared compared
+              && compared.differences().isEmpty()) {
+            compare(peer, KeyRange.ALL, true, MAX_DIVERGENT, peer.link::diverged);
+          } else {
+            peer.link.diverged(comparison);
+          }
+        });
   }
 
   /** Opens a session over a link that has just come up. */
@@ -490,13 +503,15 @@ public final class ReplicaEngine {
   }
 
   private void compareOwn(Frontier claimed) {
-    if (ticks < nextClaimTick) {
-      return;
-    }
-    if (replica.compareOwn(claimed)) {
+    if (mayBelieve() && replica.compareOwn(claimed)) {
       nextClaimTick = ticks + TICKS_BETWEEN_CLAIMS;
       events.accept("a peer knows more of our actor than we do: going on under a new one");
     }
+  }
+
+  /** Whether a claim without proof may cost us the actor now. */
+  private boolean mayBelieve() {
+    return ticks >= nextClaimTick;
   }
 
   /** Stages what a peer sent; returns whether any of it was not known before. */
@@ -619,13 +634,14 @@ public final class ReplicaEngine {
   public boolean turn(boolean idle) {
     commit();
     boolean more = !peers.isEmpty() && mayPublish() && pump();
+    more |= broken == null && comparisons.work();
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
     }
+    if (broken == null && unsyncedBytes == 0) {
+      gossip.announce();
+    }
     for (Peer peer : peers.values()) {
-      if (unsyncedBytes == 0) {
-        gossip.announce(peer);
-      }
       peer.link.flush();
       peer.link.reached(peer.session.reached());
     }
@@ -748,16 +764,18 @@ public final class ReplicaEngine {
    * Finds the documents of a range in which this replica and a peer differ, whatever their
    * frontiers say; what is written meanwhile is not looked at.
    *
+   * @param exact whether both sides first add up all their documents once more, a part in each
+   *     {@link #turn}; otherwise what is stored of their sums is believed
    * @param maxDifferences no more are looked for than this
    * @param callback told the outcome, once, at once when the peer is gone
    */
   public void compare(
-      Peer peer, KeyRange range, int maxDifferences, Consumer<Comparison> callback) {
+      Peer peer, KeyRange range, boolean exact, int maxDifferences, Consumer<Comparison> callback) {
     commit();
     if (broken != null || peer.closed || !peer.session.isGreeted()) {
       callback.accept(new Comparison.Failed("there is no session with the peer"));
     } else {
-      comparisons.begin(peer.link, range, maxDifferences, callback);
+      comparisons.begin(peer.link, range, exact, maxDifferences, callback);
     }
   }
 
@@ -773,9 +791,9 @@ public final class ReplicaEngine {
     gossip.govern(PeerId.of(replica.identity().signer().publicKey()), connections);
   }
 
-  /** Up to this many peers every session pushes everything; above, sessions make a tree. */
-  public void pushUpTo(int peerCount) {
-    gossip.floodUpTo(peerCount);
+  /** Every session pushes everything, whatever comes twice by it; to measure what a tree saves. */
+  public void pushToAll() {
+    gossip.pushToAll();
   }
 
   /** The devices the view of neighbours holds; none without one. */

@@ -2,13 +2,18 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.History;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.ReadAhead;
 import io.pluresdb.crdt.store.Replica;
@@ -55,6 +60,7 @@ public final class ReplicaStore implements CrdtStore {
   private volatile boolean closing; // Written under gate.
   private boolean stopped;
   private boolean reported;
+  private volatile @Nullable RuntimeException stoppedBy;
   private boolean storageOpen = true;
 
   private ReplicaStore(
@@ -111,6 +117,7 @@ public final class ReplicaStore implements CrdtStore {
       RuntimeException broken = engine.broken();
       if (broken != null && !reported) {
         reported = true;
+        stoppedBy = broken;
         failures.accept(broken);
       }
       events.clear();
@@ -251,6 +258,38 @@ public final class ReplicaStore implements CrdtStore {
     return row == null
         ? Optional.empty()
         : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+  }
+
+  @Override
+  public History history(String id, int limit, long before) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).page(key, limit, before);
+  }
+
+  @Override
+  public Optional<NodeRecord> getAsOf(String id, Moment moment) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    return new DocumentHistory(storage).asOf(key, moment);
+  }
+
+  @Override
+  public byte @Nullable [] deviceKey(ActorId actor) {
+    requireOpen();
+    return new DocumentHistory(storage).deviceKey(actor);
+  }
+
+  @Override
+  public List<Contest> contests(String id) {
+    byte[] key = Edit.checkedId(id);
+    requireOpen();
+    byte[] row = storage.get(Table.STATE, key);
+    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
+    if (!state.exists()) {
+      throw CoreException.notFound(id);
+    }
+    return Contest.of(state);
   }
 
   private void requireOpen() {
@@ -410,6 +449,16 @@ public final class ReplicaStore implements CrdtStore {
         view.arrivals(),
         pending,
         storage.bytesOnDisk());
+  }
+
+  /** The replica, to read what it has stored; only the replica loop may change it. */
+  public Replica replica() {
+    return replica;
+  }
+
+  /** What stopped the database for good, or null; any thread. */
+  public @Nullable RuntimeException broken() {
+    return stoppedBy;
   }
 
   /** The committed state; any thread. */

@@ -36,16 +36,6 @@ public sealed interface CrdtOperation {
    */
   record Unknown(int tag, byte[] register, byte[] payload) implements CrdtOperation {}
 
-  /** The dots its author saw in the register. */
-  default List<Dot> sees() {
-    return switch (this) {
-      case Assign assign -> assign.observed();
-      case Remove remove -> remove.observed();
-      case Increment increment -> List.of();
-      case Unknown unknown -> List.of();
-    };
-  }
-
   /**
    * The same step seen by another author.
    *
@@ -79,6 +69,16 @@ public sealed interface CrdtOperation {
       case Increment i -> true;
       case Remove r -> false;
       case Unknown u -> true;
+    };
+  }
+
+  /** The dots its author saw in the register and took away. */
+  default List<Dot> observedDots() {
+    return switch (this) {
+      case Assign assign -> assign.observed();
+      case Remove remove -> remove.observed();
+      case Increment increment -> List.of();
+      case Unknown unknown -> List.of();
     };
   }
 }

@@ -2,11 +2,13 @@ package io.pluresdb.crdt.overlay;
 
 import io.pluresdb.crdt.causal.ActorId;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -27,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Plumtree<P> {
   /** How long a change that was announced may take to come by itself. */
-  public static final long GRAFT_MILLIS = 1_000;
+  public static final long GRAFT_MILLIS = 500;
 
   /** How long it may take once it was asked for, before the next announcer is asked. */
   public static final long REGRAFT_MILLIS = 500;
@@ -35,12 +37,19 @@ public final class Plumtree<P> {
   /** A branch that is slower than an announcement by this much is replaced. */
   public static final long OPTIMISE_MILLIS = 300;
 
+  /** A link is announced to at most this often. */
+  public static final long ANNOUNCE_MILLIS = 1_000;
+
+  /** Most announcements a second to all links together, the one announced to longest ago first. */
+  public static final int ANNOUNCEMENTS_PER_SECOND = 4;
+
   /** Most actors one link may have announced changes of that are missing here. */
   public static final int MAX_MISSING_PER_LINK = 1_024;
 
   private static final class Link {
     boolean eager = true;
     long prunedAt = Long.MIN_VALUE / 2;
+    long announcedAt = Long.MIN_VALUE / 2;
     int missing;
   }
 
@@ -63,8 +72,10 @@ public final class Plumtree<P> {
   private final Map<P, Link> links = new LinkedHashMap<>();
   private final Map<ActorId, Missing<P>> missing = new TreeMap<>();
   private boolean flooding;
+  private long creditMillis = 1_000;
+  private long creditedAt;
 
-  /** Whether every link stays eager: best for a handful of devices. */
+  /** Whether every link stays eager, whatever comes twice by it. */
   public void flood(boolean all) {
     flooding = all;
     if (all) {
@@ -233,6 +244,41 @@ public final class Plumtree<P> {
     }
     entry.announcers.merge(from, seq, Math::max);
     return true;
+  }
+
+  /**
+   * Whom to announce to now. With many links each gets its turn later; most of them have announced
+   * the same by then, which needs no answer.
+   *
+   * @param hasNews whether there is anything to announce to a link
+   */
+  public List<P> announceTo(long nowMillis, Predicate<P> hasNews) {
+    long cost = 1_000 / ANNOUNCEMENTS_PER_SECOND;
+    creditMillis = Math.min(1_000, creditMillis + Math.max(0, nowMillis - creditedAt));
+    creditedAt = nowMillis;
+    if (creditMillis < cost) {
+      return List.of();
+    }
+    var waiting = new ArrayList<Map.Entry<P, Link>>();
+    for (Map.Entry<P, Link> entry : links.entrySet()) {
+      Link link = entry.getValue();
+      if (!link.eager
+          && nowMillis - link.announcedAt >= ANNOUNCE_MILLIS
+          && hasNews.test(entry.getKey())) {
+        waiting.add(entry);
+      }
+    }
+    waiting.sort(Comparator.comparingLong(entry -> entry.getValue().announcedAt));
+    var chosen = new ArrayList<P>();
+    for (Map.Entry<P, Link> entry : waiting) {
+      if (creditMillis < cost) {
+        break;
+      }
+      creditMillis -= cost;
+      entry.getValue().announcedAt = nowMillis;
+      chosen.add(entry.getKey());
+    }
+    return chosen;
   }
 
   /**

@@ -81,15 +81,21 @@ public final class RangeAsker {
    * @param id random, so that answers to an earlier conversation are told apart
    * @param source must not change meanwhile
    * @param frontier what {@code source} holds
+   * @param exact whether the peer is to add its documents up once more
    * @param maxDifferences no more are looked for than this
    */
   public RangeAsker(
-      long id, RangeSource source, Hash frontier, KeyRange range, int maxDifferences) {
+      long id,
+      RangeSource source,
+      Hash frontier,
+      boolean exact,
+      KeyRange range,
+      int maxDifferences) {
     this.id = id;
     this.source = source;
     this.range = range;
     this.differences = new Differences(maxDifferences);
-    this.open = new Open(id, frontier, range);
+    this.open = new Open(id, frontier, exact, range);
   }
 
   /** The first message. */

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * What two replicas say to each other to find the documents in which they differ.
  *
  * <pre>
- * message := 24 | id u64 | frontierHash 32 | range              Open
+ * message := 24 | id u64 | frontierHash 32 | exact u8 | range   Open
  *          | 25 | id u64 | frontierHash 32 | digest 16          Opened
  *          | 26 | id u64 | round varint | asked | questions     Ask
  *          | 27 | id u64 | round varint | answered | told       Answer
@@ -47,8 +47,10 @@ public sealed interface RangeMessage {
    * Begins: the receiver fixes what it has now and answers {@link Opened} or {@link Close}.
    *
    * @param frontier what the sender fixed
+   * @param exact whether documents are to be added up once more, in place of what is stored of
+   *     their sums
    */
-  record Open(long id, Hash frontier, KeyRange range) implements RangeMessage {}
+  record Open(long id, Hash frontier, boolean exact, KeyRange range) implements RangeMessage {}
 
   /** What the range adds up to here. */
   record Opened(long id, Hash frontier, Digest digest) implements RangeMessage {}
@@ -131,8 +133,8 @@ public sealed interface RangeMessage {
   default void write(ByteWriter out) {
     var bounds = new Bounds(out);
     switch (this) {
-      case Open(var id, var frontier, var range) -> {
-        out.u8(24).i64(id).bytes(frontier.bytes());
+      case Open(var id, var frontier, var exact, var range) -> {
+        out.u8(24).i64(id).bytes(frontier.bytes()).u8(exact ? 1 : 0);
         bounds.write(range);
       }
       case Opened(var id, var frontier, var digest) ->
@@ -185,7 +187,7 @@ public sealed interface RangeMessage {
     var bounds = new BoundReader(in);
     long id = in.i64();
     return switch (tag) {
-      case 24 -> new Open(id, new Hash(in.bytes(Hash.BYTES)), bounds.range().range);
+      case 24 -> new Open(id, new Hash(in.bytes(Hash.BYTES)), in.u8() == 1, bounds.range().range);
       case 25 -> new Opened(id, new Hash(in.bytes(Hash.BYTES)), Digest.read(in));
       case 26 -> ask(id, in, bounds);
       case 27 -> answer(id, in, bounds);

@@ -40,10 +40,15 @@ final class BucketSums {
   BucketSums(Storage storage, Hash database) {
     this.storage = storage;
     this.hasher = new DocumentHasher(database);
-    this.boundaries = new SipHash(Hash.of("pluresdb-bucket-v1", database.bytes()).bytes());
+    this.boundaries = boundaries(database);
   }
 
-  private boolean isBoundary(byte[] id) {
+  static SipHash boundaries(Hash database) {
+    return new SipHash(Hash.of("pluresdb-bucket-v1", database.bytes()).bytes());
+  }
+
+  /** Whether a bucket begins at a document of this id. */
+  static boolean isBoundary(SipHash boundaries, byte[] id) {
     return (boundaries.of(id) & (MEAN_DOCUMENTS - 1)) == 0;
   }
 
@@ -68,7 +73,7 @@ final class BucketSums {
    * its bucket in two, as the storage still has it.
    */
   void appears(byte[] id) {
-    if (!isBoundary(id) || buckets.containsKey(id)) {
+    if (!isBoundary(boundaries, id) || buckets.containsKey(id)) {
       return;
     }
     byte[] end = buckets.higherKey(id);

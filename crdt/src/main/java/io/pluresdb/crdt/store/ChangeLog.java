@@ -11,6 +11,7 @@ import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -132,8 +133,7 @@ public final class ChangeLog {
   }
 
   /** The segment that holds a change, if any does, and those before it, newest first. */
-  private static Storage.Cursor segmentsBackwards(
-      Storage.Snapshot snapshot, ActorId actor, long seq) {
+  static Storage.Cursor segmentsBackwards(Storage.Snapshot snapshot, ActorId actor, long seq) {
     return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
   }
 
@@ -163,14 +163,34 @@ public final class ChangeLog {
     return changes;
   }
 
-  private static StorageException missing(ActorId actor, long seq) {
+  /** Hands over every change that may touch one of the documents, in order of arrival. */
+  void touching(Collection<byte[]> ids, Consumer<Arrived> consumer) {
+    var wanted = ids.stream().map(TouchedIds.Wanted::of).toList();
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(0), null)) {
+      while (rows.next()) {
+        byte[] value = rows.value();
+        if (wanted.stream().noneMatch(id -> ArrivalRow.mayTouch(value, id))) {
+          continue;
+        }
+        ArrivalRow row = ArrivalRow.read(value);
+        try (var log = new Segments(snapshot, row.actor(), row.fromSeq(), row.lastSeq())) {
+          while (log.next()) {
+            consumer.accept(new Arrived(log.arrival(), row.actor(), log.seq(), log.change()));
+          }
+        }
+      }
+    }
+  }
+
+  static StorageException missing(ActorId actor, long seq) {
     return new StorageException.Failed(
         "the log lacks change " + seq + " of actor " + actor + ", which arrived",
         new IllegalStateException("log and arrival disagree"));
   }
 
   /** Consecutive changes of one actor, one after another, out of the segments that hold them. */
-  private static final class Segments implements AutoCloseable {
+  static final class Segments implements AutoCloseable {
     private final Storage.Snapshot snapshot;
     private final ActorId actor;
     private final long last;

@@ -4,7 +4,10 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.value.Path;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -128,6 +131,99 @@ public interface CrdtStore extends AutoCloseable {
   interface Documents extends Iterator<NodeRecord>, AutoCloseable {
     @Override
     void close();
+  }
+
+  /**
+   * Versions of a document, newest first, whether it exists or not; see {@link
+   * DocumentHistory#page}.
+   */
+  History history(String id, int limit, long before);
+
+  /** Public key of the device that an actor writes for, 32 bytes; null for an unknown actor. */
+  byte @Nullable [] deviceKey(ActorId actor);
+
+  /** The document as it was, or empty when it did not exist; see {@link DocumentHistory#asOf}. */
+  Optional<NodeRecord> getAsOf(String id, Moment moment);
+
+  /**
+   * Makes a document look as it did at a moment, by a write like any other: a put of what it was
+   * then, with the embedding it had, or a delete. What others write meanwhile is merged with it.
+   *
+   * <p>Fails as {@link #getAsOf} does, and with {@code CORE_NODE_NOT_FOUND} when it neither existed
+   * then nor does now.
+   */
+  default CompletableFuture<Receipt> revert(String id, Moment moment) {
+    return submit(
+        Transaction.of(
+            getAsOf(id, moment)
+                .<Edit>map(
+                    then -> {
+                      float[] embedding = then.embedding();
+                      return embedding == null
+                          ? Edit.put(id, then.data())
+                          : Edit.put(id, then.data(), embedding);
+                    })
+                .orElseGet(() -> Edit.delete(id))));
+  }
+
+  /**
+   * The conflicts of a document; empty when it has none.
+   *
+   * @throws CoreException {@code CORE_NODE_NOT_FOUND} when it does not exist
+   */
+  List<Contest> contests(String id);
+
+  /** Which value ends a contest. */
+  sealed interface Choice {
+    /** The one that is shown. */
+    record Winner() implements Choice {}
+
+    /** The n-th of {@link Contest#losers}, from 1. */
+    record Loser(int number) implements Choice {}
+
+    /** Any other. */
+    record Value(byte[] json) implements Choice {}
+  }
+
+  /**
+   * Ends a contest: the chosen value is written in sight of all that compete.
+   *
+   * <p>Fails with {@code CORE_CONFLICT_NOT_FOUND} when nothing competes at the path.
+   *
+   * @param path as {@link Path} encodes it
+   */
+  default CompletableFuture<Receipt> resolve(String id, byte[] path, Choice choice) {
+    List<Contest> contests = contests(id);
+    Contest contest =
+        contests.stream()
+            .filter(c -> Arrays.equals(c.path(), path))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new CoreException(
+                        CoreException.Kind.CONFLICT_NOT_FOUND,
+                        "nothing competes at \""
+                            + Path.text(path)
+                            + "\" of document \""
+                            + id
+                            + "\", but at "
+                            + contests.stream().map(c -> Path.text(c.path())).toList()));
+    byte[] json =
+        switch (choice) {
+          case Choice.Winner winner -> contest.winner().json();
+          case Choice.Value(var value) -> value;
+          case Choice.Loser(var number) -> {
+            if (number < 1 || number > contest.losers().size()) {
+              throw CoreException.invalid(
+                  "the number of a lost value must be 1 to "
+                      + contest.losers().size()
+                      + ", but is "
+                      + number);
+            }
+            yield contest.losers().get(number - 1).json();
+          }
+        };
+    return submit(Transaction.of(Edit.resolve(id, path, json)));
   }
 
   /**

@@ -11,6 +11,8 @@ import io.pluresdb.crdt.value.Utf8;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -24,6 +26,13 @@ public sealed interface Edit {
 
   /** Changes parts of a document that exists. */
   record Patch(byte[] id, JsonPatch patch) implements Edit {}
+
+  /**
+   * Assigns a value at a path of a document that exists, in sight of all that competes there.
+   *
+   * @param leaves at or below the path
+   */
+  record Resolve(byte[] id, byte[] path, List<Leaf> leaves) implements Edit {}
 
   /** The document stops existing. */
   record Delete(byte[] id) implements Edit {}
@@ -55,6 +64,24 @@ public sealed interface Edit {
     return new Patch(checkedId(id), JsonPatch.parse(json));
   }
 
+  /**
+   * Ends a conflict by a value; also replaces what does not compete there.
+   *
+   * @param path as {@link Path} encodes it
+   * @param json what is to be at the path
+   */
+  static Resolve resolve(String id, byte[] path, byte[] json) {
+    var leaves = new ArrayList<Leaf>();
+    for (Leaf leaf : CanonicalJson.leaves(json)) {
+      byte[] whole = Arrays.copyOf(path, path.length + leaf.path().length);
+      System.arraycopy(leaf.path(), 0, whole, path.length, leaf.path().length);
+      leaves.add(new Leaf(whole, leaf.value()));
+    }
+    // The limits of a document hold for the value at its place.
+    CanonicalJson.leaves(CanonicalJson.join(leaves));
+    return new Resolve(checkedId(id), path, leaves);
+  }
+
   static Delete delete(String id) {
     return new Delete(checkedId(id));
   }
@@ -68,9 +95,6 @@ public sealed interface Edit {
   static Increment increment(String id, String path, long amount) {
     if (Math.abs(amount) > CrdtOperation.Increment.MAX_AMOUNT || amount == Long.MIN_VALUE) {
       throw CoreException.invalid("amount must be -2^53 to 2^53, but is " + amount);
-    }
-    if (!Utf8.isEncodable(path)) {
-      throw CoreException.invalid("path holds a lone surrogate, which has no UTF-8 form");
     }
     byte[] encoded = Path.parse(path);
     if (Path.keys(encoded).size() > Path.MAX_DEPTH) {

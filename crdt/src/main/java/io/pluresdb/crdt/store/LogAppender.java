@@ -5,20 +5,26 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
-import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Appends changes to the log and to the arrival log of one batch.
  *
  * <p>Consecutive changes of one actor share a row, a segment, until they are signed or reach {@link
- * #SEGMENT_BYTES}: a row costs RocksDB more than the bytes in it.
+ * #SEGMENT_BYTES}: a row costs RocksDB more than the bytes in it. A row of the arrival log stands
+ * for whole segments of one actor, of as many bytes together, and says which documents they touch:
+ * who looks for one document reads little else.
  */
 final class LogAppender {
-  /** A segment ends before it exceeds this, unless a single change does. */
+  /**
+   * A segment, and the segments of one row of the arrival log together, end before they exceed
+   * this, unless a single change does.
+   */
   static final int SEGMENT_BYTES = 64 << 10;
 
   private final Storage.Batch batch;
@@ -33,7 +39,9 @@ final class LogAppender {
 
   // The open arrival row.
   private @Nullable ArrivalRow arrivalRow;
+  private final TouchedIds touched = new TouchedIds();
   private long arrivalFirst;
+  private int arrivalBytes;
 
   LogAppender(Storage.Batch batch, long arrivals) {
     this.batch = batch;
@@ -49,11 +57,21 @@ final class LogAppender {
    * Appends a change; the last one before another actor's, and the last of all, must be signed.
    *
    * @param previous hash of the actor's change before
+   * @param edits what the change does
    * @return its place in the arrival log
    */
-  long append(ActorId author, long seq, Hash previous, Change change) {
-    if (count > 0 && changes.size() + change.encodedBytes() > SEGMENT_BYTES) {
-      endSegment(null);
+  long append(ActorId author, long seq, Hash previous, Change change, List<DocumentEdit> edits) {
+    ArrivalRow row = arrivalRow;
+    boolean fits =
+        row != null
+            && row.actor().equals(author)
+            && row.lastSeq() + 1 == seq
+            && arrivalBytes + change.encodedBytes() <= SEGMENT_BYTES;
+    if (!fits) {
+      if (count > 0) {
+        endSegment(null);
+      }
+      endArrival();
     }
     if (count == 0) {
       actor = author;
@@ -63,6 +81,8 @@ final class LogAppender {
     change.write(changes);
     count++;
     arrive(author, seq);
+    arrivalBytes += change.encodedBytes();
+    edits.forEach(edit -> touched.add(edit.id()));
     return arrivals;
   }
 
@@ -76,11 +96,21 @@ final class LogAppender {
     endSegment(null);
   }
 
-  /** Lets changes that are in the log arrive again: what counts of them has changed. */
-  void arriveAgain(ActorId author, long fromSeq, long toSeq) {
+  /**
+   * Lets changes that are in the log arrive again: what counts of them has changed.
+   *
+   * @param ids the documents they touch
+   */
+  void arriveAgain(ActorId author, long fromSeq, long toSeq, Iterable<byte[]> ids) {
+    if (count > 0) {
+      throw new IllegalStateException("a stretch is open");
+    }
+    endArrival();
     for (long seq = fromSeq; seq <= toSeq; seq++) {
       arrive(author, seq);
     }
+    ids.forEach(touched::add);
+    endArrival();
   }
 
   private void endSegment(byte @Nullable [] signature) {
@@ -102,22 +132,20 @@ final class LogAppender {
   private void arrive(ActorId author, long seq) {
     arrivals++;
     ArrivalRow row = arrivalRow;
-    if (row != null
-        && row.actor().equals(author)
-        && row.fromSeq() + row.count() == seq
-        && row.count() < ChangeRun.MAX_CHANGES) {
+    if (row == null) {
+      arrivalRow = new ArrivalRow(author, seq, 1);
+      arrivalFirst = arrivals;
+    } else {
       arrivalRow = new ArrivalRow(author, row.fromSeq(), row.count() + 1);
-      return;
     }
-    endArrival();
-    arrivalRow = new ArrivalRow(author, seq, 1);
-    arrivalFirst = arrivals;
   }
 
   private void endArrival() {
     if (arrivalRow != null) {
-      batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray());
+      batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray(touched));
       arrivalRow = null;
+      arrivalBytes = 0;
+      touched.clear();
     }
   }
 

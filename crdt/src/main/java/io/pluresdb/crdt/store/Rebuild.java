@@ -78,7 +78,7 @@ final class Rebuild {
     long seq = piece.arrived.seq();
     for (DocumentEdit edit : piece.edits) {
       for (CrdtOperation operation : edit.operations()) {
-        for (Dot dot : operation.sees()) {
+        for (Dot dot : operation.observedDots()) {
           applyUpTo(dot.actor(), dot.seq());
         }
       }

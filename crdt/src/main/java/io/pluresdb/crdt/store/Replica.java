@@ -75,7 +75,7 @@ public final class Replica {
   private final ReplicaIdentity identity;
   private final Environment environment;
   private final ChangeLog log;
-  private final Cuts cuts;
+  private final Limits limits;
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
@@ -95,7 +95,7 @@ public final class Replica {
     this.environment = environment;
     this.view = committed.view();
     this.log = new ChangeLog(storage, () -> view.frontier());
-    this.cuts = new Cuts(identity, log);
+    this.limits = new Limits(identity, log);
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -209,6 +209,11 @@ public final class Replica {
     return committed.own == null ? null : committed.own.actor();
   }
 
+  /** The greatest hybrid time that was seen here. */
+  public long lastTimestamp() {
+    return clock.last();
+  }
+
   /** Whether there is something to commit. */
   public boolean hasStaged() {
     return !staging.isEmpty();
@@ -278,7 +283,7 @@ public final class Replica {
     }
     staging.documents.putAll(touched);
     return stageOwn(
-        author, new Change(dependencies(), timestamp, body), transaction.acknowledgement());
+        author, new Change(dependencies(), timestamp, body), edits, transaction.acknowledgement());
   }
 
   /** A device that was just let in has not seen the membership log yet, and may write. */
@@ -303,6 +308,7 @@ public final class Replica {
     return switch (edit) {
       case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
       case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
+      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
@@ -355,13 +361,17 @@ public final class Replica {
     return deps;
   }
 
-  private Receipt stageOwn(Own author, Change change, Transaction.Acknowledgement acknowledgement) {
+  private Receipt stageOwn(
+      Own author,
+      Change change,
+      List<DocumentEdit> edits,
+      Transaction.Acknowledgement acknowledgement) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
     Hash hash = change.hash(identity.database(), actor, seq, previous);
-    long arrival = staging.appendOwn(actor, seq, previous, change, hash);
+    long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
     switch (acknowledgement) {
@@ -396,7 +406,7 @@ public final class Replica {
       return new RunOutcome.Rejected(
           Reason.WRONG_GENESIS, "actor " + actor + " is not derived from its key");
     }
-    Head limit = cuts.limit(staging, actor, genesis.deviceKey());
+    Head limit = limits.limit(staging, actor, genesis.deviceKey());
     if (limit != null && limit.seq() <= head) {
       return new RunOutcome.Rejected(
           Reason.NOT_A_MEMBER,
@@ -475,7 +485,7 @@ public final class Replica {
       if (head < known.skipped()) {
         var touched = new LinkedHashSet<DocumentKey>();
         bodies.forEach(edits -> edits.forEach(edit -> touched.add(new DocumentKey(edit.id()))));
-        cuts.rebuild(staging, touched);
+        limits.rebuild(staging, touched);
       }
     }
     staging.undeclared.add(actor);
@@ -485,12 +495,12 @@ public final class Replica {
 
   /** Whether a change must be waited for. */
   private boolean isMissing(ActorId actor, long seq) {
-    return staging.seq(actor) < seq && !cuts.isSkipped(staging, actor, seq);
+    return staging.seq(actor) < seq && !limits.isSkipped(staging, actor, seq);
   }
 
   private void noteSkipped(ActorId actor, long seq) {
     if (staging.seq(actor) < seq) {
-      cuts.skip(staging, actor, seq);
+      limits.skip(staging, actor, seq);
     }
   }
 
@@ -540,7 +550,7 @@ public final class Replica {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        for (Dot dot : operation.sees()) {
+        for (Dot dot : operation.observedDots()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
@@ -575,7 +585,7 @@ public final class Replica {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
       }
-      staging.append(actor, seq, previous, change);
+      staging.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
     }
     if (signature == null) {
@@ -611,9 +621,9 @@ public final class Replica {
     }
     staging.membership = grown;
     staging.synced = true;
-    cuts.settle(staging);
+    limits.settle(staging);
     Own own = staging.own;
-    if (own != null && cuts.limit(staging, own.actor(), own.genesis().deviceKey()) != null) {
+    if (own != null && limits.limit(staging, own.actor(), own.genesis().deviceKey()) != null) {
       // Whatever comes next, even after this device was let in again, is another actor's.
       stageFence();
     }
@@ -729,7 +739,10 @@ public final class Replica {
       adopt(author);
     }
     stageOwn(
-        author, new Change(dependencies(), timestamp, body), Transaction.Acknowledgement.LOCAL);
+        author,
+        new Change(dependencies(), timestamp, body),
+        edits,
+        Transaction.Acknowledgement.LOCAL);
     adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
     VoidRow known = staging.voidRow(voided);
     if (known != null) {
@@ -755,13 +768,13 @@ public final class Replica {
    * @return whether that was news
    */
   public boolean stageOrigin(Genesis genesis) {
-    return cuts.learn(staging, genesis);
+    return limits.learn(staging, genesis);
   }
 
   /** The greatest of the changes up to {@code seq} that may ever count, as far as is known here. */
   public long countable(ActorId actor, long seq) {
     ActorRow row = staging.actor(actor);
-    Head limit = row == null ? null : cuts.limit(staging, actor, row.genesis().deviceKey());
+    Head limit = row == null ? null : limits.limit(staging, actor, row.genesis().deviceKey());
     return limit == null ? seq : Math.min(seq, limit.seq());
   }
 

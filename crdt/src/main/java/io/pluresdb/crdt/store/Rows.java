@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
- * ARRIVAL  first arrival u64        -> actor 16 | fromSeq varint | count varint
+ * ARRIVAL  first arrival u64        -> {@link ArrivalRow}
  * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
  * VOID     actor 16                 -> {@link VoidRow}
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
@@ -141,23 +141,42 @@ final class Rows {
     }
   }
 
-  /** Consecutive changes of one actor that arrived one after another. */
+  /**
+   * Whole segments of one actor that arrived one after another, or changes that did before and
+   * count no more, or again.
+   *
+   * <pre>
+   * row := actor 16 | fromSeq varint | count varint | {@link TouchedIds}
+   * </pre>
+   */
   record ArrivalRow(ActorId actor, long fromSeq, int count) {
     long lastSeq() {
       return fromSeq + count - 1;
     }
 
-    byte[] toByteArray() {
-      var out = new ByteWriter(ActorId.BYTES + 12);
+    byte[] toByteArray(TouchedIds touched) {
+      var out = new ByteWriter(ActorId.BYTES + 16 + touched.encodedBytes());
       actor.write(out);
-      return out.varint(fromSeq).varint(count).toByteArray();
+      out.varint(fromSeq).varint(count);
+      touched.write(out);
+      return out.toByteArray();
     }
 
     static ArrivalRow read(byte[] value) {
       var in = new ByteReader(value);
       var row = new ArrivalRow(ActorId.read(in), in.varint(), in.count("count", Integer.MAX_VALUE));
+      TouchedIds.skip(in);
       in.end();
       return row;
+    }
+
+    /** Whether the changes of a row may touch a document; false is certain. */
+    static boolean mayTouch(byte[] value, TouchedIds.Wanted wanted) {
+      var in = new ByteReader(value);
+      in.skip(ActorId.BYTES);
+      in.varint();
+      in.varint();
+      return TouchedIds.mayContain(in, wanted);
     }
   }
 

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -157,8 +158,9 @@ final class Staging implements AutoCloseable {
   }
 
   /** Appends a local change whose signature follows by {@link #sign}. */
-  long appendOwn(ActorId actor, long seq, Hash previous, Change change, Hash hash) {
-    long arrival = append(actor, seq, previous, change);
+  long appendOwn(
+      ActorId actor, long seq, Hash previous, Change change, List<DocumentEdit> edits, Hash hash) {
+    long arrival = append(actor, seq, previous, change, edits);
     unsigned = hash;
     groupChanges++;
     groupBytes += change.body().length;
@@ -167,8 +169,8 @@ final class Staging implements AutoCloseable {
   }
 
   /** Appends a change to the log. */
-  long append(ActorId actor, long seq, Hash previous, Change change) {
-    long arrival = log.append(actor, seq, previous, change);
+  long append(ActorId actor, long seq, Hash previous, Change change, List<DocumentEdit> edits) {
+    long arrival = log.append(actor, seq, previous, change, edits);
     if (hasVoids()) {
       recent.add(new Arrived(arrival, actor, seq, change));
     }

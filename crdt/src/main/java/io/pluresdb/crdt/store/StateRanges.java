@@ -5,6 +5,7 @@ import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.SipHash;
 import io.pluresdb.crdt.reconcile.Digest;
 import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
@@ -15,13 +16,16 @@ import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The documents of a replica as of one commit, by key range: whole buckets are added up from their
- * rows, the rest from the documents. Holds a snapshot: close it.
+ * rows, the rest from the documents. After {@link #recount} the documents alone are believed. Holds
+ * a snapshot: close it.
  *
  * <p>May be opened on any thread while the replica goes on.
  */
@@ -35,9 +39,17 @@ public final class StateRanges implements RangeSource, AutoCloseable {
   private final DocumentHasher hasher;
   private final Frontier frontier;
 
+  private final SipHash boundaries;
+
   // Bucket i begins at starts[i]; below[i] is what all buckets before it add up to.
-  private final byte[][] starts;
-  private final Summary[] below;
+  private byte[][] starts;
+  private Summary[] below;
+
+  // A recount under way.
+  private byte @Nullable [] next = BucketSums.FIRST;
+  private byte[] bucketStart = BucketSums.FIRST;
+  private Summary bucket = Summary.EMPTY;
+  private final TreeMap<byte[], Summary> recounted = new TreeMap<>(Arrays::compareUnsigned);
 
   private @Nullable KeyRange keptRange;
   private List<Entry> kept = List.of();
@@ -47,13 +59,24 @@ public final class StateRanges implements RangeSource, AutoCloseable {
       Storage.Snapshot snapshot,
       Hash database,
       Frontier frontier,
-      List<byte[]> starts,
-      List<Summary> below) {
+      SortedMap<byte[], Summary> buckets) {
     this.snapshot = snapshot;
     this.hasher = new DocumentHasher(database);
+    this.boundaries = BucketSums.boundaries(database);
     this.frontier = frontier;
-    this.starts = starts.toArray(byte[][]::new);
-    this.below = below.toArray(Summary[]::new);
+    this.starts = buckets.keySet().toArray(byte[][]::new);
+    this.below = below(buckets.values());
+  }
+
+  private static Summary[] below(Collection<Summary> buckets) {
+    var below = new Summary[buckets.size() + 1];
+    below[0] = Summary.EMPTY;
+    int i = 0;
+    for (Summary bucket : buckets) {
+      below[i + 1] = below[i].plus(bucket);
+      i++;
+    }
+    return below;
   }
 
   /**
@@ -68,18 +91,13 @@ public final class StateRanges implements RangeSource, AutoCloseable {
           heads.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()).head());
         }
       }
-      var starts = new ArrayList<byte[]>();
-      var below = new ArrayList<Summary>();
-      Summary sum = Summary.EMPTY;
-      below.add(sum);
+      var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
       try (var rows = snapshot.scan(Table.BUCKET, BucketSums.FIRST, null)) {
         while (rows.next()) {
-          starts.add(rows.key());
-          sum = sum.plus(Rows.bucket(rows.value()));
-          below.add(sum);
+          buckets.put(rows.key(), Rows.bucket(rows.value()));
         }
       }
-      return new StateRanges(snapshot, database, Frontier.of(heads), starts, below);
+      return new StateRanges(snapshot, database, Frontier.of(heads), buckets);
     } catch (RuntimeException e) {
       snapshot.close();
       throw e;
@@ -89,6 +107,50 @@ public final class StateRanges implements RangeSource, AutoCloseable {
   /** Of the commit that was fixed. */
   public Frontier frontier() {
     return frontier;
+  }
+
+  /**
+   * Adds the documents up once more, a part of them with each call; what was stored of their sums
+   * is not believed any more once this returns true. Nothing else may be asked for before.
+   *
+   * @param rows how many to read at most
+   * @return whether all were read
+   */
+  public boolean recount(int rows) {
+    byte[] from = next;
+    if (from == null) {
+      return true;
+    }
+    int read = 0;
+    try (var cursor = snapshot.scan(Table.STATE, from, null)) {
+      while (cursor.next()) {
+        byte[] id = cursor.key();
+        if (read == rows) {
+          next = id;
+          rowsRead += read;
+          return false;
+        }
+        read++;
+        if (BucketSums.isBoundary(boundaries, id)) {
+          closeBucket();
+          bucketStart = id;
+        }
+        bucket = bucket.plus(hasher.of(id, cursor.value()));
+      }
+    }
+    rowsRead += read;
+    closeBucket();
+    next = null;
+    starts = recounted.keySet().toArray(byte[][]::new);
+    below = below(recounted.values());
+    return true;
+  }
+
+  private void closeBucket() {
+    if (bucket.count() > 0) {
+      recounted.put(bucketStart, bucket);
+    }
+    bucket = Summary.EMPTY;
   }
 
   @Override

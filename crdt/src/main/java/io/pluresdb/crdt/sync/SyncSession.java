@@ -60,9 +60,6 @@ public final class SyncSession {
   /** A quiet session compares frontiers this often. */
   public static final long PROBE_MILLIS = 30_000;
 
-  /** A session announces at most this often. */
-  public static final long ANNOUNCE_MILLIS = 1_000;
-
   /** Why the peer must go; the session is over. */
   public enum Violation {
     NOT_HELLO_FIRST,
@@ -135,7 +132,6 @@ public final class SyncSession {
   // What the peer announced and is not here; until it is, no more than `confirmable` is confirmed.
   private final TreeMap<ActorId, Long> announced = new TreeMap<>();
   private boolean announcedTooMuch;
-  private long lastAnnounceMillis;
   private long confirmable;
   private long confirmed;
 
@@ -169,7 +165,6 @@ public final class SyncSession {
             view.frontier().heads().size(),
             windowBytes);
     lastProbeMillis = nowMillis;
-    lastAnnounceMillis = nowMillis - ANNOUNCE_MILLIS;
   }
 
   /** A peer that sends more than this without waiting for an acknowledgement must go. */
@@ -416,6 +411,11 @@ public final class SyncSession {
     return null;
   }
 
+  /** Whether something is new here that the peer has neither been sent nor told of. */
+  public boolean hasNews(View view) {
+    return ready && cursor < view.arrivals() && cursor >= pushUntil;
+  }
+
   /**
    * Something of the last message could not be applied: it waits, or was thrown away. No
    * acknowledgement covers it until a comparison of frontiers shows that it is here.
@@ -440,16 +440,11 @@ public final class SyncSession {
   }
 
   /**
-   * Tells of everything that is new here since the last time; null when nothing is, or the last
-   * time was not {@link #ANNOUNCE_MILLIS} ago. The peer has to ask for what does not reach it. Call
-   * this only when all of {@code view} is on our disk.
+   * Tells of everything that is new here since the last time, or null when nothing is. The peer has
+   * to ask for what does not reach it. Call this only when all of {@code view} is on our disk.
    */
-  public @Nullable Announce announce(View view, long nowMillis) {
-    long sinceLast = nowMillis - lastAnnounceMillis;
-    if (!ready
-        || cursor >= view.arrivals()
-        || cursor < pushUntil
-        || (sinceLast >= 0 && sinceLast < ANNOUNCE_MILLIS)) {
+  public @Nullable Announce announce(View view) {
+    if (!hasNews(view)) {
       return null;
     }
     var seqs = new TreeMap<ActorId, Long>();
@@ -471,7 +466,6 @@ public final class SyncSession {
     if (seqs.isEmpty()) {
       return null;
     }
-    lastAnnounceMillis = nowMillis;
     sentCursor = cursor;
     greatestSentCursor = Math.max(greatestSentCursor, cursor);
     return new Announce(cursor, seqs);

@@ -33,11 +33,22 @@ public final class Path {
    * @throws CoreException when the path is longer than {@link #MAX_BYTES}
    */
   public static byte[] parse(String dotted) {
+    return of(dotted.isEmpty() ? List.of() : List.of(dotted.split("\\.", -1)));
+  }
+
+  /**
+   * Encodes keys from the root down.
+   *
+   * @throws CoreException when the path is longer than {@link #MAX_BYTES} or a key holds a lone
+   *     surrogate
+   */
+  public static byte[] of(List<String> keys) {
     var out = new ByteWriter();
-    if (!dotted.isEmpty()) {
-      for (String key : dotted.split("\\.", -1)) {
-        append(out, key);
+    for (String key : keys) {
+      if (!Utf8.isEncodable(key)) {
+        throw CoreException.invalid("path holds a lone surrogate, which has no UTF-8 form");
       }
+      append(out, key);
     }
     return out.toByteArray();
   }

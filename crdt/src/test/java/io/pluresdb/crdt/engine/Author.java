@@ -25,6 +25,7 @@ final class Author {
     this.signer = signer;
     byte[] bytes = new byte[16];
     bytes[0] = (byte) nonce;
+    bytes[1] = (byte) (nonce >>> 8);
     genesis = new ChangeRun.Genesis(signer.publicKey(), bytes);
     actor = genesis.actor(Device.DATABASE);
   }

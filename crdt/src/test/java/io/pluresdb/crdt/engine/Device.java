@@ -8,6 +8,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
@@ -181,6 +182,52 @@ final class Device {
       return moved;
     }
 
+    /** What side a found out about divergence by itself. */
+    List<Comparison> divergencesAtA() {
+      return endA.divergences;
+    }
+
+    /** Begins to compare documents, asked by side a. */
+    void begin(KeyRange range, List<Comparison> outcomes) {
+      a.engine.compare(peerOfA, range, false, 1_000, outcomes::add);
+    }
+
+    /** Moves the first messages of both sides. */
+    void moveHellos() {
+      a.engine.turn(true);
+      b.engine.turn(true);
+      List<byte[]> fromA = List.copyOf(endA.queue);
+      List<byte[]> fromB = List.copyOf(endB.queue);
+      lose();
+      fromA.forEach(message -> b.engine.receive(peerOfB, SyncMessage.read(message)));
+      fromB.forEach(message -> a.engine.receive(peerOfA, SyncMessage.read(message)));
+    }
+
+    /** Loses what is under way. */
+    void lose() {
+      endA.queue.clear();
+      endB.queue.clear();
+    }
+
+    /** Moves what side a has sent. */
+    void moveToB() {
+      move(endA, b, peerOfB);
+    }
+
+    /** Compares all documents, asked by side a. */
+    Comparison compare(KeyRange range, boolean exact) {
+      var outcome = new ArrayList<Comparison>();
+      a.engine.compare(peerOfA, range, exact, 1_000, outcome::add);
+      settle();
+      assertThat(outcome).hasSize(1);
+      return outcome.getFirst();
+    }
+
+    /** Bytes sent so far, both directions. */
+    long bytes() {
+      return endA.bytes + endB.bytes;
+    }
+
     boolean closed() {
       return endA.closed || endB.closed;
     }
@@ -193,11 +240,19 @@ final class Device {
 
   private static final class End implements PeerLink {
     final ArrayDeque<byte[]> queue = new ArrayDeque<>();
+    final List<Comparison> divergences = new ArrayList<>();
+    long bytes;
     boolean closed;
+
+    @Override
+    public void diverged(Comparison comparison) {
+      divergences.add(comparison);
+    }
 
     @Override
     public void send(SyncMessage message) {
       queue.add(message.toByteArray());
+      bytes += queue.getLast().length;
     }
 
     @Override

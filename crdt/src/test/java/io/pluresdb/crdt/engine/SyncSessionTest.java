@@ -314,4 +314,51 @@ class SyncSessionTest {
     assertThat(c.engine.pending()).isZero();
     assertThat(c.engine.counters().knownRuns()).isZero();
   }
+
+  /** More actors than are sent whole, known to both. */
+  private void manyActors() {
+    for (int i = 0; i < 300; i++) {
+      a.engine.apply(new Author(a.signer, i).add("by" + i, 1_000).run(1, 1));
+    }
+    a.engine.turn(true);
+    a.sync(b);
+    a.put("a knows all", "{}");
+    b.put("b knows all", "{}");
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(a.view().frontier().heads()).hasSize(302);
+  }
+
+  @Test
+  void frontiersOfManyActors_areToldByWhatDiffers() {
+    manyActors();
+    a.put("news of a", "{}");
+    b.put("news of b", "{}");
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    a.assertEquals(b);
+    assertThat(wire.bytes()).as("a whole frontier has 17,000").isLessThan(2_500);
+    a.put("later", "{}");
+    wire.settle();
+    a.assertEquals(b);
+    assertThat(wire.closed()).isFalse();
+  }
+
+  @Test
+  void lostSymbols_areSentAgainAfterAProbe() {
+    manyActors();
+    a.put("news", "{}");
+    Device.Wire wire = a.connect(b);
+    wire.moveHellos();
+    wire.lose();
+    wire.settle();
+    assertThat(b.get("news")).isNull();
+    a.wallMillis += SyncSession.PROBE_MILLIS;
+    b.wallMillis += SyncSession.PROBE_MILLIS;
+    a.engine.tick();
+    b.engine.tick();
+    wire.settle();
+    a.assertEquals(b);
+    assertThat(wire.bytes()).isLessThan(5_000);
+  }
 }

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.NodeRecord;
@@ -59,11 +60,15 @@ final class Cluster {
     }
 
     @Nullable Receipt write(List<EditSpec> edits) {
+      return write(edits.stream().map(EditSpec::toEdit).toArray(Edit[]::new));
+    }
+
+    /** A transaction; null when it was refused. */
+    @Nullable Receipt write(Edit... edits) {
       var receipts = new ArrayList<Receipt>();
       var failures = new ArrayList<RuntimeException>();
       engine.submit(
-          Transaction.of(
-              edits.stream().map(EditSpec::toEdit).toArray(io.pluresdb.crdt.store.Edit[]::new)),
+          Transaction.of(edits),
           (receipt, failure) -> {
             if (receipt != null) {
               receipts.add(receipt);
@@ -127,15 +132,7 @@ final class Cluster {
         if (record == null) {
           continue;
         }
-        var clock = new TreeMap<String, Long>();
-        record.clock().forEach((actor, seq) -> clock.put(actor.hex(), seq));
-        float[] embedding = record.embedding();
-        out.append(id).append('=').append(record.json());
-        out.append(" conflicts=");
-        out.append(record.conflicts().stream().map(Cluster::conflict).sorted().toList());
-        out.append(" clock=").append(clock).append(" time=").append(record.timestamp());
-        out.append(" embedding=");
-        out.append(embedding == null ? "none" : Integer.toString((int) embedding[0])).append('\n');
+        out.append(shown(record));
       }
       Replica.View view = replica().view();
       var seen = new LinkedHashMap<String, Long>();
@@ -146,6 +143,21 @@ final class Cluster {
           .append(seen)
           .toString();
     }
+  }
+
+  /** Everything a reader sees of a document, on a line. */
+  static String shown(NodeRecord record) {
+    var out = new StringBuilder();
+    var clock = new TreeMap<String, Long>();
+    record.clock().forEach((actor, seq) -> clock.put(actor.hex(), seq));
+    float[] embedding = record.embedding();
+    out.append(record.id()).append('=').append(record.json());
+    out.append(" conflicts=");
+    out.append(record.conflicts().stream().map(Cluster::conflict).sorted().toList());
+    out.append(" clock=").append(clock).append(" time=").append(record.timestamp());
+    out.append(" embedding=");
+    out.append(embedding == null ? "none" : Integer.toString((int) embedding[0])).append('\n');
+    return out.toString();
   }
 
   private static String conflict(NodeRecord.Conflict conflict) {

@@ -42,6 +42,15 @@ final class ModelCluster {
     return null;
   }
 
+  /** Every change of a history, in the order of writing, as the model made it. */
+  static List<Model.Change> changes(History history, Cluster product) {
+    var model = new ModelCluster(history, null);
+    for (int i = 0; i < history.steps().size(); i++) {
+      model.play(history.steps().get(i), product.observations.get(i).actor());
+    }
+    return model.pool;
+  }
+
   private static String difference(String where, String product, String model) {
     return "after " + where + "\nproduct shows\n" + product + "\nmodel shows\n" + model;
   }

@@ -266,7 +266,7 @@ public final class Golden {
     var second = new Digest(3, 4);
     var range = new KeyRange(utf8("doc:1"), utf8("doc:20"));
     var rest = new KeyRange(utf8("doc:20"), null);
-    messages.put("Open", new RangeMessage.Open(5, frontier().hash(), range));
+    messages.put("Open", new RangeMessage.Open(5, frontier().hash(), true, range));
     messages.put("Opened", new RangeMessage.Opened(5, frontier().hash(), first));
     messages.put(
         "Ask",

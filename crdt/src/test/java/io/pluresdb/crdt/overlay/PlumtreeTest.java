@@ -3,6 +3,7 @@ package io.pluresdb.crdt.overlay;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.causal.ActorId;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -29,7 +30,7 @@ class PlumtreeTest {
     assertThat(tree.onDuplicate("a", 0)).isTrue();
     assertThat(tree.isEager("a")).isFalse();
     assertThat(tree.onDuplicate("a", 1)).isFalse();
-    // Still pushing a second later: it was not told, or forgot.
+    // Still pushing a while later: it was not told, or forgot.
     assertThat(tree.onDuplicate("a", Plumtree.GRAFT_MILLIS)).isTrue();
   }
 
@@ -84,9 +85,10 @@ class PlumtreeTest {
   @Test
   void progress_ofTheActor_givesTheRestMoreTime() {
     tree.onAnnounce("a", X, 9, 0, 0);
-    tree.onFresh("b", X, 3, 900);
-    assertThat(tree.onTick(1_800, actor -> 3)).isEmpty();
-    assertThat(tree.onTick(1_900, actor -> 3)).isEqualTo(Map.of("a", List.of(X)));
+    tree.onFresh("b", X, 3, 400);
+    long due = 400 + Plumtree.GRAFT_MILLIS;
+    assertThat(tree.onTick(due - 1, actor -> 3)).isEmpty();
+    assertThat(tree.onTick(due, actor -> 3)).isEqualTo(Map.of("a", List.of(X)));
   }
 
   @Test
@@ -121,6 +123,36 @@ class PlumtreeTest {
     assertThat(tick(5_000)).isEqualTo(Map.of("b", List.of(Y)));
     assertThat(tree.onAnnounce("a", X, 1, 0, 0)).isTrue();
     assertThat(tree.missing()).isZero();
+  }
+
+  @Test
+  void manyLinks_areAnnouncedTo_inTurns() {
+    for (int i = 0; i < 20; i++) {
+      tree.up("n" + i);
+    }
+    List.of("a", "b", "c").forEach(tree::down);
+    var told = new ArrayList<String>();
+    for (int i = 0; i < 20; i++) {
+      tree.onPrune("n" + i);
+    }
+    for (long now = 0; now < 5_000; now += 50) {
+      told.addAll(tree.announceTo(now, peer -> !peer.equals("n3")));
+    }
+    assertThat(told).hasSizeBetween(20, 24);
+    assertThat(told.subList(0, 19)).doesNotHaveDuplicates().doesNotContain("n3");
+    assertThat(tree.announceTo(60_000, peer -> peer.equals("n3"))).containsExactly("n3");
+    tree.onGraft("n3");
+    assertThat(tree.announceTo(70_000, peer -> peer.equals("n3"))).isEmpty();
+  }
+
+  @Test
+  void oneLink_isAnnouncedToOnceASecond() {
+    tree.onPrune("a");
+    int told = 0;
+    for (long now = 0; now < 10_000; now += 10) {
+      told += tree.announceTo(now, peer -> true).size();
+    }
+    assertThat(told).isEqualTo(10);
   }
 
   @Test

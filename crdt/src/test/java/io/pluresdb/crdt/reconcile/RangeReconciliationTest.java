@@ -103,7 +103,7 @@ class RangeReconciliationTest {
   private static Run run(
       RangeSource mine, RangeResponder responder, RangeSource theirs, KeyRange range, int max) {
     var sizes = new ArrayList<Integer>();
-    var asker = new RangeAsker(7, mine, Hash.ZERO, range, max);
+    var asker = new RangeAsker(7, mine, Hash.ZERO, false, range, max);
     Open open = passed(asker.open(), sizes);
     Digest digest = theirs.summary(open.range()).digest();
     Progress progress = asker.onOpened(passed(new Opened(7, Hash.ZERO, digest), sizes));

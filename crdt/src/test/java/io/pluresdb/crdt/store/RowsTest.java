@@ -11,6 +11,7 @@ import io.pluresdb.crdt.op.Golden;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
@@ -22,11 +23,20 @@ class RowsTest {
   static final SegmentRow LOG =
       new SegmentRow(7, Hash.ZERO, List.of(Golden.change()), Golden.run().signature());
   static final ArrivalRow ARRIVAL = new ArrivalRow(Golden.ACTOR, 300, 2);
+  static final TouchedIds TOUCHED = touched("d", "note:1", "d");
   static final ActorRow FRONTIER =
       new ActorRow(
           new Head(1, Golden.change().hash(Golden.DATABASE, Golden.ACTOR, 1, Hash.ZERO)),
           Golden.TIME,
           Golden.GENESIS);
+
+  private static TouchedIds touched(String... ids) {
+    var touched = new TouchedIds();
+    for (String id : ids) {
+      touched.add(id.getBytes(StandardCharsets.UTF_8));
+    }
+    return touched;
+  }
 
   private static void assertDocumented(String name, byte[] bytes, UnaryOperator<byte[]> reencode) {
     assertThat(HexFormat.of().formatHex(bytes)).isEqualTo(Documented.example(name));
@@ -40,7 +50,8 @@ class RowsTest {
   @Test
   void rows_areAsDocumented_readBack_andTruncatedOnesAreRefused() {
     assertDocumented("segment row", LOG.toByteArray(), b -> SegmentRow.read(b).toByteArray());
-    assertDocumented("arrival row", ARRIVAL.toByteArray(), b -> ArrivalRow.read(b).toByteArray());
+    assertDocumented(
+        "arrival row", ARRIVAL.toByteArray(TOUCHED), b -> ArrivalRow.read(b).toByteArray(TOUCHED));
     assertDocumented("frontier row", FRONTIER.toByteArray(), b -> ActorRow.read(b).toByteArray());
   }
 

@@ -30,6 +30,7 @@ public final class Api {
     Stream.of(
             new DocumentRoutes(node).routes(),
             new BulkRoutes(node, keepAlive).routes(),
+            new HistoryRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes())
         .flatMap(List::stream)
         .forEach(

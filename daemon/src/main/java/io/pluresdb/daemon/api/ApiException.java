@@ -101,6 +101,11 @@ public final class ApiException extends RuntimeException {
       case SERIALIZATION -> new ApiException(400, core.code(), "correct the JSON", core);
       case NOT_FOUND ->
           new ApiException(404, core.code(), "list shows the documents that exist", core);
+      case VERSION_NOT_FOUND ->
+          new ApiException(404, core.code(), "history shows the versions of a document", core);
+      case CONFLICT_NOT_FOUND ->
+          new ApiException(404, core.code(), "conflicts shows where values compete", core);
+      case HISTORY_TRUNCATED -> new ApiException(410, core.code(), "ask for a later moment", core);
       case TOO_LARGE ->
           new ApiException(413, core.code(), "split it into several documents or batches", core);
       case NOT_ALLOWED ->
@@ -129,7 +134,11 @@ public final class ApiException extends RuntimeException {
 
   private static int nodeStatus(String code) {
     return switch (code) {
-      case "NODE_UNKNOWN_DATABASE", "NODE_UNKNOWN_DEVICE", "NODE_UNKNOWN_ADDRESS" -> 404;
+      case "NODE_UNKNOWN_DATABASE",
+          "NODE_UNKNOWN_DEVICE",
+          "NODE_UNKNOWN_ADDRESS",
+          "NODE_PEER_NOT_CONNECTED" ->
+          404;
       case "NODE_NOT_ALLOWED" -> 403;
       case "NODE_INVITE_INVALID" -> 400;
       case "NODE_INVITE_EXPIRED" -> 410;

@@ -9,12 +9,10 @@ import io.pluresdb.daemon.node.Node;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 
 /** Routes whose request or answer is of any length: they run in constant memory. */
 final class BulkRoutes {
@@ -36,8 +34,6 @@ final class BulkRoutes {
     List<String> list = List.of("prefix", "type", "limit", "after", "embeddings", Api.DATABASE);
     return List.of(
         new Route("GET", "/api/list", 0, list, new Waiting(this::list)),
-        new Route(
-            "GET", "/api/conflicts", 0, List.of("id", Api.DATABASE), new Waiting(this::conflicts)),
         new Route(
             "GET",
             "/api/watch",
@@ -88,52 +84,13 @@ final class BulkRoutes {
     }
   }
 
-  private Answer conflicts(Request request) {
-    CrdtStore store = node.store(Parameters.database(request));
-    String id = Parameters.optional(request, "id");
-    BiConsumer<JsonWriter, NodeRecord> members =
-        (json, document) -> DocumentRoutes.conflicts(json.name("conflicts"), document);
-    if (id != null) {
-      Optional<NodeRecord> document = store.get(id);
-      if (document.isEmpty()) {
-        throw io.pluresdb.crdt.CoreException.notFound(id);
-      }
-      return documents(
-          request,
-          sink -> {
-            var out = new Elements(request.wantsLines(), sink);
-            for (NodeRecord one : Stream.of(document.get()).filter(BulkRoutes::lost).toList()) {
-              out.write(one, members);
-            }
-            out.end();
-          });
-    }
-    return documents(
-        request,
-        sink -> {
-          try (var documents = store.list("", null)) {
-            var out = new Elements(request.wantsLines(), sink);
-            while (documents.hasNext()) {
-              NodeRecord document = documents.next();
-              if (lost(document)) {
-                out.write(document, members);
-              }
-            }
-            out.end();
-          }
-        });
-  }
-
-  private static boolean lost(NodeRecord document) {
-    return !document.conflicts().isEmpty();
-  }
-
-  private static Answer documents(Request request, Producer producer) {
+  /** A streamed list of documents. */
+  static Answer documents(Request request, Producer producer) {
     return new Answer.Streamed(request.wantsLines() ? Answer.NDJSON : Answer.JSON, producer);
   }
 
   /** Documents as the elements of a JSON array, or one a line. */
-  private static final class Elements {
+  static final class Elements {
     private final JsonWriter json = new JsonWriter();
     private final boolean lines;
     private final Sink sink;

@@ -5,6 +5,7 @@ import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.store.Transaction.Acknowledgement;
@@ -50,7 +51,11 @@ final class DocumentRoutes {
         new Route("POST", "/api/patch", DOCUMENT_BODY_BYTES, db, new Prompt(this::patch)),
         new Route("POST", "/api/batch", BATCH_BODY_BYTES, db, new Prompt(this::batch)),
         new Route(
-            "GET", "/api/get", 0, List.of("id", "metadata", Api.DATABASE), new Prompt(this::get)),
+            "GET",
+            "/api/get",
+            0,
+            List.of("id", "at", "metadata", Api.DATABASE),
+            new Prompt(this::get)),
         new Route(
             "DELETE", "/api/delete", 0, List.of("id", Api.DATABASE), new Prompt(this::delete)),
         new Route("POST", "/api/search", DOCUMENT_BODY_BYTES, db, new Waiting(this::search)));
@@ -198,7 +203,30 @@ final class DocumentRoutes {
   private CompletableFuture<Answer> get(Request request) {
     String id = Parameters.required(request, "id");
     boolean metadata = Parameters.bool(request, "metadata", false);
-    NodeRecord document = store(request).get(id).orElseThrow(() -> CoreException.notFound(id));
+    CrdtStore store = store(request);
+    String at = Parameters.optional(request, "at");
+    if (at != null) {
+      // Reads the log, so not on the event loop.
+      Moment moment = MomentText.parse("at", at, store.status().frontier());
+      return CompletableFuture.supplyAsync(
+          () -> {
+            NodeRecord then =
+                store
+                    .getAsOf(id, moment)
+                    .orElseThrow(
+                        () ->
+                            new CoreException(
+                                CoreException.Kind.NOT_FOUND,
+                                "document \"" + id + "\" did not exist at " + at));
+            return answer(then, metadata);
+          },
+          task -> Thread.ofVirtual().name("as-of").start(task));
+    }
+    NodeRecord document = store.get(id).orElseThrow(() -> CoreException.notFound(id));
+    return CompletableFuture.completedFuture(answer(document, metadata));
+  }
+
+  private static Answer answer(NodeRecord document, boolean metadata) {
     var json = new JsonWriter().beginObject();
     document(json, document);
     if (metadata) {
@@ -209,7 +237,7 @@ final class DocumentRoutes {
       json.name("conflicts");
       conflicts(json, document);
     }
-    return CompletableFuture.completedFuture(Answer.of(json.endObject()));
+    return Answer.of(json.endObject());
   }
 
   private Answer search(Request request) {

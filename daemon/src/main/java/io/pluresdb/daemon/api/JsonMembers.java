@@ -134,8 +134,13 @@ public final class JsonMembers {
   }
 
   public String string(String name) {
+    return text(required(name), name);
+  }
+
+  /** The string that a slice is. */
+  static String text(Slice slice, String name) {
     return parse(
-        required(name),
+        slice,
         name,
         parser -> {
           if (parser.nextToken() != JsonToken.VALUE_STRING) {

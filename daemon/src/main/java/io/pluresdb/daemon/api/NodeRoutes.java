@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Addresses;
@@ -11,6 +12,7 @@ import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.NodeException;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -41,6 +43,8 @@ final class NodeRoutes {
         new Route("POST", "/api/approve", BODY_BYTES, db, new Waiting(this::approve)),
         new Route("POST", "/api/revoke", BODY_BYTES, db, new Waiting(this::revoke)),
         new Route("POST", "/api/adopt", BODY_BYTES, db, new Waiting(this::adopt)),
+        new Route(
+            "GET", "/api/doctor", 0, List.of(Api.DATABASE, "against"), new Waiting(this::doctor)),
         new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
         new Route("POST", "/api/disconnect", BODY_BYTES, db, new Waiting(this::disconnect)),
         new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
@@ -158,6 +162,29 @@ final class NodeRoutes {
     var body = JsonMembers.read(request.bytes(), "the body", List.of("device"));
     long changes = node.adopt(Parameters.database(request), body.string("device"));
     return Answer.of(new JsonWriter().beginObject().name("changes").number(changes).endObject());
+  }
+
+  private Answer doctor(Request request) {
+    String database = Parameters.database(request);
+    String against = Parameters.optional(request, "against");
+    var findings = new ArrayList<Finding>();
+    if (against == null) {
+      findings.addAll(node.doctor(database));
+    } else {
+      findings.add(node.doctorAgainst(database, against).join());
+    }
+    var json = new JsonWriter().beginObject();
+    boolean ok = findings.stream().noneMatch(f -> f.status() == Finding.Status.ERROR);
+    json.name("ok").bool(ok).name("checks").beginArray();
+    for (Finding finding : findings) {
+      json.beginObject();
+      json.name("name").string(finding.name());
+      json.name("status").string(finding.status().toString());
+      json.name("message").string(finding.message());
+      json.name("remediation").string(finding.remediation());
+      json.endObject();
+    }
+    return Answer.of(json.endArray().endObject());
   }
 
   private Answer connect(Request request) {

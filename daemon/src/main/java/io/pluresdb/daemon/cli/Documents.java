@@ -39,7 +39,7 @@ final class Documents {
     return Files.readAllBytes(file);
   }
 
-  private static void done(Root root, byte[] answer, String verb, String id) {
+  static void done(Root root, byte[] answer, String verb, String id) {
     if (root.json()) {
       root.print(answer);
     } else {
@@ -133,13 +133,19 @@ final class Documents {
         description = "Also print its time, clock, embedding and conflicts.")
     private boolean metadata;
 
+    @Option(
+        names = "--at",
+        paramLabel = "MOMENT",
+        description = "As it was: a time, a version, or versions joined by commas.")
+    private @Nullable String at;
+
     Get(Root root) {
       this.root = root;
     }
 
     @Override
     public Integer call() throws InterruptedException {
-      Request request = Request.get("/api/get").with("id", id);
+      Request request = with(Request.get("/api/get").with("id", id), "at", at);
       byte[] answer = root.call(metadata ? request.with("metadata", "true") : request);
       if (root.json() || metadata) {
         root.print(answer);
@@ -211,44 +217,6 @@ final class Documents {
       try (ApiClient client = root.daemon()) {
         client.exchange(root.chosen(request), new EventSink(root.io().out()));
       }
-      return Main.OK;
-    }
-  }
-
-  @Command(name = "conflicts", description = "Print values that lost against concurrent ones.")
-  static final class Conflicts implements Callable<Integer> {
-    private final Root root;
-
-    @Parameters(arity = "0..1", paramLabel = "ID", description = "Only this document.")
-    private @Nullable String id;
-
-    Conflicts(Root root) {
-      this.root = root;
-    }
-
-    @Override
-    public Integer call() throws InterruptedException {
-      byte[] answer = root.call(with(Request.get("/api/conflicts"), "id", id));
-      if (root.json()) {
-        root.print(answer);
-        return Main.OK;
-      }
-      var table = new Table("ID", "PATH", "LOST VALUE", "ACTOR", "TIME");
-      for (Map<String, Json> document : Json.parse(answer).objects()) {
-        for (Map<String, Json> conflict : document.getOrDefault("conflicts", Json.NONE).objects()) {
-          String value =
-              conflict.containsKey("value")
-                  ? Json.text(conflict, "value")
-                  : "+" + Json.text(conflict, "increment");
-          table.row(
-              Json.text(document, "id"),
-              Json.text(conflict, "path"),
-              value,
-              Json.text(conflict, "actor").substring(0, 8),
-              Json.time(conflict, "timestamp"));
-        }
-      }
-      table.print(root.io().out());
       return Main.OK;
     }
   }

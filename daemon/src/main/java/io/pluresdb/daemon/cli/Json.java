@@ -17,11 +17,12 @@ import java.util.Map;
  * than everything else it does.
  *
  * @param text a string's content, or any other value as it was written
+ * @param source the value as it was written
  * @param members of an object, otherwise empty
  * @param elements of an array, otherwise empty
  */
-record Json(String text, Map<String, Json> members, List<Json> elements) {
-  static final Json NONE = new Json("", Map.of(), List.of());
+record Json(String text, String source, Map<String, Json> members, List<Json> elements) {
+  static final Json NONE = new Json("", "", Map.of(), List.of());
 
   private static final JsonFactory FACTORY = new JsonFactory();
 
@@ -52,11 +53,18 @@ record Json(String text, Map<String, Json> members, List<Json> elements) {
         }
       }
       default -> {
-        return new Json(parser.getText(), members, elements);
+        String text = parser.getText();
+        return new Json(text, source(parser, json, from), members, elements);
       }
     }
+    String source = source(parser, json, from);
+    return new Json(source, source, members, elements);
+  }
+
+  private static String source(JsonParser parser, byte[] json, int from) throws IOException {
+    parser.finishToken();
     int to = (int) parser.currentLocation().getByteOffset();
-    return new Json(new String(json, from, to - from, StandardCharsets.UTF_8), members, elements);
+    return new String(json, from, to - from, StandardCharsets.UTF_8);
   }
 
   /** The members of each element. */
@@ -67,6 +75,11 @@ record Json(String text, Map<String, Json> members, List<Json> elements) {
   /** A member's text, or the empty text when it is absent. */
   static String text(Map<String, Json> members, String name) {
     return members.getOrDefault(name, NONE).text;
+  }
+
+  /** A member as JSON; a string in quotes. */
+  static String source(Map<String, Json> members, String name) {
+    return members.getOrDefault(name, NONE).source;
   }
 
   /** A member with milliseconds since 1970, as people read it (UTC). */

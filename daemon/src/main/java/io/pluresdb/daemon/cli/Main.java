@@ -116,7 +116,9 @@ public final class Main {
     commands.put("delete", Documents.Delete::new);
     commands.put("list", Documents.ListDocuments::new);
     commands.put("watch", Documents.Watch::new);
-    commands.put("conflicts", Documents.Conflicts::new);
+    commands.put("history", Past.Versions::new);
+    commands.put("revert", Past.Revert::new);
+    commands.put("conflicts", Past.Conflicts::new);
     commands.put("vsearch", Documents.Search::new);
     commands.put("search", Documents.Search::new);
     commands.put("import", Bulk.Import::new);
@@ -132,6 +134,7 @@ public final class Main {
     commands.put("disconnect", Sharing.Disconnect::new);
     commands.put("peers", Sharing.Peers::new);
     commands.put("sync", Sharing.Sync::new);
+    commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;

@@ -6,9 +6,12 @@ import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
@@ -418,7 +421,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     return peers;
   }
 
-  private static String nameOf(LocalDatabase database, Session session) {
+  static String nameOf(LocalDatabase database, Session session) {
     Admit admission = database.store().view().membership().lastAdmission(session.peerPublicKey());
     return admission == null ? "" : admission.name();
   }
@@ -445,6 +448,17 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Members members(String name) {
     return new Members(database(name), device, environment);
+  }
+
+  @Override
+  public Author author(String name, ActorId actor) {
+    ReplicaStore store = database(name).store();
+    byte[] key = store.deviceKey(actor);
+    if (key == null) {
+      return new Author("", "");
+    }
+    Admit admission = store.view().membership().lastAdmission(key);
+    return new Author(DeviceId.of(key).toString(), admission == null ? "" : admission.name());
   }
 
   @Override
@@ -603,6 +617,22 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
     }
     database.store().execute(engine -> engine.probe());
+  }
+
+  @Override
+  public List<Finding> doctor(String name) {
+    return doctor(database(name)).findings();
+  }
+
+  @Override
+  public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
+    LocalDatabase database = database(name);
+    requireNetwork();
+    return doctor(database).against(peer, background);
+  }
+
+  private Doctor doctor(LocalDatabase database) {
+    return new Doctor(directory, database, environment.wallClock(), net != null);
   }
 
   /** Stops dialling, ends the sessions, commits what has queued, closes every file. */

@@ -3,6 +3,7 @@ package io.pluresdb.daemon.node;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.daemon.replication.Replicator;
@@ -105,6 +106,15 @@ final class LocalDatabase implements AutoCloseable {
 
   ReplicaStore store() {
     return store;
+  }
+
+  /** To look at; the store's thread alone changes it. */
+  Replica replica() {
+    return store.replica();
+  }
+
+  Anchor.Reading anchorReading() {
+    return anchor.read();
   }
 
   Replicator replicator() {

@@ -1,7 +1,9 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
@@ -142,6 +144,16 @@ public interface Node {
    */
   long adopt(String database, String device);
 
+  /** The device an actor writes for; both texts are empty when the actor is not known here. */
+  Author author(String database, ActorId actor);
+
+  /**
+   * Who wrote something.
+   *
+   * @param name what people call the device, empty when it is no member (any more)
+   */
+  record Author(String deviceId, String name) {}
+
   /**
    * Makes an invite for one device.
    *
@@ -183,4 +195,16 @@ public interface Node {
 
   /** Tries every wanted address at once and compares frontiers with every peer. */
   void sync(String database);
+
+  /** Looks whether the device and a database are in order; takes seconds for many documents. */
+  List<Finding> doctor(String database);
+
+  /**
+   * Compares all documents with a connected peer, document by document, not by what is stored of
+   * their sums. Where operations are still on their way it tries again for some seconds.
+   *
+   * @param peer a device id or its first 8 or more letters, a device's name, or an address
+   * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
+   */
+  CompletableFuture<Finding> doctorAgainst(String database, String peer);
 }

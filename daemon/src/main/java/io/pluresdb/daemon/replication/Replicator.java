@@ -1,9 +1,11 @@
 package io.pluresdb.daemon.replication;
 
 import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.engine.Comparison;
 import io.pluresdb.crdt.engine.PeerLink;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.session.CloseReason;
@@ -15,6 +17,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -53,6 +56,7 @@ public final class Replicator implements SessionListener {
 
   private static final class Link implements PeerLink {
     final Session session;
+    volatile @Nullable Comparison divergence;
     ReplicaEngine.@Nullable Peer peer; // The replica loop's.
     volatile long reached;
 
@@ -88,6 +92,25 @@ public final class Replicator implements SessionListener {
     @Override
     public void dismiss() {
       session.close(new CloseReason.Ended("REMOVED", "this device was removed from the database"));
+    }
+
+    @Override
+    public void diverged(Comparison comparison) {
+      divergence = comparison;
+      switch (comparison) {
+        case Comparison.Compared(var differences, var ours, var theirs) ->
+            log.warn(
+                "a peer has the same operations and other documents peer={} documents={}"
+                    + " next=\"pluresdb doctor --against {}\"",
+                session.peer().shortForm(),
+                differences.documents().size(),
+                session.peer().shortForm());
+        case Comparison.Failed(var why) ->
+            log.warn(
+                "a peer has the same operations and other documents peer={} cause={}",
+                session.peer().shortForm(),
+                why);
+      }
     }
 
     @Override
@@ -210,6 +233,49 @@ public final class Replicator implements SessionListener {
       }
       return bytes;
     }
+  }
+
+  /** Peers that were found to have the same operations and other documents, while connected. */
+  public List<DeviceId> divergedPeers() {
+    synchronized (links) {
+      return links.values().stream()
+          .filter(link -> link.divergence != null)
+          .map(link -> link.session.peer())
+          .toList();
+    }
+  }
+
+  /**
+   * Compares all documents with the peer of a session, each side adding up its own once more.
+   *
+   * @param maxDifferences no more are looked for than this
+   */
+  public CompletableFuture<Comparison> compare(Session session, int maxDifferences) {
+    var outcome = new CompletableFuture<Comparison>();
+    Link link = link(session);
+    if (link == null) {
+      outcome.complete(new Comparison.Failed("the session has ended"));
+      return outcome;
+    }
+    var _ =
+        store
+            .call(
+                engine -> {
+                  ReplicaEngine.Peer peer = link.peer;
+                  if (peer == null) {
+                    outcome.complete(new Comparison.Failed("the session has just begun"));
+                  } else {
+                    engine.compare(peer, KeyRange.ALL, true, maxDifferences, outcome::complete);
+                  }
+                  return true;
+                })
+            .whenComplete(
+                (done, failure) -> {
+                  if (failure != null) {
+                    outcome.completeExceptionally(failure);
+                  }
+                });
+    return outcome;
   }
 
   /** Whether a session with {@code peer} is up. */

@@ -1,6 +1,8 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
 import java.net.InetSocketAddress;
@@ -108,6 +110,12 @@ public final class FakeNode implements Node {
   }
 
   @Override
+  public Author author(String database, ActorId actor) {
+    store(database);
+    return actor.equals(FakeStore.ACTOR) ? new Author(deviceId(), "laptop") : new Author("", "");
+  }
+
+  @Override
   public Invite invite(String database, Role role, Duration validity, boolean approval) {
     store(database);
     if (role == Role.ADMIN) {
@@ -144,5 +152,23 @@ public final class FakeNode implements Node {
 
   private static String text(InetSocketAddress address) {
     return address.getHostString() + ":" + address.getPort();
+  }
+
+  @Override
+  public List<Finding> doctor(String database) {
+    store(database);
+    return List.of(
+        Finding.ok("rows", "7 rows are readable"),
+        Finding.warning("peers", "no peer is connected", "connect one"));
+  }
+
+  @Override
+  public CompletableFuture<Finding> doctorAgainst(String database, String peer) {
+    store(database);
+    if (!peer.equals("phone")) {
+      throw new NodeException("NODE_PEER_NOT_CONNECTED", peer + " is not connected", "peers");
+    }
+    return CompletableFuture.completedFuture(
+        Finding.error("against", "1 document differs: \"a\" (here)", "start over on one"));
   }
 }

@@ -4,9 +4,12 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.History;
+import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Transaction;
@@ -123,6 +126,7 @@ public final class FakeStore implements CrdtStore {
       case Edit.Put p -> throw new IllegalStateException("handled above");
       case Edit.Patch patch ->
           Optional.of(new Stored(patch.patch().apply(before.leaves), before.embedding, seq));
+      case Edit.Resolve r -> throw new IllegalStateException("nothing competes here");
       case Edit.Delete d -> Optional.empty();
       case Edit.Increment increment -> {
         var leaves = new TreeMap<byte[], Leaf>(Arrays::compareUnsigned);
@@ -144,6 +148,26 @@ public final class FakeStore implements CrdtStore {
   @Override
   public CompletableFuture<RunOutcome> apply(ChangeRun run) {
     throw new UnsupportedOperationException("no test applies remote changes here");
+  }
+
+  @Override
+  public History history(String id, int limit, long before) {
+    throw new UnsupportedOperationException("HistoryRoutesTest has a real store");
+  }
+
+  @Override
+  public byte @Nullable [] deviceKey(ActorId actor) {
+    throw new UnsupportedOperationException("HistoryRoutesTest has a real store");
+  }
+
+  @Override
+  public Optional<NodeRecord> getAsOf(String id, Moment moment) {
+    throw new UnsupportedOperationException("HistoryRoutesTest has a real store");
+  }
+
+  @Override
+  public List<Contest> contests(String id) {
+    throw new UnsupportedOperationException("HistoryRoutesTest has a real store");
   }
 
   @Override

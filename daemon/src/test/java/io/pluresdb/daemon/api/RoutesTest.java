@@ -239,10 +239,6 @@ class RoutesTest {
                 + "\",\"seq\":9,\"timestamp\":5},{\"path\":\"n\",\"increment\":3,\"actor\":\""
                 + actor
                 + "\",\"seq\":9,\"timestamp\":6}]}");
-    assertThat(get("/api/conflicts"))
-        .startsWith("[{\"id\":\"a\",\"data\":1,")
-        .contains("\"conflicts\":[{\"path\":\"n\"")
-        .doesNotContain("\"b\"");
     assertThat(call(Request.get("/api/conflicts").with("id", "b"))).isEqualTo("[]");
     assertThat(refused(Request.get("/api/conflicts").with("id", "none")).status()).isEqualTo(404);
   }
@@ -337,6 +333,22 @@ class RoutesTest {
         .contains("\"documents\":2,")
         .contains("\"frontier\":{\"" + FakeStore.ACTOR.hex() + "\":{\"seq\":2,\"hash\":\"")
         .contains("\"frontierHash\":\"", "\"stateHash\":\"", "\"pending\":0", "\"bytesOnDisk\":");
+  }
+
+  @Test
+  void doctor_showsWhatTheChecksFound() {
+    assertThat(get("/api/doctor"))
+        .isEqualTo(
+            "{\"ok\":true,\"checks\":["
+                + "{\"name\":\"rows\",\"status\":\"ok\",\"message\":\"7 rows are readable\","
+                + "\"remediation\":\"\"},"
+                + "{\"name\":\"peers\",\"status\":\"warning\",\"message\":\"no peer is connected\","
+                + "\"remediation\":\"connect one\"}]}");
+    Request against = Request.get("/api/doctor");
+    assertThat(call(against.with("against", "phone"))).startsWith("{\"ok\":false,");
+    ApiException e = refused(against.with("against", "fridge"));
+    assertThat(e.code()).isEqualTo("NODE_PEER_NOT_CONNECTED");
+    assertThat(e.status()).isEqualTo(404);
   }
 
   @Test

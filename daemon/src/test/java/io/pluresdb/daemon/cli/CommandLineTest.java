@@ -129,6 +129,30 @@ class CommandLineTest {
     assertThat(run("list", "--prefix", "f", "--limit", "1").out()).contains("[7]");
     good("deleted f\n", "delete", "f");
     assertThat(run("conflicts").out()).startsWith("ID  PATH");
+    assertThat(run("history", "a").out().lines())
+        .hasSize(3)
+        .first()
+        .asString()
+        .startsWith("VERSION");
+    assertThat(run("history", "a", "--limit", "1").out())
+        .contains("updated", "c=true", "more: --before ");
+    List<Map<String, Json>> versions =
+        Json.parse(bytes(run("history", "a", "--json").out()))
+            .members()
+            .getOrDefault("versions", Json.NONE)
+            .objects();
+    String first = Json.text(versions.getLast(), "version");
+    good("{\"b\":[1,2]}\n", "get", "a", "--at", first);
+    good("reverted a\n", "revert", "a", "--to", first);
+    good("{\"b\":[1,2]}\n", "get", "a");
+    assertThat(run("get", "a", "--at", "2001-01-01T00:00:00Z").code()).isEqualTo(3);
+    assertThat(run("get", "a", "--at", "then").err()).contains("at must be milliseconds");
+    assertThat(run("history", "none").code()).isEqualTo(3);
+    assertThat(run("revert", "a").code()).isEqualTo(2);
+    assertThat(run("conflicts", "--resolve", "b=1").err()).contains("needs the document");
+    assertThat(run("conflicts", "a", "--resolve", "b").code()).isEqualTo(2);
+    assertThat(run("conflicts", "a", "--resolve", "b=1").err())
+        .contains("Error [CORE_CONFLICT_NOT_FOUND]: nothing competes at", "  -> conflicts shows");
     good("put v\n", "put", "v", "1", "--embedding", "[1,0]");
     assertThat(run("vsearch", "--embedding", "[1,1]").out())
         .startsWith("SCORE   ID  DATA\n0.7071  v   1\n");
@@ -251,12 +275,14 @@ class CommandLineTest {
   void join_onAnotherDevice_carriesDocumentsOver() throws Exception {
     serve();
     run("put", "a", "{\"from\":\"first\"}");
+    run("put", "both", "{\"t\":\"first\"}");
     String url = Json.text(Json.parse(bytes(run("invite", "--json").out())).members(), "url");
     var other = new CommandLineTest();
     other.directory = directory.resolve("other");
     Files.createDirectories(other.directory);
     try {
       other.serve();
+      other.run("put", "both", "{\"t\":\"other\"}");
       Result joined = other.run("join", url);
       assertThat(joined.out()).as(joined.err()).startsWith("joined default with role write");
       long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
@@ -265,6 +291,12 @@ class CommandLineTest {
         got = other.run("get", "a");
       }
       assertThat(got.out()).isEqualTo("{\"from\":\"first\"}\n");
+      assertThat(other.run("conflicts").out())
+          .containsPattern("both +t +winner +test-device +20.* \"other\"\n")
+          .containsPattern("both +t +1 +test-device +20.* \"first\"\n");
+      other.good("resolved t of both\n", "conflicts", "both", "--resolve", "t=1");
+      other.good("{\"t\":\"first\"}\n", "get", "both");
+      assertThat(other.run("conflicts", "--json").out()).isEqualTo("[]\n");
     } finally {
       other.stop();
     }
@@ -325,6 +357,35 @@ class CommandLineTest {
     Result unknown = run("config", "get", "api.prot");
     assertThat(unknown.code()).isEqualTo(2);
     assertThat(unknown.err()).contains("[CONFIG_INVALID]", "  -> the nearest is api.port");
+  }
+
+  @Test
+  void doctor_tellsWhatIsWrong_byExitCodeToo() throws IOException {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    Result healthy = run("doctor");
+    assertThat(healthy.code).isZero();
+    assertThat(healthy.out).contains("ok             fingerprints  0 documents");
+    assertThat(run("doctor", "--against", "phone").code).isEqualTo(1);
+    Path secrets = dataDir().resolve("databases/default/database.json");
+    Files.setPosixFilePermissions(secrets, PosixFilePermissions.fromString("rw-r--r--"));
+    Result open = run("doctor");
+    assertThat(open.code).isEqualTo(2);
+    assertThat(open.out)
+        .contains("error          permissions   " + secrets, "-> chmod go= " + secrets);
+    assertThat(run("doctor", "--json").out).startsWith("{\"ok\":false,\"checks\":[{\"name\":");
+    Path key = dataDir().resolve("device.key");
+    Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-r--r--"));
+    assertThat(run("doctor").out).startsWith("error          device-key    ");
+  }
+
+  @Test
+  void doctor_ofAStoreThatCannotBeOpened_isAFinding() throws IOException {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    good("put a\n", "put", "a", "1");
+    Files.writeString(dataDir().resolve("databases/default/store/CURRENT"), "nonsense");
+    Result broken = run("doctor");
+    assertThat(broken.code).isEqualTo(2);
+    assertThat(broken.out).startsWith("error          storage       STORAGE_");
   }
 
   @Test

@@ -86,6 +86,18 @@ public final class Bench implements Callable<Integer> {
             CatchupBench.run(folder, documents, differences, CatchupBench.Spread.parse(spread)));
   }
 
+  @Command(description = "Versions of one document in a long log, and the document as it was.")
+  int history(
+      @Option(names = "--changes", defaultValue = "1000000", description = "Changes in the log.")
+          int changes,
+      @Option(names = "--group", defaultValue = "100", description = "Changes in a commit.")
+          int group,
+      @Option(names = "--versions", defaultValue = "100", description = "Of the document.")
+          int versions)
+      throws Exception {
+    return print(folder -> HistoryBench.run(folder, changes, group, versions));
+  }
+
   @Command(description = "What a change costs among many devices; in virtual time.")
   int overlay(
       @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")
@@ -113,11 +125,16 @@ public final class Bench implements Callable<Integer> {
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,
-      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed) {
+      @Option(names = "--seed", defaultValue = "1", description = "The first seed.") long seed,
+      @Option(names = "--controls", description = "Also switch each defence off.")
+          boolean controls) {
     var arguments = new ArrayList<String>();
     arguments.addAll(List.of("--seeds", Integer.toString(seeds), "--seed", Long.toString(seed)));
     if (json) {
       arguments.add("--json");
+    }
+    if (controls) {
+      arguments.add("--controls");
     }
     SimMain.main(arguments.toArray(String[]::new));
     return 0;

@@ -249,7 +249,7 @@ final class CatchupBench {
     long begun = System.nanoTime();
     try (StateRanges mine = StateRanges.open(a.storage, DATABASE);
         StateRanges theirs = StateRanges.open(b.storage, DATABASE)) {
-      var asker = new RangeAsker(1, mine, mine.frontier().hash(), KeyRange.ALL, 1_000_000);
+      var asker = new RangeAsker(1, mine, mine.frontier().hash(), false, KeyRange.ALL, 1_000_000);
       var responder = new RangeResponder(theirs, 1_000_000);
       a.sentBytes = b.sentBytes = 0;
       a.send(new SyncMessage.Ranges(asker.open()));

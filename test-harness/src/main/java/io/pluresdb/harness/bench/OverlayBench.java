@@ -10,6 +10,7 @@ import io.pluresdb.harness.overlay.OverlayRun.Peers;
 import io.pluresdb.harness.overlay.OverlayRun.Without;
 import io.pluresdb.harness.overlay.Traffic;
 import java.util.List;
+import java.util.Set;
 
 /** What a change costs among many devices, and what failures do to it; in virtual time. */
 final class OverlayBench {
@@ -50,9 +51,16 @@ final class OverlayBench {
         .add("reserveMean", graph.meanReserve());
 
     Traffic before = run.traffic();
-    run.run(120_000);
+    long replaced = 0;
+    for (int second = 0; second < 120; second++) {
+      Set<Long> edges = run.edges();
+      run.run(1_000);
+      edges.removeAll(run.edges());
+      replaced += edges.size();
+    }
     Traffic idle = run.traffic().minus(before);
     report
+        .add("neighboursReplacedPerPeerHour", replaced * 30.0 / peers)
         .add("idleMessagesPerPeerMinute", idle.messages() / 2.0 / peers)
         .add("idleBytesPerPeerMinute", idle.bytes() / 2.0 / peers);
 

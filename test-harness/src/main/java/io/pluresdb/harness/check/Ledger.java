@@ -100,6 +100,11 @@ public final class Ledger {
     return entries.get(new Key(actor, seq));
   }
 
+  /** How many actors a device has written as. */
+  public int actorsOf(int device) {
+    return (int) authors.values().stream().filter(author -> author == device).count();
+  }
+
   public int size() {
     return entries.size();
   }

@@ -125,7 +125,7 @@ final class EnginePeer implements OverlayPeer {
     members.forEach(engine::admit);
     engine.turn(true);
     if (!tree) {
-      engine.pushUpTo(Integer.MAX_VALUE);
+      engine.pushToAll();
     }
     engine.govern(
         new Neighbourhood() {

@@ -35,11 +35,11 @@ final class ModelPeer implements OverlayPeer {
 
   /** The changes of a run, in the order of publishing: who wrote each, and its number there. */
   static final class Changes {
-    /** A change of a 200-byte document, its run and message, and the signature. */
-    static final int BYTES = 345;
+    /** A change of a 200-byte document that names 12 others, its run and message, signature. */
+    static final int BYTES = 525;
 
     /** Each further change in a message. */
-    static final int FURTHER_BYTES = 235;
+    static final int FURTHER_BYTES = 420;
 
     final List<int[]> all = new ArrayList<>(); // {writer, seq}
     final List<List<Integer>> byWriter = new ArrayList<>(); // seq - 1 -> change
@@ -83,7 +83,6 @@ final class ModelPeer implements OverlayPeer {
     long helloHash;
     boolean ready;
     boolean confirm;
-    long lastAnnounce = Long.MIN_VALUE / 2;
     long lastProbe;
   }
 
@@ -319,8 +318,8 @@ final class ModelPeer implements OverlayPeer {
   private void pushToAll() {
     for (Link link : links.values()) {
       push(link);
-      announce(link);
     }
+    announce();
   }
 
   private void push(Link link) {
@@ -360,9 +359,9 @@ final class ModelPeer implements OverlayPeer {
     if (switches.repair()) {
       tree.onTick(network.now(), actor -> have()[(int) actor.low()]).forEach(this::graft);
     }
+    announce();
     for (Link link : List.copyOf(links.values())) {
       Session session = session(link);
-      announce(link);
       if (session.confirm) {
         session.confirm = false;
         send(link, Kind.ACK, new Content.Ack(), 4);
@@ -374,15 +373,22 @@ final class ModelPeer implements OverlayPeer {
     }
   }
 
-  private void announce(Link link) {
+  private void announce() {
+    tree.announceTo(network.now(), this::hasNews).forEach(this::announce);
+  }
+
+  private boolean hasNews(Link link) {
     Session session = session(link);
-    if (!session.ready
-        || !tree.isLink(link)
-        || tree.isEager(link)
-        || network.now() - session.lastAnnounce < SyncSession.ANNOUNCE_MILLIS) {
-      return;
-    }
     long[] known = known(session);
+    boolean news = false;
+    for (int writer = 0; writer < have().length; writer++) {
+      news |= known[writer] < have()[writer];
+    }
+    return session.ready && news;
+  }
+
+  private void announce(Link link) {
+    long[] known = known(session(link));
     var seqs = new ArrayList<Seq>();
     for (int writer = 0; writer < have().length; writer++) {
       if (known[writer] < have()[writer]) {
@@ -391,7 +397,6 @@ final class ModelPeer implements OverlayPeer {
       }
     }
     if (!seqs.isEmpty()) {
-      session.lastAnnounce = network.now();
       send(link, Kind.ANNOUNCE, new Content.Announce(seqs), 4 + SEQ_BYTES * seqs.size());
     }
   }

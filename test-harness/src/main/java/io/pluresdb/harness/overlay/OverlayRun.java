@@ -380,6 +380,17 @@ public final class OverlayRun {
         reserve / living.size());
   }
 
+  /** Every pair of devices of which the first holds the second for a neighbour. */
+  public Set<Long> edges() {
+    var edges = new HashSet<Long>();
+    for (int node : network.living()) {
+      for (PeerId neighbour : network.peer(node).neighbours()) {
+        edges.add((long) node << 32 | network.index(neighbour));
+      }
+    }
+    return edges;
+  }
+
   private int largest(List<Integer> living, List<Set<Integer>> neighbours) {
     int[] component = new int[network.size()];
     Arrays.fill(component, -1);

@@ -181,11 +181,15 @@ final class Liar {
 
   private void put(Forger chain, End end, long aheadMillis) {
     var dependencies = dependency(end);
-    // Sees a dot it does not depend on, now and then: then whoever lacks it has to wait.
+    // Sees what it does not depend on, and what nobody has written yet: then all have to wait.
     List<Dot> observed =
         dependencies.isEmpty() || random.nextInt(3) > 0
             ? List.of()
-            : List.of(new Dot(dependencies.getFirst().actor(), dependencies.getFirst().seq(), 1));
+            : List.of(
+                new Dot(
+                    dependencies.getFirst().actor(),
+                    dependencies.getFirst().seq() + random.nextInt(3),
+                    1));
     chain.put(
         document(random),
         Integer.toString(random.nextInt(1_000)),

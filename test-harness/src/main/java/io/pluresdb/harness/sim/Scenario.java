@@ -78,7 +78,7 @@ public record Scenario(
     return new Scenario(seed, replicas, 120, 40_000, 14, faults, Defect.NONE, window, liars);
   }
 
-  /** With other faults; a member lies where the faults are lies. */
+  /** With other faults; a member and an outsider lie where the faults are lies. */
   public Scenario with(Defect off, Set<Fault> only) {
     boolean lies = only.stream().anyMatch(Fault::isLie);
     return new Scenario(
@@ -90,7 +90,7 @@ public record Scenario(
         only,
         off,
         windowBytes,
-        lies ? List.of(Standing.MEMBER) : List.of());
+        lies ? List.of(Standing.MEMBER, Standing.OUTSIDER) : List.of());
   }
 
   public Scenario withWindow(int bytes) {

@@ -478,6 +478,11 @@ public final class SimCluster {
       return;
     }
     node.looked = view.arrivals();
+    // One for each life, one that is given up on hearsay, and one to begin with.
+    if (ledger.actorsOf(node.index) > node.lives + 2) {
+      throw new Violation(
+          Invariant.I11, "node " + node.index + " has " + ledger.actorsOf(node.index) + " actors");
+    }
     if (!node.storage.chains().equal(view.frontier())) {
       throw new Violation(
           Invariant.I6, "node " + node.index + " shows another frontier than it wrote");

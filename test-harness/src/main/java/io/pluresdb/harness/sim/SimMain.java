@@ -18,9 +18,13 @@ import java.util.stream.Collectors;
 
 /**
  * Runs many seeds: {@code --seeds N} of them from {@code --seed S} (default 1) on; {@code --json}
- * prints one object, {@code --verbose} every event. Exits with 2 when an invariant is violated.
+ * prints one object, {@code --controls} also switches each defence off, {@code --verbose} prints
+ * every event. Exits with 2 when an invariant is violated or a control is not noticed.
  */
 public final class SimMain {
+  /** Seeds that each control runs with the defence off, and on. */
+  private static final int MAX_CONTROL_SEEDS = 100;
+
   private SimMain() {}
 
   /**
@@ -156,14 +160,17 @@ public final class SimMain {
     int seeds = 1;
     boolean json = false;
     boolean verbose = false;
+    boolean controls = false;
     for (int i = 0; i < arguments.length; i++) {
       switch (arguments[i]) {
         case "--seed" -> seed = Long.parseLong(arguments[++i]);
         case "--seeds" -> seeds = Integer.parseInt(arguments[++i]);
         case "--json" -> json = true;
         case "--verbose" -> verbose = true;
+        case "--controls" -> controls = true;
         default -> {
-          System.err.println("Usage: SimMain [--seeds N] [--seed S] [--json] [--verbose]");
+          System.err.println(
+              "Usage: SimMain [--seeds N] [--seed S] [--json] [--controls] [--verbose]");
           System.exit(64);
         }
       }
@@ -175,12 +182,40 @@ public final class SimMain {
       System.exit(outcome.failed() ? 2 : 0);
     }
     Summary summary = run(seed, seeds);
-    System.out.println(json ? summary.json() : summary.toString());
     if (!json) {
+      System.out.println(summary);
       summary.failures().stream()
           .limit(3)
           .forEach(o -> System.out.println(Simulator.report(Scenario.of(o.seed()), o)));
     }
-    System.exit(summary.failures().isEmpty() ? 0 : 2);
+    boolean good = summary.failures().isEmpty();
+    if (controls) {
+      if (!json) {
+        System.out.println(Controls.HEADER);
+      }
+      boolean quiet = json;
+      var results =
+          Controls.run(
+              Controls.all(),
+              seed,
+              Math.min(seeds, MAX_CONTROL_SEEDS),
+              result -> {
+                if (!quiet) {
+                  System.out.println(result + (result.isAsMeant() ? "" : "  NOT AS MEANT"));
+                }
+              });
+      good &= results.stream().allMatch(Controls.Result::isAsMeant);
+      if (json) {
+        System.out.println(
+            "{\"simulation\":"
+                + summary.json()
+                + ",\"controls\":["
+                + results.stream().map(Controls.Result::json).collect(Collectors.joining(","))
+                + "]}");
+      }
+    } else if (json) {
+      System.out.println(summary.json());
+    }
+    System.exit(good ? 0 : 2);
   }
 }

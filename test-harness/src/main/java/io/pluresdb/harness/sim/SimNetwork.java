@@ -13,7 +13,7 @@ final class SimNetwork {
   static final int MAX_UNDER_WAY = 16;
 
   /** Messages of any kind under way in one direction that show that nothing bounds them. */
-  static final int MAX_QUEUED = 1_000;
+  static final int MAX_QUEUED = 64;
 
   /** Bytes under way in one direction after which a link is not writable. */
   static final int MAX_BYTES_UNDER_WAY = 64 << 10;

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
  * them, {@code -Dsim.seed=S} one.
  */
 class SimulationTest {
-  private static final int SEEDS = 500;
+  private static final int SEEDS = 200;
 
   @Test
   void standardSeeds_holdEveryInvariant() {

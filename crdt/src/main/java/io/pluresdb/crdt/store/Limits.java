@@ -23,13 +23,11 @@ import org.jspecify.annotations.Nullable;
  * fingerprint are those of the changes up to each actor's limit, whichever a replica had applied
  * before it heard. Changes beyond stay in the log, void; when the limit moves they count again.
  */
-final class Cuts {
-  private static final int CHANGES_PER_READ = 1_024;
-
+final class Limits {
   private final ReplicaIdentity identity;
   private final ChangeLog log;
 
-  Cuts(ReplicaIdentity identity, ChangeLog log) {
+  Limits(ReplicaIdentity identity, ChangeLog log) {
     this.identity = identity;
     this.log = log;
   }
@@ -120,8 +118,13 @@ final class Cuts {
       staging.voids.put(actor, all.skipping(tail.seq()));
       staging.actors.put(actor, rowAt(actor, to, row.genesis(), all));
       staging.undeclared.add(actor);
-      touch(actor, Math.min(from, to) + 1, Math.max(from, to), touched);
-      staging.log.arriveAgain(actor, Math.min(from, to) + 1, Math.max(from, to));
+      Set<DocumentKey> moving = touchedBy(actor, Math.min(from, to) + 1, Math.max(from, to));
+      staging.log.arriveAgain(
+          actor,
+          Math.min(from, to) + 1,
+          Math.max(from, to),
+          moving.stream().map(id -> id.bytes).toList());
+      touched.addAll(moving);
       staging.changes++;
     }
     if (!touched.isEmpty()) {
@@ -141,7 +144,8 @@ final class Cuts {
     return new ActorRow(new Head(seq, place.hash()), place.timestamp(), genesis);
   }
 
-  private void touch(ActorId actor, long from, long to, Set<DocumentKey> touched) {
+  private Set<DocumentKey> touchedBy(ActorId actor, long from, long to) {
+    var touched = new LinkedHashSet<DocumentKey>();
     log.changes(
         actor,
         from,
@@ -151,22 +155,14 @@ final class Cuts {
             touched.add(new DocumentKey(edit.id()));
           }
         });
+    return touched;
   }
 
   /** Makes documents anew from the log and from what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
     var rebuild = new Rebuild(wanted);
-    long cursor = 0;
-    while (true) {
-      var arrived = log.arrived(cursor, CHANGES_PER_READ);
-      if (arrived.isEmpty()) {
-        break;
-      }
-      for (Arrived change : arrived) {
-        add(staging, rebuild, change);
-      }
-      cursor = arrived.getLast().arrival();
-    }
+    log.touching(
+        wanted.stream().map(id -> id.bytes).toList(), change -> add(staging, rebuild, change));
     staging.recent.forEach(change -> add(staging, rebuild, change));
     for (Map.Entry<DocumentKey, DocumentState> made : rebuild.documents().entrySet()) {
       StagedDocument before = staging.document(made.getKey());

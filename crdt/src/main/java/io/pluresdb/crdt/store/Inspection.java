@@ -1,0 +1,380 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.CodecException;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.Summary;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.NavigableMap;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks whether everything a replica has stored fits together: the newest commit, read from a
+ * snapshot on the caller's thread while the replica goes on. It repairs nothing.
+ */
+public final class Inspection {
+  /** Above, the state is not computed again from the log: that takes as much memory as it has. */
+  public static final int MAX_REPLAYED_DOCUMENTS = 20_000;
+
+  private static final String ELSEWHERE =
+      "a device that still has the data can serve it: start over with an empty data directory and"
+          + " join again, or restore a backup";
+  private static final String REPORT =
+      "compare with another device: pluresdb doctor --against PEER; then start over on the device"
+          + " that is wrong and join again";
+
+  private final Replica replica;
+  private final Storage.Snapshot snapshot;
+  private final Hash database;
+  private final byte[] meta;
+
+  private Inspection(Replica replica, Storage.Snapshot snapshot) {
+    this.replica = replica;
+    this.snapshot = snapshot;
+    this.database = replica.identity().database();
+    byte[] row = snapshot.get(Table.META, Rows.META_REPLICA);
+    if (row == null) {
+      throw new CodecException("the replica row is missing");
+    }
+    this.meta = row;
+  }
+
+  /** All checks, one finding each. Takes a few seconds for a million documents. */
+  public static List<Finding> of(Replica replica) {
+    try (var snapshot = replica.storage().snapshot()) {
+      var inspection = new Inspection(replica, snapshot);
+      var findings = new ArrayList<Finding>();
+      findings.add(checked("rows", inspection::rows));
+      findings.add(checked("log", inspection::log));
+      findings.add(checked("arrivals", inspection::arrivals));
+      findings.add(checked("fingerprints", inspection::fingerprints));
+      findings.add(checked("replay", inspection::replay));
+      return findings;
+    } catch (StorageException | CodecException e) {
+      return List.of(Finding.error("rows", String.valueOf(e.getMessage()), ELSEWHERE));
+    }
+  }
+
+  private static Finding checked(String name, Supplier<Finding> check) {
+    try {
+      return check.get();
+    } catch (StorageException | CodecException e) {
+      return Finding.error(name, String.valueOf(e.getMessage()), ELSEWHERE);
+    }
+  }
+
+  /** Every row can be read: the storage compares checksums on the way. */
+  private Finding rows() {
+    long rows = 0;
+    for (Table table : Table.values()) {
+      try (var cursor = snapshot.scan(table, new byte[0], null)) {
+        while (cursor.next()) {
+          rows++;
+        }
+      }
+    }
+    return Finding.ok("rows", rows + " rows are readable");
+  }
+
+  /** A chain being followed, from its first stored change on. */
+  private static final class Chain {
+    final ActorId actor;
+    long seq;
+    Hash hash = Hash.ZERO;
+    byte @Nullable [] signature;
+
+    Chain(ActorId actor) {
+      this.actor = actor;
+    }
+  }
+
+  /** Hash chains, the signature at the end of each, and that the frontier is where they end. */
+  private Finding log() {
+    NavigableMap<ActorId, ActorRow> frontier = storedHeads();
+    int actors = frontier.size();
+    long changes = 0;
+    Chain chain = null;
+    String wrong = null;
+    try (var rows = snapshot.scan(Table.LOG, new byte[0], null)) {
+      while (wrong == null && rows.next()) {
+        var key = new ByteReader(rows.key());
+        ActorId actor = ActorId.read(key);
+        long fromSeq = key.i64();
+        SegmentRow segment = SegmentRow.read(rows.value());
+        if (chain == null || !chain.actor.equals(actor)) {
+          wrong = chain == null ? null : ended(chain, frontier.remove(chain.actor));
+          chain = new Chain(actor);
+          chain.seq = fromSeq - 1;
+          chain.hash = segment.previous();
+        }
+        if (wrong == null) {
+          wrong = follow(chain, fromSeq, segment);
+          changes += segment.changes().size();
+        }
+      }
+    }
+    if (wrong == null && chain != null) {
+      wrong = ended(chain, frontier.remove(chain.actor));
+    }
+    if (wrong == null && !frontier.isEmpty()) {
+      wrong = "the log has no change of actor " + frontier.firstKey().hex();
+    }
+    return wrong == null
+        ? Finding.ok("log", changes + " changes of " + actors + " actors, chained and signed")
+        : Finding.error("log", wrong, ELSEWHERE);
+  }
+
+  /** Where the log of each actor that has one must end, void changes included. */
+  private NavigableMap<ActorId, ActorRow> storedHeads() {
+    var heads = new TreeMap<ActorId, ActorRow>();
+    try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+      while (rows.next()) {
+        var actor = ActorId.read(new ByteReader(rows.key()));
+        ActorRow row = ActorRow.read(rows.value());
+        byte[] beyond = snapshot.get(Table.VOID, rows.key());
+        Head tail = beyond == null ? row.head() : VoidRow.read(beyond).tail();
+        if (tail.seq() > 0) {
+          heads.put(actor, new ActorRow(tail, row.timestamp(), row.genesis()));
+        }
+      }
+    }
+    return heads;
+  }
+
+  private @Nullable String follow(Chain chain, long fromSeq, SegmentRow segment) {
+    if (fromSeq != chain.seq + 1 || !segment.previous().equals(chain.hash)) {
+      return "change "
+          + fromSeq
+          + " of actor "
+          + chain.actor.hex()
+          + " does not follow change "
+          + chain.seq;
+    }
+    for (Change change : segment.changes()) {
+      chain.seq++;
+      chain.hash = change.hash(database, chain.actor, chain.seq, chain.hash);
+    }
+    chain.signature = segment.signature();
+    return null;
+  }
+
+  private @Nullable String ended(Chain chain, @Nullable ActorRow row) {
+    String actor = chain.actor.hex();
+    if (row == null) {
+      return "the frontier lacks actor " + actor;
+    }
+    if (row.head().seq() != chain.seq || !row.head().hash().equals(chain.hash)) {
+      return "the frontier has change "
+          + row.head().seq()
+          + " of actor "
+          + actor
+          + " as the last, the log change "
+          + chain.seq;
+    }
+    if (!row.genesis().actor(database).equals(chain.actor)) {
+      return "actor " + actor + " is not derived from its key";
+    }
+    byte[] signature = chain.signature;
+    Head limit = replica.view().membership().limit(chain.actor, row.genesis().deviceKey());
+    if (new Head(chain.seq, chain.hash).equals(limit)) {
+      // A membership entry answers for it.
+      return null;
+    }
+    if (signature == null
+        || !Signer.verify(row.genesis().deviceKey(), chain.hash.bytes(), signature)) {
+      return "the last change of actor " + actor + " is not signed by its device";
+    }
+    return null;
+  }
+
+  private Finding arrivals() {
+    var in = new ByteReader(meta, 1, meta.length);
+    in.varint();
+    Fingerprint.read(in);
+    long expected = in.varint();
+    long next = 0;
+    try (var rows = snapshot.scan(Table.ARRIVAL, new byte[0], null)) {
+      while (rows.next()) {
+        long arrival = Rows.arrival(rows.key());
+        if (next != 0 && arrival != next) {
+          return Finding.error("arrivals", "arrival " + next + " is missing", ELSEWHERE);
+        }
+        next = arrival + ArrivalRow.read(rows.value()).count();
+      }
+    }
+    if (next != 0 && next != expected + 1) {
+      return Finding.error(
+          "arrivals",
+          "the arrival log ends at " + (next - 1) + ", but " + expected + " are counted",
+          ELSEWHERE);
+    }
+    return Finding.ok("arrivals", expected + " arrivals without a gap");
+  }
+
+  /** What is stored of the documents' sums is what they add up to. */
+  private Finding fingerprints() {
+    var hasher = new DocumentHasher(database);
+    var boundaries = BucketSums.boundaries(database);
+    var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
+    Fingerprint sum = Fingerprint.ZERO;
+    long documents = 0;
+    byte[] start = BucketSums.FIRST;
+    try (var rows = snapshot.scan(Table.STATE, new byte[0], null)) {
+      while (rows.next()) {
+        byte[] id = rows.key();
+        if (BucketSums.isBoundary(boundaries, id)) {
+          start = id;
+        }
+        Fingerprint fingerprint = hasher.of(id, rows.value());
+        sum = sum.plus(fingerprint);
+        buckets.merge(start, Summary.EMPTY.plus(fingerprint), Summary::plus);
+        documents += DocumentState.read(rows.value()).exists() ? 1 : 0;
+      }
+    }
+    try (var rows = snapshot.scan(Table.BUCKET, new byte[0], null)) {
+      while (rows.next()) {
+        Summary found = buckets.remove(rows.key());
+        if (!Rows.bucket(rows.value()).equals(found)) {
+          return Finding.error("fingerprints", bucket(rows.key()) + " adds up to other", REPORT);
+        }
+      }
+    }
+    if (!buckets.isEmpty()) {
+      return Finding.error("fingerprints", bucket(buckets.firstKey()) + " is not added up", REPORT);
+    }
+    var in = new ByteReader(meta, 1, meta.length);
+    long counted = in.varint();
+    if (!Fingerprint.read(in).equals(sum)) {
+      return Finding.error("fingerprints", "all documents add up to other", REPORT);
+    }
+    if (counted != documents) {
+      return Finding.error(
+          "fingerprints",
+          counted + " documents are counted, but " + documents + " are there",
+          REPORT);
+    }
+    return Finding.ok("fingerprints", documents + " documents add up to what is stored of them");
+  }
+
+  private static String bucket(byte[] start) {
+    return start.length == 0
+        ? "the first bucket of documents"
+        : "the bucket of documents from \"" + text(start) + "\"";
+  }
+
+  private static String text(byte[] id) {
+    return new String(id, StandardCharsets.UTF_8);
+  }
+
+  /** A fresh replica that is fed the log holds the same documents. */
+  private Finding replay() {
+    var in = new ByteReader(meta, 1, meta.length);
+    long documents = in.varint();
+    Fingerprint.read(in);
+    long arrivals = in.varint();
+    long timestamp = in.i64();
+    if (documents > MAX_REPLAYED_DOCUMENTS || arrivals > 10L * MAX_REPLAYED_DOCUMENTS) {
+      return Finding.notApplicable(
+          "replay", "the log is replayed for up to " + MAX_REPLAYED_DOCUMENTS + " documents");
+    }
+    long wall = HybridClock.wallMillis(timestamp);
+    var environment = new Environment(() -> Instant.ofEpochMilli(wall), new SplittableRandom(wall));
+    var storage = new MemoryStorage();
+    var fresh = Replica.open(storage, replica.identity(), new MemoryAnchor(), environment);
+    var members = new ArrayList<MembershipEntry>();
+    try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
+      while (rows.next()) {
+        members.add(MembershipEntry.read(new ByteReader(rows.value())));
+      }
+    }
+    fresh.stageMembers(members);
+    fresh.commit();
+    try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+      while (rows.next()) {
+        fresh.stageOrigin(ActorRow.read(rows.value()).genesis());
+      }
+    }
+    fresh.commit();
+    var late = new ArrayList<ChangeRun>();
+    long cursor = 0;
+    while (cursor < arrivals) {
+      ChangeLog.Batch batch = replica.log().read(cursor, arrivals, actor -> 0, 1 << 20);
+      for (ChangeRun run : batch.runs()) {
+        RunOutcome outcome = fresh.stage(run);
+        if (outcome instanceof RunOutcome.Waiting) {
+          // It arrived while what it depends on did not count.
+          late.add(run);
+        } else if (!(outcome instanceof RunOutcome.Applied
+            || outcome instanceof RunOutcome.Known)) {
+          return refused(run, outcome);
+        }
+      }
+      fresh.commit();
+      if (batch.cursor() == cursor) {
+        return Finding.error("replay", "the log cannot be read behind " + cursor, ELSEWHERE);
+      }
+      cursor = batch.cursor();
+    }
+    while (!late.isEmpty()) {
+      if (!late.removeIf(run -> !(fresh.stage(run) instanceof RunOutcome.Waiting))) {
+        return refused(late.getFirst(), fresh.stage(late.getFirst()));
+      }
+    }
+    fresh.commit();
+    return compared(storage);
+  }
+
+  private static Finding refused(ChangeRun run, RunOutcome outcome) {
+    return Finding.error(
+        "replay",
+        "changes from " + run.fromSeq() + " of actor " + run.actor().hex() + ": " + outcome,
+        REPORT);
+  }
+
+  private Finding compared(Storage replayed) {
+    long documents = 0;
+    try (var other = replayed.snapshot();
+        var stored = snapshot.scan(Table.STATE, new byte[0], null);
+        var fresh = other.scan(Table.STATE, new byte[0], null)) {
+      while (stored.next()) {
+        if (!fresh.next()
+            || !Arrays.equals(stored.key(), fresh.key())
+            || !Arrays.equals(stored.value(), fresh.value())) {
+          return Finding.error(
+              "replay",
+              "document \"" + text(stored.key()) + "\" is not what the log makes of it",
+              REPORT);
+        }
+        documents++;
+      }
+      if (fresh.next()) {
+        return Finding.error(
+            "replay", "document \"" + text(fresh.key()) + "\" of the log is missing", REPORT);
+      }
+    }
+    return Finding.ok("replay", documents + " documents are what the log makes of them");
+  }
+}

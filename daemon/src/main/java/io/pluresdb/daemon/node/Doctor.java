@@ -1,0 +1,308 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.engine.Comparison;
+import io.pluresdb.crdt.reconcile.Differences;
+import io.pluresdb.crdt.store.Anchor;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.crdt.store.Inspection;
+import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.transport.session.Session;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.StringJoiner;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The checks of one database and of the device around it. A check is a method that returns a {@link
+ * Finding}; it reads, and repairs nothing.
+ */
+final class Doctor {
+  /** Less room than this is a warning. */
+  static final long LOW_DISK_BYTES = 1L << 30;
+
+  /** Less room than this is an error: the store may need it to merge its files. */
+  static final long FULL_DISK_BYTES = 64L << 20;
+
+  /** Documents that are looked for, and named, at most. */
+  static final int MAX_DIFFERENCES = 10_000;
+
+  private static final int NAMED = 20;
+  private static final int TRIES = 20;
+  private static final long BETWEEN_TRIES_MILLIS = 500;
+
+  private final DataDirectory directory;
+  private final LocalDatabase database;
+  private final InstantSource clock;
+  private final boolean online;
+
+  Doctor(DataDirectory directory, LocalDatabase database, InstantSource clock, boolean online) {
+    this.directory = directory;
+    this.database = database;
+    this.clock = clock;
+    this.online = online;
+  }
+
+  /** All checks, in the order in which they should be read. */
+  List<Finding> findings() {
+    var findings = new ArrayList<Finding>();
+    findings.add(storage());
+    findings.addAll(Inspection.of(database.replica()));
+    findings.add(anchor());
+    findings.add(clock());
+    findings.add(pending());
+    findings.add(peers());
+    findings.add(divergence());
+    findings.add(disk());
+    findings.add(permissions());
+    return findings;
+  }
+
+  private Finding storage() {
+    RuntimeException broken = database.store().broken();
+    return broken == null
+        ? Finding.ok(
+            "storage", "open, " + database.store().status().bytesOnDisk() + " bytes on disk")
+        : Finding.error(
+            "storage",
+            "stopped after a failure: " + broken.getMessage(),
+            "see the log for the cause, remove it and restart the daemon");
+  }
+
+  /** Asks the replica loop. */
+  private <T extends @Nullable Object> T ask(Function<Replica, T> question) {
+    return CrdtStore.await(database.store().call(engine -> question.apply(engine.replica())));
+  }
+
+  private Finding anchor() {
+    Replica replica = database.replica();
+    ActorId own = ask(Replica::ownActor);
+    return switch (database.anchorReading()) {
+      case Anchor.Reading.Damaged(var detail) ->
+          Finding.warning(
+              "anchor",
+              "the anchor file is damaged: " + detail,
+              "nothing needs to be done: this device goes on under a new actor");
+      case Anchor.Reading.Missing() ->
+          own == null
+              ? Finding.notApplicable("anchor", "this device has not written yet")
+              : Finding.ok("anchor", "nothing was published yet");
+      case Anchor.Reading.Valid(var mark) -> {
+        long seq = replica.view().frontier().seq(mark.actor());
+        if (!mark.actor().equals(own)) {
+          yield Finding.ok("anchor", "this device goes on under a new actor");
+        }
+        yield seq >= mark.seq()
+            ? Finding.ok("anchor", "all " + mark.seq() + " published changes are here")
+            : Finding.error(
+                "anchor",
+                "change " + mark.seq() + " was published, but the database ends at " + seq,
+                "the database was rolled back; restart the daemon, and it goes on under a new"
+                    + " actor");
+      }
+    };
+  }
+
+  private Finding clock() {
+    long newest = HybridClock.wallMillis(ask(Replica::lastTimestamp));
+    long aheadMillis = newest - clock.millis();
+    return aheadMillis <= TimeUnit.MINUTES.toMillis(1)
+        ? Finding.ok("clock", "not behind the newest change")
+        : Finding.warning(
+            "clock",
+            "this device's clock is " + aheadMillis / 1_000 + " s behind the newest change",
+            "set the clocks of your devices, best by network time");
+  }
+
+  private Finding pending() {
+    long pending = database.store().status().pending();
+    return pending == 0
+        ? Finding.ok("pending", "no change waits for another")
+        : Finding.warning(
+            "pending",
+            pending + " changes wait for changes that have not come",
+            "connect the device that has them; peers shows which are connected");
+  }
+
+  private Finding peers() {
+    int connected = database.replicator().connections().size();
+    if (!online) {
+      return Finding.notApplicable("peers", "the daemon does not run");
+    }
+    if (connected > 0) {
+      return Finding.ok("peers", connected + " connected");
+    }
+    return database.store().view().membership().members().size() > 1
+        ? Finding.warning(
+            "peers",
+            "no other device is connected",
+            "see `pluresdb peers` for why, or `pluresdb connect HOST:PORT`")
+        : Finding.notApplicable("peers", "no other device is a member");
+  }
+
+  private Finding divergence() {
+    var diverged = database.replicator().divergedPeers();
+    if (diverged.isEmpty()) {
+      return Finding.ok("divergence", "no connected peer has other documents");
+    }
+    String peer = diverged.getFirst().toString();
+    return Finding.error(
+        "divergence",
+        diverged.size() + " peers have the same operations and other documents",
+        "find out which: pluresdb doctor --against " + peer);
+  }
+
+  private Finding disk() {
+    long usable;
+    try {
+      usable = Files.getFileStore(directory.root()).getUsableSpace();
+    } catch (IOException e) {
+      return Finding.warning("disk", "its room cannot be told: " + e, "see `df`");
+    }
+    String room = (usable >> 20) + " MiB free";
+    String remedy = "free space on the disk of " + directory.root();
+    if (usable < FULL_DISK_BYTES) {
+      return Finding.error("disk", room, remedy);
+    }
+    return usable < LOW_DISK_BYTES
+        ? Finding.warning("disk", room, remedy)
+        : Finding.ok("disk", room);
+  }
+
+  /** What holds secrets is the owner's alone. */
+  private Finding permissions() {
+    Path root = directory.root();
+    for (Path file :
+        List.of(
+            root,
+            directory.deviceKey(),
+            directory.databaseFile(database.name()),
+            root.resolve("api-token"))) {
+      try {
+        if (Files.exists(file)) {
+          Set<PosixFilePermission> allowed = Files.getPosixFilePermissions(file);
+          if (!PosixFilePermissions.fromString("rwx------").containsAll(allowed)) {
+            return Finding.error(
+                "permissions",
+                file + " can be used by others: " + PosixFilePermissions.toString(allowed),
+                "chmod go= " + file);
+          }
+        }
+      } catch (IOException | UnsupportedOperationException e) {
+        return Finding.warning("permissions", file + " cannot be looked at: " + e, "see `ls -l`");
+      }
+    }
+    return Finding.ok("permissions", "keys are readable by their owner only");
+  }
+
+  /**
+   * Compares all documents with a peer.
+   *
+   * @param later runs the tries after the first
+   */
+  CompletableFuture<Finding> against(String peer, Executor later) {
+    Session session = session(peer);
+    if (session == null) {
+      throw new NodeException(
+          "NODE_PEER_NOT_CONNECTED",
+          "no session with \"" + peer + "\" is up",
+          "`pluresdb peers` shows who is connected");
+    }
+    return attempt(session, 1, later);
+  }
+
+  private @Nullable Session session(String peer) {
+    for (Replicator.Connection connection : database.replicator().connections()) {
+      Session session = connection.session();
+      String id = session.peer().toString();
+      boolean byId = peer.length() >= 8 && id.startsWith(peer);
+      if (byId
+          || session.remoteAddress().toString().endsWith("/" + peer)
+          || peer.equals(DeviceNode.nameOf(database, session))) {
+        return session;
+      }
+    }
+    return null;
+  }
+
+  private CompletableFuture<Finding> attempt(Session session, int number, Executor later) {
+    return database
+        .replicator()
+        .compare(session, MAX_DIFFERENCES)
+        .thenCompose(
+            comparison -> {
+              boolean underWay =
+                  comparison instanceof Comparison.Compared compared
+                      && !compared.sameFrontier()
+                      && number < TRIES;
+              if (!underWay) {
+                return CompletableFuture.completedFuture(finding(comparison));
+              }
+              database.store().execute(engine -> engine.probe());
+              Executor delayed =
+                  CompletableFuture.delayedExecutor(
+                      BETWEEN_TRIES_MILLIS, TimeUnit.MILLISECONDS, later);
+              return CompletableFuture.supplyAsync(() -> number + 1, delayed)
+                  .thenCompose(next -> attempt(session, next, later));
+            });
+  }
+
+  private static Finding finding(Comparison comparison) {
+    return switch (comparison) {
+      case Comparison.Failed(var why) ->
+          Finding.warning("against", "not compared: " + why, "try again");
+      case Comparison.Compared compared -> {
+        Differences differences = compared.differences();
+        if (differences.isEmpty()) {
+          yield Finding.ok("against", "all documents are equal");
+        }
+        yield compared.sameFrontier()
+            ? Finding.error(
+                "against",
+                named(differences),
+                "look at these documents on a third device; start over on the device that is wrong"
+                    + " and join again")
+            : Finding.warning(
+                "against",
+                "operations are still on their way; until then " + named(differences),
+                "try again when both devices are quiet");
+      }
+    };
+  }
+
+  private static String named(Differences differences) {
+    int count = differences.documents().size();
+    var names = new StringJoiner(", ");
+    differences.documents().entrySet().stream()
+        .limit(NAMED)
+        .forEach(
+            entry ->
+                names.add(
+                    "\""
+                        + new String(entry.getKey(), StandardCharsets.UTF_8)
+                        + "\""
+                        + switch (entry.getValue()) {
+                          case HERE -> " (missing there)";
+                          case THERE -> " (missing here)";
+                          case BOTH -> " (other content)";
+                        }));
+    String more = count > NAMED ? " and " + (count - NAMED) + " more" : "";
+    String counted = differences.complete() ? "" + count : "more than " + count;
+    return counted + (count == 1 ? " document differs: " : " documents differ: ") + names + more;
+  }
+}

@@ -1,0 +1,76 @@
+package io.pluresdb.harness.fault;
+
+import java.util.List;
+
+/**
+ * A defence inside the product that is switched off: a method of it does nothing, or always says
+ * the same. The class files are rewritten while they are loaded.
+ */
+public enum Mutant {
+  /** Every signature holds. */
+  NO_SIGNATURES("codec.Signer", "verify", Body.TRUE),
+  /** Every device may write. */
+  NO_MEMBERSHIP("auth.Membership", "may", Body.TRUE),
+  /** Observed dots need not be here. */
+  NO_CAUSAL_PAST("store.Replica", "checkObserved", Body.NULL),
+  /** Changes do not name what they depend on. */
+  NO_DEPENDENCIES("store.Replica", "dependencies", Body.EMPTY_LIST),
+  /** The hybrid clock does not learn from others. */
+  DEAF_CLOCK("causal.HybridClock", "observe", Body.NOTHING),
+  /** The anchor always agrees with the storage. */
+  BLIND_ANCHOR("store.ActorGuard", "agrees", Body.TRUE),
+  /** Acknowledgements cover what only waits. */
+  EARLY_ACKNOWLEDGEMENT("sync.SyncSession", "incomplete", Body.NOTHING),
+  /** Documents that change leave the fingerprint as it was. */
+  STALE_FINGERPRINT("store.BucketSums", "replace", Body.NOTHING),
+  /** Documents are not written, only changes are. */
+  LOG_ONLY("store.Replica", "writeDocument", Body.ZERO),
+  /** Operations do not change documents. */
+  NO_MERGE("doc.DocumentState", "apply", Body.NOTHING),
+  /** After a full disk nobody sends again what was lost. */
+  FULL_DISK_FORGETS("engine.ReplicaEngine", "dropContributors", Body.NOTHING),
+  /** A peer has no credit at all. */
+  IMPATIENT("sync.SyncSession", "maxUnacknowledgedBytes", Body.ZERO),
+  /** A peer's frontier is not looked at. */
+  NO_FRONTIERS("sync.SyncSession", "onHeads", Body.NULL),
+  /** Nothing that waits is tried again. */
+  NO_RETRY("engine.ReplicaEngine", "release", Body.NOTHING),
+  /** Whatever a peer says of our actor is believed, as often as it says it. */
+  CREDULOUS("engine.ReplicaEngine", "mayBelieve", Body.TRUE);
+
+  /** What is left of the method. */
+  public enum Body {
+    NOTHING,
+    TRUE,
+    NULL,
+    ZERO,
+    EMPTY_LIST
+  }
+
+  private final String className;
+  private final String method;
+  private final Body body;
+
+  Mutant(String className, String method, Body body) {
+    this.className = "io.pluresdb.crdt." + className;
+    this.method = method;
+    this.body = body;
+  }
+
+  public String className() {
+    return className;
+  }
+
+  public String method() {
+    return method;
+  }
+
+  public Body body() {
+    return body;
+  }
+
+  /** What every mutant is loaded with, apart from the product itself. */
+  static List<String> packages() {
+    return List.of("io.pluresdb.crdt.", "io.pluresdb.harness.");
+  }
+}
