@@ -35,9 +35,13 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
    */
   public record Claim(byte[] json, Sibling newest) {}
 
-  /** The contests of a document, ascending by path. */
-  public static List<Contest> of(DocumentState state) {
-    DocumentView view = DocumentView.of(state);
+  /**
+   * The contests of a document, ascending by path; empty when there are no conflicts. Values of one
+   * list element that compete are none: setting the element ends that.
+   */
+  public static List<Contest> of(DocumentState state, Content.Source sequences) {
+    List<RegisterState> fields = DocumentView.fields(state, sequences);
+    DocumentView view = DocumentView.of(fields, 0);
     if (view.conflicts().isEmpty()) {
       return List.of();
     }
@@ -50,8 +54,8 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
     var contests = new ArrayList<Contest>(lost.size());
     lost.forEach(
         (path, conflicts) -> {
-          Claim winner = winner(state, view, path, losing);
-          List<Claim> losers = losers(state, path, conflicts, winner);
+          Claim winner = winner(fields, view, path, losing);
+          List<Claim> losers = losers(fields, path, conflicts, winner);
           if (!losers.isEmpty()) {
             contests.add(new Contest(path, winner, losers));
           }
@@ -72,9 +76,9 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
   }
 
   private static Claim winner(
-      DocumentState state, DocumentView view, byte[] path, Set<Sibling> losing) {
+      List<RegisterState> fields, DocumentView view, byte[] path, Set<Sibling> losing) {
     List<Sibling> shown =
-        within(state, path).stream()
+        within(fields, path).stream()
             .flatMap(register -> register.siblings().stream())
             .filter(sibling -> !losing.contains(sibling))
             .toList();
@@ -82,7 +86,7 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
   }
 
   private static List<Claim> losers(
-      DocumentState state, byte[] path, List<Conflict> conflicts, Claim winner) {
+      List<RegisterState> fields, byte[] path, List<Conflict> conflicts, Claim winner) {
     var claims = new ArrayList<Claim>();
     var increments = new ArrayList<Sibling>();
     var below = new ArrayList<Sibling>();
@@ -103,9 +107,9 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
       claims.add(new Claim(json, newest(increments)));
     }
     if (!below.isEmpty()) {
-      List<RegisterState> fields =
-          within(state, path).stream().filter(r -> r.path().length > path.length).toList();
-      List<Leaf> leaves = DocumentView.of(fields, path.length).leaves();
+      List<RegisterState> deeper =
+          within(fields, path).stream().filter(r -> r.path().length > path.length).toList();
+      List<Leaf> leaves = DocumentView.of(deeper, path.length).leaves();
       claims.add(new Claim(json(leaves, path), newest(below)));
     }
     claims.removeIf(claim -> Arrays.equals(claim.json(), winner.json()));
@@ -113,10 +117,8 @@ public record Contest(byte[] path, Claim winner, List<Claim> losers) {
     return List.copyOf(claims);
   }
 
-  private static List<RegisterState> within(DocumentState state, byte[] path) {
-    return state.registers().stream()
-        .filter(register -> register.isField() && Path.isWithin(register.path(), path))
-        .toList();
+  private static List<RegisterState> within(List<RegisterState> fields, byte[] path) {
+    return fields.stream().filter(register -> Path.isWithin(register.path(), path)).toList();
   }
 
   /** What the leaves at and below a path show there. */

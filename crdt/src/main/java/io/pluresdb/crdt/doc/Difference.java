@@ -25,7 +25,8 @@ public final class Difference {
   private Difference() {}
 
   /**
-   * The document becomes {@code wanted}, and exists.
+   * The document becomes {@code wanted}, and exists. A text, list or set stays one where the wanted
+   * value could be its content, and changes by what differs.
    *
    * @param state the local state; changes nothing in it
    * @param wanted leaves ascending by path
@@ -33,10 +34,13 @@ public final class Difference {
    *     document does not change
    */
   public static List<CrdtOperation> put(
-      DocumentState state, List<Leaf> wanted, byte @Nullable [] embedding) {
+      DocumentState state,
+      SequenceEdits sequences,
+      List<Leaf> wanted,
+      byte @Nullable [] embedding) {
     var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
     operations.add(assign(state, Register.exists(), NOTHING));
-    if (state.isEmpty()) {
+    if (state.registers().isEmpty()) {
       if (embedding != null) {
         operations.add(new Assign(Register.embedding(), List.of(), embedding));
       }
@@ -45,9 +49,12 @@ public final class Difference {
       }
       return operations;
     }
-    List<Leaf> shown = state.exists() ? DocumentView.of(state).leaves() : List.of();
+    DocumentView view =
+        state.exists() ? DocumentView.of(state, sequences) : DocumentView.of(List.of());
     var fields = new ArrayList<CrdtOperation>();
-    replaceFields(state, shown, wanted, fields);
+    var typed = new TypedDifference(state, sequences, view);
+    List<Leaf> plain = typed.put(wanted, fields);
+    replaceFields(state, view, plain, typed, fields);
     RegisterState stored = state.register(Register.embedding());
     if (embedding != null) {
       operations.add(assign(state, Register.embedding(), embedding));
@@ -60,8 +67,11 @@ public final class Difference {
 
   /** Walks the registers and the wanted leaves, both ascending, side by side. */
   private static void replaceFields(
-      DocumentState state, List<Leaf> shown, List<Leaf> wanted, List<CrdtOperation> operations) {
-    var view = new DocumentView(shown, List.of());
+      DocumentState state,
+      DocumentView view,
+      List<Leaf> wanted,
+      TypedDifference typed,
+      List<CrdtOperation> operations) {
     int next = 0;
     for (RegisterState register : state.registers()) {
       if (!register.isField()) {
@@ -79,7 +89,7 @@ public final class Difference {
         if (!view.shows(leaf)) {
           operations.add(new Assign(register.key(), register.dots(), leaf.value()));
         }
-      } else {
+      } else if (!typed.isUnchanged(path)) {
         operations.add(new Remove(register.key(), register.dots()));
       }
     }
@@ -94,17 +104,21 @@ public final class Difference {
    * concurrent delete. Only paths that change are touched, and what lost a conflict at, above or
    * below one of them goes with it, so that it cannot come back.
    */
-  public static List<CrdtOperation> patch(DocumentState state, JsonPatch patch) {
-    DocumentView view = DocumentView.of(state);
+  public static List<CrdtOperation> patch(
+      DocumentState state, SequenceEdits sequences, JsonPatch patch) {
+    DocumentView view = DocumentView.of(state, sequences);
     List<Leaf> wanted = patch.apply(view.leaves());
-    var after = new DocumentView(wanted, List.of());
+    DocumentView after = DocumentView.of(wanted);
     var operations = new ArrayList<CrdtOperation>();
     operations.add(assign(state, Register.exists(), NOTHING));
+    var typed = new TypedDifference(state, sequences, view);
     var touched = new TreeSet<byte[]>(Arrays::compareUnsigned);
     for (Leaf leaf : wanted) {
       if (!view.shows(leaf)) {
         touched.add(leaf.path());
-        operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+        if (!typed.replace(leaf, operations)) {
+          operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+        }
       }
     }
     for (Leaf leaf : view.leaves()) {
@@ -120,6 +134,7 @@ public final class Difference {
         operations.add(new Remove(register.key(), register.dots()));
       }
     }
+    typed.clearWhere(path -> !after.showsAt(path) && isRelated(path, touched), operations);
     return operations;
   }
 
@@ -129,12 +144,16 @@ public final class Difference {
    *
    * @param chosen leaves at or below the path, ascending by path
    */
-  public static List<CrdtOperation> resolve(DocumentState state, byte[] path, List<Leaf> chosen) {
+  public static List<CrdtOperation> resolve(
+      DocumentState state, SequenceEdits sequences, byte[] path, List<Leaf> chosen) {
     var operations = new ArrayList<CrdtOperation>();
     operations.add(assign(state, Register.exists(), NOTHING));
-    var after = new DocumentView(chosen, List.of());
+    DocumentView after = DocumentView.of(chosen);
+    var typed = new TypedDifference(state, sequences, DocumentView.of(state, sequences));
     for (Leaf leaf : chosen) {
-      operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+      if (!typed.replace(leaf, operations)) {
+        operations.add(assign(state, Register.field(leaf.path()), leaf.value()));
+      }
     }
     for (RegisterState register : state.registers()) {
       if (register.isField()
@@ -144,6 +163,10 @@ public final class Difference {
         operations.add(new Remove(register.key(), register.dots()));
       }
     }
+    typed.clearWhere(
+        other ->
+            !after.showsAt(other) && (Path.isWithin(other, path) || Path.isWithin(path, other)),
+        operations);
     return operations;
   }
 

@@ -7,6 +7,7 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.Register;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,16 +26,22 @@ import org.jspecify.annotations.Nullable;
  * <p>The encoding is canonical: two replicas with the same operations hold the same bytes.
  *
  * <pre>
- * row      := version u8 = 1 | contexts varint | context * | registers varint | register *
+ * row      := version u8 = 1 or 2 | contexts varint | context * | registers varint | register *
+ *             | sum 32 in version 2
  * context  := actor 16 | seq varint | timestamp u64                      ascending, only used ones
  * register := keyLength varint | key | siblings varint | sibling *       ascending, none empty
  * sibling  := context index varint | dot index varint | valueLength varint | value   ascending
  * </pre>
  *
- * Mutable, and owned by one thread.
+ * The sum is that of the keyed hashes of the document's sequence rows, so equal document rows mean
+ * equal texts and lists. A document without such rows has version 1.
+ *
+ * <p>Mutable, and owned by one thread.
  */
 public final class DocumentState {
   private static final int VERSION = 1;
+  private static final int WITH_SEQUENCES = 2;
+  private static final byte[] NOTHING = {};
   private static final int MAX_REGISTERS = 1 << 22;
 
   /** A register with its siblings in ascending order of dots; never empty. */
@@ -58,13 +65,24 @@ public final class DocumentState {
   }
 
   private final List<RegisterState> registers;
+  private Fingerprint sequenceSum;
 
   public DocumentState() {
-    registers = new ArrayList<>();
+    this(new ArrayList<>(), Fingerprint.ZERO);
   }
 
-  private DocumentState(List<RegisterState> registers) {
+  private DocumentState(List<RegisterState> registers, Fingerprint sequenceSum) {
     this.registers = registers;
+    this.sequenceSum = sequenceSum;
+  }
+
+  /** What the rows of all sequences of the document add up to, deleted ones included. */
+  public Fingerprint sequenceSum() {
+    return sequenceSum;
+  }
+
+  public void sequenceSum(Fingerprint sum) {
+    sequenceSum = sum;
   }
 
   /** A copy that can change without changing this one. */
@@ -73,7 +91,7 @@ public final class DocumentState {
     for (RegisterState register : registers) {
       copy.add(new RegisterState(register.key, new ArrayList<>(register.siblings)));
     }
-    return new DocumentState(copy);
+    return new DocumentState(copy, sequenceSum);
   }
 
   /** What is left of this state when only some dots had ever been made. */
@@ -86,7 +104,7 @@ public final class DocumentState {
         kept.add(new RegisterState(register.key, siblings));
       }
     }
-    return new DocumentState(kept);
+    return new DocumentState(kept, sequenceSum);
   }
 
   /** Registers in ascending order of keys; do not modify. */
@@ -104,9 +122,19 @@ public final class DocumentState {
     return !registers.isEmpty() && registers.getFirst().key[0] == Register.EXISTS;
   }
 
-  /** Whether nothing at all survives, so that no row is needed. */
+  /** Whether it has a text or list, whose content is in rows of its own. */
+  public boolean hasSequences() {
+    for (RegisterState register : registers) {
+      if (Register.isSequence(register.key)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether nothing at all is left, so that no row is needed. */
   public boolean isEmpty() {
-    return registers.isEmpty();
+    return registers.isEmpty() && sequenceSum.equals(Fingerprint.ZERO);
   }
 
   /**
@@ -124,6 +152,10 @@ public final class DocumentState {
         byte[] value = ("+" + amount).getBytes(StandardCharsets.US_ASCII);
         replace(register, List.of(), new Sibling(dot, timestamp, value));
       }
+      // What it does inside the sequence is in the sequence's rows.
+      case CrdtOperation.OnSequence edit when edit.makesDot() ->
+          replace(edit.register(), edit.observed(), new Sibling(dot, timestamp, NOTHING));
+      case CrdtOperation.OnSequence edit -> {}
       case CrdtOperation.Unknown unknown -> {}
     }
   }
@@ -195,7 +227,7 @@ public final class DocumentState {
 
   public void write(ByteWriter out) {
     Dot single = singleContext();
-    out.u8(VERSION);
+    out.u8(sequenceSum.equals(Fingerprint.ZERO) ? VERSION : WITH_SEQUENCES);
     if (single != null) {
       out.varint(1);
       single.actor().write(out);
@@ -218,6 +250,9 @@ public final class DocumentState {
         entry.getValue().index = index++;
       }
       writeRegisters(out, contexts);
+    }
+    if (!sequenceSum.equals(Fingerprint.ZERO)) {
+      sequenceSum.write(out);
     }
   }
 
@@ -263,8 +298,8 @@ public final class DocumentState {
   public static DocumentState read(byte[] row) {
     var in = new ByteReader(row);
     int version = in.u8();
-    if (version != VERSION) {
-      throw new CodecException("document row version must be " + VERSION + ", but is " + version);
+    if (version != VERSION && version != WITH_SEQUENCES) {
+      throw new CodecException("document row version must be 1 or 2, but is " + version);
     }
     int contextCount = in.count("contexts of a document", MAX_REGISTERS);
     var actors = new ArrayList<ActorId>(Math.min(contextCount, 16));
@@ -291,8 +326,9 @@ public final class DocumentState {
       }
       registers.add(new RegisterState(key, siblings));
     }
+    Fingerprint sum = version == VERSION ? Fingerprint.ZERO : Fingerprint.read(in);
     in.end();
-    return new DocumentState(registers);
+    return new DocumentState(registers, sum);
   }
 
   /** The join of the dots of all surviving operations: each actor with its greatest seq. */

@@ -1,6 +1,8 @@
 package io.pluresdb.crdt.doc;
 
+import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.doc.DocumentState.RegisterState;
+import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Leaf;
 import io.pluresdb.crdt.value.Path;
@@ -10,20 +12,24 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a reader sees of a document: a pure function of its surviving dots.
+ * What a reader sees of a document: a pure function of its surviving dots and the content of its
+ * sequences.
  *
  * <p>At each path the sibling with the greatest {@code (hybrid time, actor, seq, index)} is shown
  * and the others are conflicts. Where a value and a subtree meet at one path, the one with the
  * greatest such stamp is shown. The empty object never competes with fields below it. Increments
- * survive together: they are added to the shown integer of their register, or to 0.
+ * survive together: they are added to the shown integer of their register, or to 0. A text, list or
+ * set competes at its path like one value, with the stamp of its newest assertion.
  *
  * @param leaves what is shown, ascending by path
  * @param conflicts what lost, ascending by path
+ * @param typed registers of the texts, lists and sets among the leaves, ascending by path
  */
-public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
+public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts, List<byte[]> typed) {
   private static final byte[] EMPTY_OBJECT = {'{', '}'};
 
   /**
@@ -34,21 +40,128 @@ public record DocumentView(List<Leaf> leaves, List<Conflict> conflicts) {
    */
   public record Conflict(byte[] path, Sibling sibling) {}
 
-  public static DocumentView of(DocumentState state) {
+  /** Stands for the content of sequences where only its being there matters. */
+  private static final Content.Source UNREAD =
+      register ->
+          new Content(
+              register[0] == Register.TEXT ? new byte[] {'"', '"'} : new byte[] {'[', ']'},
+              List.of());
+
+  /** Leaves without losers. */
+  static DocumentView of(List<Leaf> leaves) {
+    return new DocumentView(leaves, List.of(), List.of());
+  }
+
+  /** The view in which every text and list is empty: what is shown where is the same. */
+  public static DocumentView withoutSequences(DocumentState state) {
+    return of(state, UNREAD);
+  }
+
+  public static DocumentView of(DocumentState state, Content.Source source) {
+    var typed = new ArrayList<Typed>();
+    DocumentView view = of(fields(state, source, typed), 0);
+    for (Typed value : typed) {
+      value.complete(view);
+    }
+    view.typed.sort((a, b) -> Arrays.compareUnsigned(Register.path(a), Register.path(b)));
+    if (!typed.isEmpty()) {
+      view.conflicts.sort((a, b) -> Arrays.compareUnsigned(a.path, b.path));
+    }
+    return view;
+  }
+
+  /** The plain fields, with a text, list or set as one more sibling at its path. */
+  static List<RegisterState> fields(DocumentState state, Content.Source source) {
+    return fields(state, source, new ArrayList<>());
+  }
+
+  private static List<RegisterState> fields(
+      DocumentState state, Content.Source source, List<Typed> typed) {
     var fields = new ArrayList<RegisterState>(state.registers().size());
     for (RegisterState register : state.registers()) {
       if (register.isField()) {
         fields.add(register);
+      } else if (Register.isSequence(register.key())) {
+        Content content = source.of(register.key());
+        typed.add(new Typed(register.key(), register.path(), content, greatest(register)));
       }
     }
-    return of(fields, 0);
+    addSets(state, typed);
+    for (Typed value : typed) {
+      value.addTo(fields);
+    }
+    return fields;
   }
 
   /** The view of fields that share the first {@code depthBytes} bytes of their paths. */
   static DocumentView of(List<RegisterState> fields, int depthBytes) {
     var builder = new Builder();
     builder.show(fields, 0, fields.size(), depthBytes);
-    return new DocumentView(builder.leaves, builder.conflicts);
+    return new DocumentView(builder.leaves, builder.conflicts, new ArrayList<>());
+  }
+
+  /** Puts the registers of each set's elements together: one array, ascending by their bytes. */
+  private static void addSets(DocumentState state, List<Typed> typed) {
+    var sets = new TreeMap<byte[], List<RegisterState>>(Arrays::compareUnsigned);
+    for (RegisterState register : state.registers()) {
+      if (register.key()[0] == Register.SET) {
+        sets.computeIfAbsent(register.path(), p -> new ArrayList<>()).add(register);
+      }
+    }
+    sets.forEach(
+        (path, registers) -> {
+          var json = new ByteWriter(256).u8('[');
+          Sibling newest = greatest(registers.getFirst());
+          for (RegisterState register : registers) {
+            newest = greater(newest, greatest(register));
+            byte[] element = Register.elementJson(register.key());
+            if (element != null) {
+              (json.size() > 1 ? json.u8(',') : json).bytes(element);
+            }
+          }
+          var content = new Content(json.u8(']').toByteArray(), List.of());
+          typed.add(new Typed(Register.at(Register.SET, path), path, content, newest));
+        });
+  }
+
+  private static Sibling greatest(RegisterState register) {
+    return Collections.max(register.siblings(), Sibling.BY_TIME);
+  }
+
+  /** A text, list or set as one value. */
+  private record Typed(byte[] key, byte[] path, Content content, Sibling newest) {
+    /** Puts it among the plain fields, as one sibling at its path. */
+    void addTo(List<RegisterState> fields) {
+      var sibling = new Sibling(newest.dot(), newest.timestamp(), content.json());
+      byte[] field = Register.field(path);
+      int at = 0;
+      while (at < fields.size() && Arrays.compareUnsigned(fields.get(at).key(), field) < 0) {
+        at++;
+      }
+      var siblings = new ArrayList<Sibling>();
+      if (at < fields.size() && Arrays.equals(fields.get(at).key(), field)) {
+        siblings.addAll(fields.remove(at).siblings());
+      }
+      siblings.add(sibling);
+      fields.add(at, new RegisterState(field, siblings));
+    }
+
+    /** When it is shown, says so and adds the conflicts inside it. */
+    void complete(DocumentView view) {
+      int at = Collections.binarySearch(view.leaves, new Leaf(path, EMPTY_OBJECT));
+      if (at >= 0 && isSame(view.leaves.get(at).value(), content.json())) {
+        view.typed.add(key);
+        for (Sibling loser : content.conflicts()) {
+          view.conflicts.add(new Conflict(path, loser));
+        }
+      }
+    }
+
+    /** Whether the bytes come from the same register, not merely look the same. */
+    @SuppressWarnings("ReferenceEquality")
+    private static boolean isSame(byte[] shown, byte[] own) {
+      return shown == own;
+    }
   }
 
   /** The shown document as canonical JSON. */

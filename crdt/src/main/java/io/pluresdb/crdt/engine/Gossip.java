@@ -78,6 +78,13 @@ final class Gossip {
     }
   }
 
+  void shun(PeerId peer) {
+    HyParView governing = view;
+    if (governing != null) {
+      governing.shun(peer);
+    }
+  }
+
   void up(Peer peer) {
     Contact contact = peer.link.contact();
     HyParView governing = view;
@@ -126,7 +133,7 @@ final class Gossip {
     for (HyParView.Send send : step.send()) {
       Peer session = peers.get(send.to());
       if (session != null) {
-        session.link.send(new SyncMessage.Overlay(send.message()));
+        tell(session, new SyncMessage.Overlay(send.message()));
         session.link.flush();
       }
     }
@@ -134,10 +141,9 @@ final class Gossip {
     if (connections != null) {
       step.connect().forEach(connections::connect);
       for (PeerId peer : step.disconnect()) {
-        connections.release(peer);
         Peer session = peers.get(peer);
         if (session != null) {
-          session.link.close("no neighbour");
+          session.link.part();
         }
       }
     }
@@ -190,7 +196,7 @@ final class Gossip {
     }
     if (tooMuch) {
       comparisons++;
-      from.link.send(from.session.probe(replica.view()));
+      tell(from, from.session.probe(replica.view()));
     }
   }
 
@@ -217,7 +223,14 @@ final class Gossip {
 
   private void prune(Peer peer) {
     prunes++;
-    peer.link.send(new SyncMessage.Prune());
+    tell(peer, new SyncMessage.Prune());
+  }
+
+  /** Nothing depends on these: a peer that does not read must not fill our memory with them. */
+  private static void tell(Peer peer, SyncMessage message) {
+    if (peer.link.isWritable()) {
+      peer.link.send(message);
+    }
   }
 
   private void graft(Peer peer, List<ActorId> actors) {
@@ -229,7 +242,7 @@ final class Gossip {
         seqs.put(actor, here.seq(actor));
       }
     }
-    peer.link.send(new SyncMessage.Graft(seqs));
+    tell(peer, new SyncMessage.Graft(seqs));
   }
 
   /**
@@ -250,7 +263,7 @@ final class Gossip {
       for (Peer peer : sessions) {
         SyncMessage.Ack ack = peer.session.confirm(replica.view());
         if (ack != null) {
-          peer.link.send(ack);
+          ReplicaEngine.answer(peer, ack);
         }
       }
     }
@@ -259,7 +272,8 @@ final class Gossip {
   /** Announces what is new; only when everything that is visible is on the disk. */
   void announce() {
     Replica.View visible = replica.view();
-    for (Peer peer : tree.announceTo(now(), link -> link.session.hasNews(visible))) {
+    for (Peer peer :
+        tree.announceTo(now(), one -> one.link.isWritable() && one.session.hasNews(visible))) {
       SyncMessage.Announce news = peer.session.announce(visible);
       if (news != null) {
         announced += news.seqs().size();

@@ -44,6 +44,11 @@ public interface PeerLink {
    */
   default void diverged(Comparison comparison) {}
 
+  /** Ends the session: there is no room for this peer among the neighbours. */
+  default void part() {
+    close("no room among the neighbours");
+  }
+
   /** Ends the session: the peer broke a rule, or this replica cannot go on. */
   void close(String reason);
 }

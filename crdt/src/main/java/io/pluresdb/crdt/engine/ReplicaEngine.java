@@ -298,11 +298,8 @@ public final class ReplicaEngine {
    * Sends what needs no credit, at once or when the link has room: a peer that asks and never reads
    * must not fill our memory with answers.
    */
-  private void answer(Peer peer, SyncMessage message) {
+  static void answer(Peer peer, SyncMessage message) {
     if (peer.owed.isEmpty() && peer.link.isWritable()) {
-      if (tellsFrontier(message)) {
-        tellOrigins(peer);
-      }
       peer.link.send(message);
     } else if (!(message instanceof SyncMessage.Frontiers)) {
       // A part of a dialogue is of no use later: the next probe begins it anew.
@@ -451,7 +448,12 @@ public final class ReplicaEngine {
       syncWhatIsSaid();
     }
     if (!step.send().isEmpty() && mayPublish()) {
-      step.send().forEach(reply -> answer(peer, reply));
+      for (SyncMessage reply : step.send()) {
+        if (tellsFrontier(reply)) {
+          tellOrigins(peer);
+        }
+        answer(peer, reply);
+      }
     }
   }
 
@@ -470,7 +472,8 @@ public final class ReplicaEngine {
   private void tellOrigins(Peer peer) {
     List<Genesis> ended = replica.endedActors();
     if (!ended.isEmpty()) {
-      peer.link.send(
+      answer(
+          peer,
           new SyncMessage.Origins(
               ended.subList(0, Math.min(ended.size(), SyncMessage.MAX_ORIGINS))));
     }
@@ -804,6 +807,11 @@ public final class ReplicaEngine {
   /** Tells the view of neighbours of a device that might be reached. */
   public void learn(Contact contact) {
     gossip.learn(contact);
+  }
+
+  /** Leaves a device alone until it is learned of again. */
+  public void shun(PeerId peer) {
+    gossip.shun(peer);
   }
 
   /** A connection that the view of neighbours asked for could not be made. */

@@ -4,13 +4,13 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.DocumentHistory;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.History;
 import io.pluresdb.crdt.store.Moment;
@@ -254,10 +254,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> get(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null
-        ? Optional.empty()
-        : Optional.ofNullable(NodeRecord.of(key, DocumentState.read(row)));
+    return Optional.ofNullable(DocumentReader.read(storage, key));
   }
 
   @Override
@@ -284,12 +281,9 @@ public final class ReplicaStore implements CrdtStore {
   public List<Contest> contests(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
-    byte[] row = storage.get(Table.STATE, key);
-    DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
-    if (!state.exists()) {
-      throw CoreException.notFound(id);
+    try (var snapshot = storage.snapshot()) {
+      return DocumentReader.contests(snapshot, key, id);
     }
-    return Contest.of(state);
   }
 
   private void requireOpen() {
@@ -343,7 +337,7 @@ public final class ReplicaStore implements CrdtStore {
       while (next == null && !ended) {
         ended = !cursor.next();
         if (!ended) {
-          next = NodeRecord.of(cursor.key(), DocumentState.read(cursor.value()));
+          next = DocumentReader.read(snapshot, cursor.key(), cursor.value());
         }
       }
       return next != null;

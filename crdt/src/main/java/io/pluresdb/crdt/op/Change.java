@@ -37,10 +37,10 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
    * All of a change that its hash needs: the body is represented by its hash.
    *
    * <pre>
-   * link := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | body hash 32 | bodyLength varint
+   * header := depsCount varint | (actor 16 | seq varint) * | timestamp u64 | body hash 32 | bodyLength varint
    * </pre>
    */
-  public record Link(List<Dependency> deps, long timestamp, Hash bodyHash, int bodyLength) {
+  public record Header(List<Dependency> deps, long timestamp, Hash bodyHash, int bodyLength) {
     /** The hash that the next change links to and that a signature signs. */
     public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
       var header = new ByteWriter(192);
@@ -58,9 +58,9 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
       out.i64(timestamp).bytes(bodyHash.bytes()).varint(bodyLength);
     }
 
-    public static Link read(ByteReader in) {
+    public static Header read(ByteReader in) {
       List<Dependency> deps = readDeps(in);
-      return new Link(
+      return new Header(
           deps,
           in.i64(),
           new Hash(in.bytes(Hash.BYTES)),
@@ -69,13 +69,13 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
   }
 
   /** This change without its body. */
-  public Link link() {
-    return new Link(deps, timestamp, Hash.bulk(body, body.length), body.length);
+  public Header header() {
+    return new Header(deps, timestamp, Hash.bulk(body, body.length), body.length);
   }
 
   /** The hash that the next change links to and that a signature signs. */
   public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
-    return link().hash(database, actor, seq, previous);
+    return header().hash(database, actor, seq, previous);
   }
 
   public void write(ByteWriter out) {
@@ -89,6 +89,21 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
       dependency.actor().write(out);
       out.varint(dependency.seq());
     }
+  }
+
+  /** What ties a change to others, without what it does. */
+  public record Link(List<Dependency> deps, long timestamp) {}
+
+  public static Change read(ByteReader in) {
+    Link link = readHead(in);
+    return new Change(link.deps, link.timestamp, in.block("body bytes", ChangeBody.MAX_BYTES));
+  }
+
+  /** Reads a change over its body. */
+  public static Link readLink(ByteReader in) {
+    Link link = readHead(in);
+    in.skip(in.count("body bytes", ChangeBody.MAX_BYTES));
+    return link;
   }
 
   private static List<Dependency> readDeps(ByteReader in) {
@@ -105,13 +120,13 @@ public record Change(List<Dependency> deps, long timestamp, byte[] body) {
     return deps;
   }
 
-  public static Change read(ByteReader in) {
+  private static Link readHead(ByteReader in) {
     List<Dependency> deps = readDeps(in);
     long timestamp = in.i64();
     if (timestamp < 0) {
       throw new CodecException("timestamp must be 0 or more");
     }
-    return new Change(deps, timestamp, in.block("body bytes", ChangeBody.MAX_BYTES));
+    return new Link(deps, timestamp);
   }
 
   /** Bytes {@link #write} takes, within a few. */

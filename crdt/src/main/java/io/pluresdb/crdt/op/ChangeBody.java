@@ -7,6 +7,7 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Utf8;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,8 +24,18 @@ import java.util.Map;
  *           | 2 assign:                   observed | valueLength varint | value
  *           | 3 remove:                   observed
  *           | 4 increment:                zigzag varint
+ *           | 5 text insert:              observed | place | textLength varint | text
+ *           | 6 text delete:              ranges
+ *           | 7 list insert:              observed | place | values varint | (valueLength varint | value) *
+ *           | 8 list delete:              seen | ranges
+ *           | 9 list set:                 observed | element | observed | valueLength varint | value
+ *           | 10 list move:               observed | element | place
  *           | 64..255 unknown:            length varint | payload
  * observed := count varint | (actor index varint | seq varint | index varint) *
+ * seen     := count varint | (actor index varint | seq varint) *
+ * element  := actor index varint | counter varint
+ * place    := 0 | 1 right of element | 2 left of element
+ * ranges   := count varint | (element | length varint) *
  * </pre>
  *
  * Actor index 0 is the author, 1 the first of the table, and so on. The encoding is canonical: the
@@ -54,6 +65,15 @@ public final class ChangeBody {
   private static final int ASSIGN = 2;
   private static final int REMOVE = 3;
   private static final int INCREMENT = 4;
+  private static final int TEXT_INSERT = 5;
+  private static final int TEXT_DELETE = 6;
+  private static final int LIST_INSERT = 7;
+  private static final int LIST_DELETE = 8;
+  private static final int LIST_SET = 9;
+  private static final int LIST_MOVE = 10;
+  private static final int AT_START = 0;
+  private static final int RIGHT_OF = 1;
+  private static final int LEFT_OF = 2;
   // Bounded by the bytes of the body alone, as on the writing side: a dot takes three or more.
   private static final int MAX_OBSERVED = MAX_BYTES / 3;
   private static final int MAX_ACTORS = 65_536;
@@ -93,25 +113,95 @@ public final class ChangeBody {
       }
       case CrdtOperation.Increment(var register, var amount) ->
           out.u8(INCREMENT).block(register).varint((amount << 1) ^ (amount >> 63));
+      case CrdtOperation.TextInsert(var register, var observed, var place, var text) -> {
+        out.u8(TEXT_INSERT).block(register);
+        observed(author, actors, observed, out);
+        place(author, actors, place, out);
+        out.block(text.getBytes(StandardCharsets.UTF_8));
+      }
+      case CrdtOperation.TextDelete(var register, var ranges) -> {
+        out.u8(TEXT_DELETE).block(register);
+        ranges(author, actors, ranges, out);
+      }
+      case CrdtOperation.ListInsert(var register, var observed, var place, var values) -> {
+        out.u8(LIST_INSERT).block(register);
+        observed(author, actors, observed, out);
+        place(author, actors, place, out);
+        out.varint(values.size());
+        values.forEach(out::block);
+      }
+      case CrdtOperation.ListDelete(var register, var seen, var ranges) -> {
+        out.u8(LIST_DELETE).block(register);
+        out.varint(seen.size());
+        for (Change.Dependency last : seen) {
+          out.varint(index(author, actors, last.actor())).varint(last.seq());
+        }
+        ranges(author, actors, ranges, out);
+      }
+      case CrdtOperation.ListSet(
+              var register,
+              var observed,
+              var element,
+              var replaced,
+              var value) -> {
+        out.u8(LIST_SET).block(register);
+        observed(author, actors, observed, out);
+        element(author, actors, element, out);
+        observed(author, actors, replaced, out);
+        out.block(value);
+      }
+      case CrdtOperation.ListMove(var register, var observed, var element, var place) -> {
+        out.u8(LIST_MOVE).block(register);
+        observed(author, actors, observed, out);
+        element(author, actors, element, out);
+        place(author, actors, place, out);
+      }
       case CrdtOperation.Unknown(var tag, var register, var payload) ->
           out.u8(tag).block(register).block(payload);
     }
+  }
+
+  private static void element(
+      ActorId author, Map<ActorId, Integer> actors, ElementId element, ByteWriter out) {
+    out.varint(index(author, actors, element.actor())).varint(element.counter());
+  }
+
+  private static void place(
+      ActorId author, Map<ActorId, Integer> actors, Place place, ByteWriter out) {
+    ElementId origin = place.origin();
+    if (origin == null) {
+      out.u8(AT_START);
+    } else {
+      out.u8(place.isLeft() ? LEFT_OF : RIGHT_OF);
+      element(author, actors, origin, out);
+    }
+  }
+
+  private static void ranges(
+      ActorId author, Map<ActorId, Integer> actors, List<ElementRange> ranges, ByteWriter out) {
+    out.varint(ranges.size());
+    for (ElementRange range : ranges) {
+      out.varint(index(author, actors, range.actor())).varint(range.from()).varint(range.length());
+    }
+  }
+
+  private static int index(ActorId author, Map<ActorId, Integer> actors, ActorId actor) {
+    if (actor.equals(author)) {
+      return 0;
+    }
+    Integer known = actors.get(actor);
+    if (known == null) {
+      known = actors.size() + 1;
+      actors.put(actor, known);
+    }
+    return known;
   }
 
   private static void observed(
       ActorId author, Map<ActorId, Integer> actors, List<Dot> dots, ByteWriter out) {
     out.varint(dots.size());
     for (Dot dot : dots) {
-      int index = 0;
-      if (!dot.actor().equals(author)) {
-        Integer known = actors.get(dot.actor());
-        if (known == null) {
-          known = actors.size() + 1;
-          actors.put(dot.actor(), known);
-        }
-        index = known;
-      }
-      out.varint(index).varint(dot.seq()).varint(dot.index());
+      out.varint(index(author, actors, dot.actor())).varint(dot.seq()).varint(dot.index());
     }
   }
 
@@ -156,10 +246,13 @@ public final class ChangeBody {
 
   private static CrdtOperation operation(List<ActorId> actors, ByteReader in) {
     int tag = in.u8();
-    byte[] register = in.block("register bytes", 1 + io.pluresdb.crdt.value.Path.MAX_BYTES);
+    byte[] register = in.block("register bytes", Register.MAX_BYTES);
     switch (tag) {
       case ASSIGN_FRESH, ASSIGN -> {
         Register.check(register);
+        if (Register.isSequence(register)) {
+          throw new CodecException("a sequence takes no assignment");
+        }
         List<Dot> observed = tag == ASSIGN ? observed(actors, in) : List.of();
         byte[] value = in.block("value bytes", MAX_BYTES);
         checkValue(register[0], value);
@@ -179,6 +272,50 @@ public final class ChangeBody {
         }
         return new CrdtOperation.Increment(register, amount);
       }
+      case TEXT_INSERT -> {
+        requireSpace(register, Register.TEXT);
+        List<Dot> observed = observed(actors, in);
+        Place place = place(actors, in);
+        byte[] text = in.block("text bytes", MAX_BYTES);
+        if (!Utf8.isValid(text, 0, text.length)) {
+          throw new CodecException("inserted text must be valid UTF-8");
+        }
+        return new CrdtOperation.TextInsert(
+            register, observed, place, new String(text, StandardCharsets.UTF_8));
+      }
+      case TEXT_DELETE -> {
+        requireSpace(register, Register.TEXT);
+        return new CrdtOperation.TextDelete(register, ranges(actors, in));
+      }
+      case LIST_INSERT -> {
+        requireSpace(register, Register.LIST);
+        List<Dot> observed = observed(actors, in);
+        Place place = place(actors, in);
+        int count = in.count("values of an insertion", MAX_OPERATIONS);
+        var values = new ArrayList<byte[]>(Math.min(count, 64));
+        for (int i = 0; i < count; i++) {
+          values.add(listValue(in));
+        }
+        return new CrdtOperation.ListInsert(register, observed, place, values);
+      }
+      case LIST_DELETE -> {
+        requireSpace(register, Register.LIST);
+        return new CrdtOperation.ListDelete(register, seen(actors, in), ranges(actors, in));
+      }
+      case LIST_SET -> {
+        requireSpace(register, Register.LIST);
+        return new CrdtOperation.ListSet(
+            register,
+            observed(actors, in),
+            element(actors, in),
+            observed(actors, in),
+            listValue(in));
+      }
+      case LIST_MOVE -> {
+        requireSpace(register, Register.LIST);
+        return new CrdtOperation.ListMove(
+            register, observed(actors, in), element(actors, in), place(actors, in));
+      }
       default -> {
         if (tag < FIRST_UNKNOWN_TAG) {
           throw new CodecException("unknown operation " + tag);
@@ -191,7 +328,7 @@ public final class ChangeBody {
   private static void checkValue(byte space, byte[] value) {
     boolean valid =
         switch (space) {
-          case Register.EXISTS -> value.length == 0;
+          case Register.EXISTS, Register.SET -> value.length == 0;
           case Register.EMBEDDING ->
               value.length > 0 && value.length % 4 == 0 && value.length <= 4 * MAX_DIMENSIONS;
           default -> CanonicalJson.isLeafValue(value);
@@ -201,12 +338,77 @@ public final class ChangeBody {
     }
   }
 
+  private static void requireSpace(byte[] register, byte space) {
+    Register.check(register);
+    if (register[0] != space) {
+      throw new CodecException("operation is on register space " + register[0] + ", not " + space);
+    }
+  }
+
+  private static byte[] listValue(ByteReader in) {
+    byte[] value = in.block("value bytes", MAX_BYTES);
+    if (!CanonicalJson.isValue(value)) {
+      throw new CodecException("value of a list is not canonical");
+    }
+    return value;
+  }
+
+  private static ElementId element(List<ActorId> actors, ByteReader in) {
+    return new ElementId(actor(actors, in), in.count("counter", ElementId.MAX_COUNTER));
+  }
+
+  private static Place place(List<ActorId> actors, ByteReader in) {
+    int kind = in.u8();
+    return switch (kind) {
+      case AT_START -> Place.START;
+      case RIGHT_OF -> Place.rightOf(element(actors, in));
+      case LEFT_OF -> Place.leftOf(element(actors, in));
+      default -> throw new CodecException("place must be 0 to 2, but is " + kind);
+    };
+  }
+
+  private static List<ElementRange> ranges(List<ActorId> actors, ByteReader in) {
+    int count = in.count("ranges", MAX_OBSERVED);
+    var ranges = new ArrayList<ElementRange>(Math.min(count, 64));
+    for (int i = 0; i < count; i++) {
+      ElementId first = element(actors, in);
+      int length = in.count("length of a range", ElementId.MAX_COUNTER + 1 - first.counter());
+      var range = new ElementRange(first.actor(), first.counter(), length);
+      if (length == 0 || (i > 0 && !follows(ranges.getLast(), range))) {
+        throw new CodecException("ranges must ascend, lie apart and hold an element");
+      }
+      ranges.add(range);
+    }
+    return ranges;
+  }
+
+  private static boolean follows(ElementRange last, ElementRange next) {
+    int order = last.actor().compareTo(next.actor());
+    return order < 0 || (order == 0 && last.end() < next.from());
+  }
+
+  private static List<Change.Dependency> seen(List<ActorId> actors, ByteReader in) {
+    int count = in.count("actors seen", MAX_ACTORS);
+    var seen = new ArrayList<Change.Dependency>(Math.min(count, 64));
+    for (int i = 0; i < count; i++) {
+      var last = new Change.Dependency(actor(actors, in), in.varint());
+      if (i > 0 && seen.getLast().actor().compareTo(last.actor()) >= 0) {
+        throw new CodecException("actors seen must ascend");
+      }
+      seen.add(last);
+    }
+    return seen;
+  }
+
+  private static ActorId actor(List<ActorId> actors, ByteReader in) {
+    return actors.get(in.count("actor index", actors.size() - 1));
+  }
+
   private static List<Dot> observed(List<ActorId> actors, ByteReader in) {
     int count = in.count("observed dots", MAX_OBSERVED);
     var dots = new ArrayList<Dot>(Math.min(count, 64));
     for (int i = 0; i < count; i++) {
-      ActorId actor = actors.get(in.count("actor index", actors.size() - 1));
-      dots.add(new Dot(actor, in.varint(), in.count("dot index", Integer.MAX_VALUE)));
+      dots.add(new Dot(actor(actors, in), in.varint(), in.count("dot index", Integer.MAX_VALUE)));
     }
     return dots;
   }

@@ -3,7 +3,7 @@ package io.pluresdb.crdt.op;
 import io.pluresdb.crdt.causal.Dot;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Function;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +29,56 @@ public sealed interface CrdtOperation {
     public static final long MAX_AMOUNT = 1L << 53;
   }
 
+  /** An edit of a sequence. */
+  sealed interface OnSequence extends CrdtOperation {
+    /** The dots in the register that the one of this operation replaces. */
+    default List<Dot> observed() {
+      return List.of();
+    }
+  }
+
+  /**
+   * New characters in a row: the first at {@code place}, each further one right of the last. Its
+   * dot asserts the text, so that a removal that did not see it leaves the field alive.
+   *
+   * @param text the empty one only declares the text
+   */
+  record TextInsert(byte[] register, List<Dot> observed, Place place, String text)
+      implements OnSequence {}
+
+  /**
+   * Characters are deleted. Makes no dot, so it keeps no field alive.
+   *
+   * @param ranges ascending and apart
+   */
+  record TextDelete(byte[] register, List<ElementRange> ranges) implements OnSequence {}
+
+  /** New list elements in a row, placed like characters; canonical JSON each, or none. */
+  record ListInsert(byte[] register, List<Dot> observed, Place place, List<byte[]> values)
+      implements OnSequence {}
+
+  /**
+   * The values in a range of list elements that {@code seen} covers are taken away; an element
+   * without values is not shown. Makes no dot.
+   *
+   * @param seen per actor the last change the author had seen, ascending by actor
+   * @param ranges ascending and apart
+   */
+  record ListDelete(byte[] register, List<Change.Dependency> seen, List<ElementRange> ranges)
+      implements OnSequence {}
+
+  /** A list element gets a value in place of the ones observed. */
+  record ListSet(
+      byte[] register, List<Dot> observed, ElementId element, List<Dot> replaced, byte[] value)
+      implements OnSequence {}
+
+  /**
+   * A list element goes to a new slot. The move with the greatest {@code (hybrid time, dot)} says
+   * where it is (Kleppmann, Moving elements in list CRDTs, PaPoC 2020).
+   */
+  record ListMove(byte[] register, List<Dot> observed, ElementId element, Place place)
+      implements OnSequence {}
+
   /**
    * An operation of a later version: kept and forwarded, not applied.
    *
@@ -36,27 +86,88 @@ public sealed interface CrdtOperation {
    */
   record Unknown(int tag, byte[] register, byte[] payload) implements CrdtOperation {}
 
-  /**
-   * The same step seen by another author.
-   *
-   * @param names what each dot that was seen is to that author; null for nothing
-   */
-  default CrdtOperation renamed(Function<Dot, @Nullable Dot> names) {
+  /** What names in an operation are to another author. */
+  interface Names {
+    /** A dot that was seen; null when it is nothing. */
+    @Nullable Dot dot(Dot dot);
+
+    /** An element of the sequence; null when it is not there. */
+    @Nullable ElementId element(ElementId element);
+
+    /** What had been seen of each actor, ascending by actor. */
+    List<Change.Dependency> seen(List<Change.Dependency> seen);
+  }
+
+  /** The same step by another author, or null when nothing is left of it. */
+  default @Nullable CrdtOperation renamed(Names names) {
     return switch (this) {
       case Assign(var register, var observed, var value) ->
-          new Assign(register, renamed(observed, names), value);
-      case Remove(var register, var observed) -> new Remove(register, renamed(observed, names));
+          new Assign(register, dots(observed, names), value);
+      case Remove(var register, var observed) -> new Remove(register, dots(observed, names));
       case Increment increment -> increment;
+      case TextInsert(var register, var observed, var place, var text) ->
+          new TextInsert(register, dots(observed, names), place(place, names), text);
+      case TextDelete(var register, var ranges) -> {
+        List<ElementRange> known = ranges(ranges, names);
+        yield known.isEmpty() ? null : new TextDelete(register, known);
+      }
+      case ListInsert(var register, var observed, var place, var values) ->
+          new ListInsert(register, dots(observed, names), place(place, names), values);
+      case ListDelete(var register, var seen, var ranges) -> {
+        List<ElementRange> known = ranges(ranges, names);
+        yield known.isEmpty() ? null : new ListDelete(register, names.seen(seen), known);
+      }
+      case ListSet(var register, var observed, var element, var replaced, var value) -> {
+        ElementId known = names.element(element);
+        yield known == null
+            ? new ListInsert(register, dots(observed, names), Place.START, List.of(value))
+            : new ListSet(register, dots(observed, names), known, dots(replaced, names), value);
+      }
+      case ListMove(var register, var observed, var element, var place) -> {
+        ElementId known = names.element(element);
+        yield known == null
+            ? new ListInsert(register, dots(observed, names), Place.START, List.of())
+            : new ListMove(register, dots(observed, names), known, place(place, names));
+      }
       case Unknown unknown -> unknown;
     };
   }
 
-  private static List<Dot> renamed(List<Dot> dots, Function<Dot, @Nullable Dot> names) {
+  private static List<Dot> dots(List<Dot> dots, Names names) {
     var renamed = new ArrayList<Dot>(dots.size());
     for (Dot dot : dots) {
-      Dot name = names.apply(dot);
+      Dot name = names.dot(dot);
       if (name != null) {
         renamed.add(name);
+      }
+    }
+    return renamed;
+  }
+
+  private static Place place(Place place, Names names) {
+    ElementId origin = place.origin();
+    ElementId known = origin == null ? null : names.element(origin);
+    return known == null ? Place.START : new Place(known, place.isLeft());
+  }
+
+  private static List<ElementRange> ranges(List<ElementRange> ranges, Names names) {
+    var elements = new TreeSet<ElementId>();
+    for (ElementRange range : ranges) {
+      for (int counter = range.from(); counter < range.end(); counter++) {
+        ElementId known = names.element(new ElementId(range.actor(), counter));
+        if (known != null) {
+          elements.add(known);
+        }
+      }
+    }
+    var renamed = new ArrayList<ElementRange>();
+    for (ElementId element : elements) {
+      ElementRange last = renamed.isEmpty() ? null : renamed.getLast();
+      if (last != null && last.actor().equals(element.actor()) && last.end() == element.counter()) {
+        renamed.removeLast();
+        renamed.add(new ElementRange(last.actor(), last.from(), last.length() + 1));
+      } else {
+        renamed.add(new ElementRange(element.actor(), element.counter(), 1));
       }
     }
     return renamed;
@@ -68,6 +179,12 @@ public sealed interface CrdtOperation {
       case Assign a -> true;
       case Increment i -> true;
       case Remove r -> false;
+      case TextInsert t -> true;
+      case TextDelete t -> false;
+      case ListInsert l -> true;
+      case ListDelete l -> false;
+      case ListSet l -> true;
+      case ListMove l -> true;
       case Unknown u -> true;
     };
   }
@@ -78,6 +195,7 @@ public sealed interface CrdtOperation {
       case Assign assign -> assign.observed();
       case Remove remove -> remove.observed();
       case Increment increment -> List.of();
+      case OnSequence onSequence -> onSequence.observed();
       case Unknown unknown -> List.of();
     };
   }

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.overlay.OverlayMessage.ShuffleReply;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -146,6 +147,7 @@ public final class HyParView {
 
   // Being connected, or connected and asked to become a neighbour.
   private final Map<PeerId, Wanted> wanted = new LinkedHashMap<>();
+  private final Set<PeerId> shunned = new LinkedHashSet<>();
   private Set<PeerId> shuffled = Set.of();
   private boolean shuffling;
   private boolean introduced;
@@ -218,12 +220,24 @@ public final class HyParView {
 
   /** Takes down a contact that was found first-hand: on the network, in the settings, by a dial. */
   public void learn(Contact contact) {
+    shunned.remove(contact.peer());
     Reserve known = passive.get(contact.peer());
     if (known != null && contact.isDialable()) {
       known.contact = contact;
     } else {
       reserve(contact);
     }
+  }
+
+  /**
+   * Does not connect a device by itself any more, until it is learned of or dials or is dialled.
+   */
+  public void shun(PeerId peer) {
+    passive.remove(peer);
+    if (shunned.size() >= PASSIVE) {
+      shunned.remove(shunned.iterator().next());
+    }
+    shunned.add(peer);
   }
 
   /** Takes down a contact unless it is known; another gives way where there is no room. */
@@ -233,6 +247,7 @@ public final class HyParView {
         || peer.equals(self)
         || active.containsKey(peer)
         || passive.containsKey(peer)
+        || shunned.contains(peer)
         || !mayJoin.test(peer)) {
       return;
     }
@@ -241,6 +256,15 @@ public final class HyParView {
       passive.remove(pick(known.isEmpty() ? List.copyOf(passive.keySet()) : known));
     }
     passive.put(peer, new Reserve(contact));
+  }
+
+  /** Takes down a contact that is not to be asked soon. */
+  private void postpone(Contact contact) {
+    reserve(contact);
+    Reserve reserve = passive.get(contact.peer());
+    if (reserve != null) {
+      reserve.notBefore = now + LAST_RETRY_MILLIS;
+    }
   }
 
   private <T> T pick(List<T> from) {
@@ -263,6 +287,7 @@ public final class HyParView {
   /** A session is up. */
   public Step onConnected(Contact contact, boolean initiator) {
     PeerId peer = contact.peer();
+    shunned.remove(peer);
     sessions.put(peer, new Guest(contact, initiator, now + GUEST_MILLIS));
     Wanted purpose = wanted.remove(peer);
     if (active.containsKey(peer)) {
@@ -307,7 +332,9 @@ public final class HyParView {
   }
 
   private void visit(Contact contact) {
-    if (random.nextInt(MIX) == 0) {
+    if (active.size() < capacity) {
+      ask(contact, false);
+    } else if (random.nextInt(MIX) == 0) {
       ask(contact, true);
     } else {
       shuffle(contact.peer(), 1);
@@ -356,8 +383,13 @@ public final class HyParView {
   public Step onDisconnected(PeerId peer) {
     sessions.remove(peer);
     Wanted asked = wanted.remove(peer);
-    if (active.remove(peer) != null) {
+    Contact neighbour = active.remove(peer);
+    if (neighbour != null) {
       step.down().add(peer);
+      if (passive.size() < PASSIVE) {
+        // It may be back soon; where contacts abound it gives way to those that are there.
+        postpone(neighbour);
+      }
       nextPromotion = now;
       retryMillis = FIRST_RETRY_MILLIS;
       promote();
@@ -465,11 +497,7 @@ public final class HyParView {
       retryMillis = FIRST_RETRY_MILLIS;
       activate(session.contact);
     } else {
-      reserve(session.contact);
-      Reserve reserve = passive.get(peer);
-      if (reserve != null) {
-        reserve.notBefore = now + LAST_RETRY_MILLIS;
-      }
+      postpone(session.contact);
       if (session.initiator) {
         leave(peer);
       }
@@ -607,6 +635,7 @@ public final class HyParView {
     for (Guest session : List.copyOf(sessions.values())) {
       PeerId peer = session.contact.peer();
       if (!active.containsKey(peer) && !wanted.containsKey(peer) && session.until <= now) {
+        reserve(session.contact);
         leave(peer);
       }
     }

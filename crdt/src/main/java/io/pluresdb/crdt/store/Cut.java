@@ -91,7 +91,7 @@ abstract sealed class Cut implements AutoCloseable {
     private final Storage.Cursor chain;
     private final Map<ActorId, Long> seen = new HashMap<>();
     private final long timestamp;
-    private List<Change> segment = List.of();
+    private List<Change.Link> segment = List.of();
     private int next;
     private long reached;
     private boolean ended;
@@ -104,7 +104,7 @@ abstract sealed class Cut implements AutoCloseable {
         chain.close();
         throw unknown(author, seq);
       }
-      segment = SegmentRow.read(chain.value()).changes();
+      segment = SegmentRow.links(chain.value());
       next = (int) Math.min(seq - Rows.seq(chain.key()), segment.size());
       if (next == segment.size()) {
         chain.close();
@@ -141,12 +141,12 @@ abstract sealed class Cut implements AutoCloseable {
         if (ended) {
           return;
         }
-        segment = SegmentRow.read(chain.value()).changes();
+        segment = SegmentRow.links(chain.value());
         next = segment.size() - 1;
       }
-      Change change = segment.get(next--);
-      reached = change.timestamp();
-      for (Change.Dependency dependency : change.deps()) {
+      Change.Link link = segment.get(next--);
+      reached = link.timestamp();
+      for (Change.Dependency dependency : link.deps()) {
         seen.putIfAbsent(dependency.actor(), dependency.seq());
       }
     }

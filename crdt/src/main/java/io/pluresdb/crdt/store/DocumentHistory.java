@@ -6,6 +6,7 @@ import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.ElementRange;
 import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.store.ChangeLog.Segments;
 import io.pluresdb.crdt.store.History.Effect;
@@ -164,6 +165,7 @@ public final class DocumentHistory {
       case CrdtOperation.Assign(var register, var observed, var value) ->
           observed.isEmpty() ? Effect.CREATED : before;
       case CrdtOperation.Increment increment -> before;
+      case CrdtOperation.OnSequence onSequence -> before;
       case CrdtOperation.Unknown unknown -> before;
     };
   }
@@ -178,15 +180,39 @@ public final class DocumentHistory {
     boolean embedding = space == Register.EMBEDDING;
     return switch (operation) {
       case CrdtOperation.Assign(var key, var observed, var value) ->
-          embedding
-              ? new Step.Embedded(index, value.length / 4)
-              : new Step.Set(path(key), index, shortValue(value), value.length);
+          embedding ? new Step.Embedded(index, value.length / 4) : set(key, index, value);
       case CrdtOperation.Remove remove ->
-          embedding ? new Step.EmbeddingRemoved() : new Step.Removed(path(register));
+          embedding ? new Step.EmbeddingRemoved() : removed(register);
       case CrdtOperation.Increment(var key, var amount) ->
           new Step.Incremented(path(key), index, amount);
+      case CrdtOperation.TextInsert(var key, var observed, var place, var text) ->
+          new Step.Edited(path(key), "text.insert", text.codePointCount(0, text.length()));
+      case CrdtOperation.TextDelete(var key, var ranges) ->
+          new Step.Edited(path(key), "text.delete", count(ranges));
+      case CrdtOperation.ListInsert(var key, var observed, var place, var values) ->
+          new Step.Edited(path(key), "list.insert", values.size());
+      case CrdtOperation.ListDelete(var key, var seen, var ranges) ->
+          new Step.Edited(path(key), "list.delete", count(ranges));
+      case CrdtOperation.ListSet s -> new Step.Edited(path(register), "list.set", 1);
+      case CrdtOperation.ListMove m -> new Step.Edited(path(register), "list.move", 1);
       case CrdtOperation.Unknown(var tag, var key, var payload) -> new Step.Unknown("", index, tag);
     };
+  }
+
+  private static Step set(byte[] register, int index, byte[] value) {
+    return register[0] == Register.SET
+        ? new Step.Edited(path(register), "set.add", Register.elementJson(register) == null ? 0 : 1)
+        : new Step.Set(path(register), index, shortValue(value), value.length);
+  }
+
+  private static Step removed(byte[] register) {
+    return register[0] == Register.SET && Register.elementJson(register) != null
+        ? new Step.Edited(path(register), "set.remove", 1)
+        : new Step.Removed(path(register));
+  }
+
+  private static int count(List<ElementRange> ranges) {
+    return ranges.stream().mapToInt(ElementRange::length).sum();
   }
 
   private static String path(byte[] register) {
@@ -222,7 +248,7 @@ public final class DocumentHistory {
             }
           }
         }
-        return Optional.ofNullable(NodeRecord.of(id, replay.state()));
+        return Optional.ofNullable(NodeRecord.of(id, replay.state(), replay.sequences()));
       }
     }
   }

@@ -3,6 +3,7 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.JsonPatch;
 import io.pluresdb.crdt.value.Leaf;
@@ -14,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /** One thing to do to one document. Made and checked on the caller's thread. */
@@ -39,6 +41,144 @@ public sealed interface Edit {
 
   /** Adds to a counter in a document that exists. */
   record Increment(byte[] id, byte[] path, long amount) implements Edit {}
+
+  /**
+   * An edit of a text, list or set in a document that exists. The first one at a path with nothing
+   * there declares the type; where another type or a plain value is, it is refused.
+   */
+  sealed interface Typed extends Edit {
+    byte[] path();
+
+    /** The space of {@link Register} that holds the type. */
+    byte space();
+  }
+
+  /** Stands for the end of a text or list in {@code at}. */
+  int END = -1;
+
+  /** Deletes {@code delete} code points at {@code at} and inserts {@code insert} there. */
+  record TextSplice(byte[] id, byte[] path, int at, int delete, String insert) implements Typed {
+    @Override
+    public byte space() {
+      return Register.TEXT;
+    }
+  }
+
+  /** Inserts {@code values}, canonical JSON each, at {@code at}. */
+  record ListInsert(byte[] id, byte[] path, int at, List<byte[]> values) implements Typed {
+    @Override
+    public byte space() {
+      return Register.LIST;
+    }
+  }
+
+  /** Deletes the {@code count} elements from {@code at} on. */
+  record ListDelete(byte[] id, byte[] path, int at, int count) implements Typed {
+    @Override
+    public byte space() {
+      return Register.LIST;
+    }
+  }
+
+  /** The element at {@code from} goes to where it stands at {@code to} afterwards. */
+  record ListMove(byte[] id, byte[] path, int from, int to) implements Typed {
+    @Override
+    public byte space() {
+      return Register.LIST;
+    }
+  }
+
+  /** The element at {@code at} gets another value, canonical JSON. */
+  record ListSet(byte[] id, byte[] path, int at, byte[] value) implements Typed {
+    @Override
+    public byte space() {
+      return Register.LIST;
+    }
+  }
+
+  /** Adds values, canonical JSON each; those that are in already stay. */
+  record SetAdd(byte[] id, byte[] path, List<byte[]> values) implements Typed {
+    @Override
+    public byte space() {
+      return Register.SET;
+    }
+  }
+
+  /** Removes values; those that are not in change nothing. */
+  record SetRemove(byte[] id, byte[] path, List<byte[]> values) implements Typed {
+    @Override
+    public byte space() {
+      return Register.SET;
+    }
+  }
+
+  /**
+   * A splice of a text.
+   *
+   * @param path keys joined by dots
+   * @param at code points before it, or {@link #END}
+   * @param delete number of code points, 0 or more
+   * @param insert no lone surrogates
+   */
+  static TextSplice spliceText(String id, String path, int at, int delete, String insert) {
+    if (!Utf8.isEncodable(insert)) {
+      throw CoreException.invalid("insert holds a lone surrogate, which has no UTF-8 form");
+    }
+    return new TextSplice(checkedId(id), fieldPath(path), at, delete, insert);
+  }
+
+  /**
+   * An insertion into a list.
+   *
+   * @param at 0 to the length, or {@link #END}
+   * @param values JSON, UTF-8, at most {@link CanonicalJson#MAX_BYTES} each
+   */
+  static ListInsert insertIntoList(String id, String path, int at, List<byte[]> values) {
+    return new ListInsert(
+        checkedId(id), fieldPath(path), at, values.stream().map(CanonicalJson::canonical).toList());
+  }
+
+  static ListDelete deleteFromList(String id, String path, int at, int count) {
+    return new ListDelete(checkedId(id), fieldPath(path), at, count);
+  }
+
+  static ListMove moveInList(String id, String path, int from, int to) {
+    return new ListMove(checkedId(id), fieldPath(path), from, to);
+  }
+
+  /** Another value for an element of a list; {@code value} is JSON. */
+  static ListSet setInList(String id, String path, int at, byte[] value) {
+    return new ListSet(checkedId(id), fieldPath(path), at, CanonicalJson.canonical(value));
+  }
+
+  /**
+   * Additions to a set.
+   *
+   * @param values JSON, at most {@link Register#MAX_ELEMENT_BYTES} each once canonical
+   */
+  static SetAdd addToSet(String id, String path, List<byte[]> values) {
+    return new SetAdd(checkedId(id), fieldPath(path), setElements(values));
+  }
+
+  static SetRemove removeFromSet(String id, String path, List<byte[]> values) {
+    return new SetRemove(checkedId(id), fieldPath(path), setElements(values));
+  }
+
+  private static List<byte[]> setElements(List<byte[]> values) {
+    var elements = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    for (byte[] value : values) {
+      byte[] element = CanonicalJson.canonical(value);
+      if (element.length > Register.MAX_ELEMENT_BYTES) {
+        throw CoreException.tooLarge(
+            "an element of a set must be at most "
+                + Register.MAX_ELEMENT_BYTES
+                + " bytes of JSON, but is "
+                + element.length);
+      }
+      elements.add(element);
+    }
+    return List.copyOf(elements);
+  }
 
   /**
    * A put.
@@ -96,18 +236,21 @@ public sealed interface Edit {
     if (Math.abs(amount) > CrdtOperation.Increment.MAX_AMOUNT || amount == Long.MIN_VALUE) {
       throw CoreException.invalid("amount must be -2^53 to 2^53, but is " + amount);
     }
+    return new Increment(checkedId(id), fieldPath(path), amount);
+  }
+
+  /** The path of a field, which is not the root. */
+  private static byte[] fieldPath(String path) {
     byte[] encoded = Path.parse(path);
-    if (Path.keys(encoded).size() > Path.MAX_DEPTH) {
+    int depth = Path.keys(encoded).size();
+    if (depth > Path.MAX_DEPTH) {
       throw CoreException.tooLarge(
-          "path of a counter must have at most "
-              + Path.MAX_DEPTH
-              + " keys, but has "
-              + Path.keys(encoded).size());
+          "path must have at most " + Path.MAX_DEPTH + " keys, but has " + depth);
     }
     if (encoded.length == 0) {
-      throw CoreException.invalid("path of a counter must name a field");
+      throw CoreException.invalid("path must name a field");
     }
-    return new Increment(checkedId(id), encoded, amount);
+    return encoded;
   }
 
   /**

@@ -40,7 +40,7 @@ final class Floor {
         timestamp = Math.max(timestamp, head.timestamp());
       } else if (Rows.seq(log.key()) > 1) {
         seqs.put(actor, Rows.seq(log.key()) - 1);
-        long after = SegmentRow.read(log.value()).changes().getFirst().timestamp();
+        long after = SegmentRow.links(log.value()).getFirst().timestamp();
         timestamp = Math.max(timestamp, after - 1);
       }
     }

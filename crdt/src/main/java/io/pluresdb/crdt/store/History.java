@@ -88,6 +88,15 @@ public record History(List<Version> versions, long next, boolean truncated) {
 
     record Incremented(String path, int index, long amount) implements Step {}
 
+    /**
+     * A text, list or set was edited.
+     *
+     * @param operation {@code text.insert}, {@code text.delete}, {@code list.insert}, {@code
+     *     list.delete}, {@code list.set}, {@code list.move}, {@code set.add} or {@code set.remove}
+     * @param elements how many characters or elements; 0 only says that it is there
+     */
+    record Edited(String path, String operation, int elements) implements Step {}
+
     /** An embedding was supplied. */
     record Embedded(int index, int dimensions) implements Step {
       @Override

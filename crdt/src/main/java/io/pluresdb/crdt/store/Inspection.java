@@ -15,6 +15,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.Summary;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
@@ -242,17 +243,32 @@ public final class Inspection {
     Fingerprint sum = Fingerprint.ZERO;
     long documents = 0;
     byte[] start = BucketSums.FIRST;
+    NavigableMap<byte[], Fingerprint> sequences = sequenceSums(hasher);
     try (var rows = snapshot.scan(Table.STATE, new byte[0], null)) {
       while (rows.next()) {
         byte[] id = rows.key();
+        Fingerprint ofSequences = sequences.remove(id);
+        DocumentState state = DocumentState.read(rows.value());
+        if (!state.sequenceSum().equals(ofSequences == null ? Fingerprint.ZERO : ofSequences)) {
+          return Finding.error(
+              "fingerprints",
+              "texts and lists of document \"" + text(id) + "\" add up to other",
+              REPORT);
+        }
         if (BucketSums.isBoundary(boundaries, id)) {
           start = id;
         }
         Fingerprint fingerprint = hasher.of(id, rows.value());
         sum = sum.plus(fingerprint);
         buckets.merge(start, Summary.EMPTY.plus(fingerprint), Summary::plus);
-        documents += DocumentState.read(rows.value()).exists() ? 1 : 0;
+        documents += state.exists() ? 1 : 0;
       }
+    }
+    if (!sequences.isEmpty()) {
+      return Finding.error(
+          "fingerprints",
+          "texts or lists of document \"" + text(sequences.firstKey()) + "\" belong to nothing",
+          REPORT);
     }
     try (var rows = snapshot.scan(Table.BUCKET, new byte[0], null)) {
       while (rows.next()) {
@@ -277,6 +293,20 @@ public final class Inspection {
           REPORT);
     }
     return Finding.ok("fingerprints", documents + " documents add up to what is stored of them");
+  }
+
+  /** What the rows of texts and lists add up to, by document. */
+  private NavigableMap<byte[], Fingerprint> sequenceSums(DocumentHasher hasher) {
+    var sums = new TreeMap<byte[], Fingerprint>(Arrays::compareUnsigned);
+    try (var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
+      while (rows.next()) {
+        sums.merge(
+            SequenceRows.document(rows.key()),
+            hasher.of(rows.key(), rows.value()),
+            Fingerprint::plus);
+      }
+    }
+    return sums;
   }
 
   private static String bucket(byte[] start) {

@@ -26,10 +26,12 @@ import org.jspecify.annotations.Nullable;
 final class Limits {
   private final ReplicaIdentity identity;
   private final ChangeLog log;
+  private final OpenSequences sequences;
 
-  Limits(ReplicaIdentity identity, ChangeLog log) {
+  Limits(ReplicaIdentity identity, ChangeLog log, OpenSequences sequences) {
     this.identity = identity;
     this.log = log;
+    this.sequences = sequences;
   }
 
   /** Up to where an actor counts in the staged membership, or null without end. */
@@ -160,7 +162,8 @@ final class Limits {
 
   /** Makes documents anew from the log and from what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
-    var rebuild = new Rebuild(wanted);
+    wanted.forEach(id -> sequences.beginAnew(id.bytes));
+    var rebuild = new Rebuild(wanted, sequences);
     log.touching(
         wanted.stream().map(id -> id.bytes).toList(), change -> add(staging, rebuild, change));
     staging.recent.forEach(change -> add(staging, rebuild, change));
@@ -173,7 +176,8 @@ final class Limits {
 
   private static void add(Staging staging, Rebuild rebuild, Arrived change) {
     if (change.seq() <= staging.seq(change.actor())) {
-      rebuild.add(change);
+      VoidRow known = staging.voidRow(change.actor());
+      rebuild.add(change, known != null && change.seq() <= known.skipped());
     }
   }
 }

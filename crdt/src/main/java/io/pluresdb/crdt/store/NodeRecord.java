@@ -3,6 +3,7 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.doc.DocumentView;
@@ -43,12 +44,16 @@ public record NodeRecord(
    */
   public record Conflict(String path, String value, Dot dot, long timestamp) {}
 
-  /** The view of a stored document, or null when it does not exist. */
-  public static @Nullable NodeRecord of(byte[] id, DocumentState state) {
+  /**
+   * The view of a stored document, or null when it does not exist.
+   *
+   * @param sequences the content of its texts and lists
+   */
+  public static @Nullable NodeRecord of(byte[] id, DocumentState state, Content.Source sequences) {
     if (!state.exists()) {
       return null;
     }
-    DocumentView view = DocumentView.of(state);
+    DocumentView view = DocumentView.of(state, sequences);
     List<Conflict> conflicts =
         view.conflicts().stream()
             .map(

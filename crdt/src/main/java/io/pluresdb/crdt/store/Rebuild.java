@@ -9,6 +9,7 @@ import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,8 +20,8 @@ import java.util.TreeMap;
  * Makes documents anew from the changes that count. A void change may have overwritten what counts,
  * and only the log still has that.
  *
- * <p>Changes are applied in the order of arrival, except that what an operation saw comes first:
- * changes that count again, or that others were allowed to overtake, stand late in the log.
+ * <p>Changes are applied in the order of arrival. Those that others were allowed to overtake stand
+ * too late in it: they come where their hybrid time puts them, and before what saw their dots.
  */
 final class Rebuild {
   private record Key(ActorId actor, long seq) {}
@@ -36,20 +37,28 @@ final class Rebuild {
     }
   }
 
+  private final OpenSequences sequences;
   private final Map<DocumentKey, DocumentState> documents = new HashMap<>();
   private final Map<Key, Piece> pieces = new HashMap<>();
   private final List<Piece> order = new ArrayList<>();
+  private final List<Piece> late = new ArrayList<>();
   private final Map<ActorId, TreeMap<Long, Piece>> byActor = new HashMap<>();
 
   /**
    * @param wanted the documents to make
+   * @param sequences where their texts and lists were begun anew
    */
-  Rebuild(Set<DocumentKey> wanted) {
+  Rebuild(Set<DocumentKey> wanted, OpenSequences sequences) {
+    this.sequences = sequences;
     wanted.forEach(id -> documents.put(id, new DocumentState()));
   }
 
-  /** Takes a change that counts. */
-  void add(Arrived arrived) {
+  /**
+   * Takes a change that counts.
+   *
+   * @param overtaken whether changes that depend on it may have arrived before it
+   */
+  void add(Arrived arrived, boolean overtaken) {
     var key = new Key(arrived.actor(), arrived.seq());
     if (pieces.containsKey(key)) {
       return;
@@ -58,14 +67,23 @@ final class Rebuild {
     if (edits.stream().anyMatch(edit -> documents.containsKey(new DocumentKey(edit.id())))) {
       var piece = new Piece(arrived, edits);
       pieces.put(key, piece);
-      order.add(piece);
+      (overtaken ? late : order).add(piece);
       byActor.computeIfAbsent(arrived.actor(), a -> new TreeMap<>()).put(arrived.seq(), piece);
     }
   }
 
   /** The documents; one of which nothing survives is empty. */
   Map<DocumentKey, DocumentState> documents() {
-    order.forEach(this::apply);
+    late.sort(Comparator.comparingLong(piece -> piece.arrived.change().timestamp()));
+    int next = 0;
+    for (Piece piece : order) {
+      long timestamp = piece.arrived.change().timestamp();
+      while (next < late.size() && late.get(next).arrived.change().timestamp() < timestamp) {
+        apply(late.get(next++));
+      }
+      apply(piece);
+    }
+    late.subList(next, late.size()).forEach(this::apply);
     return documents;
   }
 
@@ -88,7 +106,12 @@ final class Rebuild {
       DocumentState state = documents.get(new DocumentKey(edit.id()));
       for (CrdtOperation operation : edit.operations()) {
         if (state != null) {
-          state.apply(operation, new Dot(actor, seq, index), piece.arrived.change().timestamp());
+          long timestamp = piece.arrived.change().timestamp();
+          var dot = new Dot(actor, seq, index);
+          state.apply(operation, dot, timestamp);
+          if (operation instanceof CrdtOperation.OnSequence onSequence) {
+            sequences.apply(edit.id(), onSequence, dot, timestamp);
+          }
         }
         index += operation.makesDot() ? 1 : 0;
       }
@@ -96,9 +119,9 @@ final class Rebuild {
   }
 
   private void applyUpTo(ActorId actor, long seq) {
-    Piece wanted = pieces.get(new Key(actor, seq));
     TreeMap<Long, Piece> same = byActor.get(actor);
-    if (wanted != null && !wanted.applied && same != null) {
+    Map.Entry<Long, Piece> last = same == null ? null : same.floorEntry(seq);
+    if (same != null && last != null && !last.getValue().applied) {
       same.headMap(seq, true).values().forEach(this::apply);
     }
   }

@@ -22,7 +22,11 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.ElementId;
+import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.sequence.Sequence;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
@@ -42,6 +46,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -71,6 +76,8 @@ public final class Replica {
   public record View(
       Frontier frontier, Membership membership, long documents, Hash stateHash, long arrivals) {}
 
+  private static final byte[] NO_REGISTER = {Register.TEXT};
+
   private final Storage storage;
   private final ReplicaIdentity identity;
   private final Environment environment;
@@ -79,6 +86,7 @@ public final class Replica {
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
+  private final OpenSequences sequences;
 
   private volatile View view;
   private Staging staging;
@@ -95,7 +103,8 @@ public final class Replica {
     this.environment = environment;
     this.view = committed.view();
     this.log = new ChangeLog(storage, () -> view.frontier());
-    this.limits = new Limits(identity, log);
+    this.sequences = new OpenSequences(storage, identity.database());
+    this.limits = new Limits(identity, log, sequences);
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -247,6 +256,19 @@ public final class Replica {
     }
     long seq = staging.seq(author.actor()) + 1;
     long timestamp = clock.next(environment.wallClock().millis());
+    sequences.begin();
+    boolean staged = false;
+    try {
+      Receipt receipt = stageEdits(transaction, ahead, author, seq, timestamp);
+      staged = true;
+      return receipt;
+    } finally {
+      sequences.end(staged);
+    }
+  }
+
+  private Receipt stageEdits(
+      Transaction transaction, @Nullable ReadAhead ahead, Own author, long seq, long timestamp) {
     // Works on copies, so that a refused edit leaves nothing behind.
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
@@ -259,6 +281,9 @@ public final class Replica {
         touched.put(id, document);
       }
       List<CrdtOperation> operations = operations(edit, document.state());
+      for (CrdtOperation operation : operations) {
+        TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
+      }
       if (operations.size() > ChangeBody.MAX_OPERATIONS) {
         throw CoreException.tooLarge(
             "a document must change in at most "
@@ -266,7 +291,7 @@ public final class Replica {
                 + " fields at once, but changes in "
                 + operations.size());
       }
-      index = apply(operations, document.state(), author.actor(), seq, index, timestamp);
+      index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
     byte[] body = ChangeBody.encode(author.actor(), edits);
@@ -301,31 +326,39 @@ public final class Replica {
             : "this device's role in the database does not include writing");
   }
 
-  private static List<CrdtOperation> operations(Edit edit, DocumentState state) {
+  private List<CrdtOperation> operations(Edit edit, DocumentState state) {
     if (!(edit instanceof Edit.Put) && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
-      case Edit.Put(var id, var leaves, var embedding) -> Difference.put(state, leaves, embedding);
-      case Edit.Patch(var id, var patch) -> Difference.patch(state, patch);
-      case Edit.Resolve(var id, var path, var leaves) -> Difference.resolve(state, path, leaves);
+      case Edit.Put(var id, var leaves, var embedding) ->
+          Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
+      case Edit.Resolve(var id, var path, var leaves) ->
+          Difference.resolve(state, sequences.of(id), path, leaves);
       case Edit.Delete(var id) -> Difference.delete(state);
       case Edit.Increment(var id, var path, var amount) ->
           Difference.increment(state, path, amount);
+      case Edit.Typed typed -> TypedEdits.operations(typed, state, sequences);
     };
   }
 
   /** Applies operations in order; returns the index of the next dot. */
-  private static int apply(
+  private int apply(
+      byte[] id,
       List<CrdtOperation> operations,
-      DocumentState state,
+      StagedDocument document,
       ActorId actor,
       long seq,
       int firstIndex,
       long timestamp) {
     int index = firstIndex;
     for (CrdtOperation operation : operations) {
-      state.apply(operation, new Dot(actor, seq, index), timestamp);
+      var dot = new Dot(actor, seq, index);
+      document.state().apply(operation, dot, timestamp);
+      if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        sequences.apply(id, onSequence, dot, timestamp);
+      }
       if (operation.makesDot()) {
         index++;
       }
@@ -456,10 +489,11 @@ public final class Replica {
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
+    var elements = new SequenceCheck(sequences, actor, staging::seq, this::isMissing);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
-        RunOutcome refused = checkObserved(actor, head + 1 + i, edits);
+        RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
         }
@@ -545,8 +579,12 @@ public final class Replica {
         Reason.MALFORMED, "change " + seq + " of actor " + actor + ": " + what);
   }
 
-  /** Observed dots must lie in the past; returns what to answer when they do not, or null. */
-  private @Nullable RunOutcome checkObserved(ActorId author, long seq, List<DocumentEdit> edits) {
+  /**
+   * Observed dots and named elements must lie in the past; returns what to answer when they do not,
+   * or null.
+   */
+  private @Nullable RunOutcome checkObserved(
+      ActorId author, long seq, List<DocumentEdit> edits, SequenceCheck elements) {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
@@ -557,6 +595,17 @@ public final class Replica {
             }
           } else if (isMissing(dot.actor(), dot.seq())) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
+          }
+        }
+        if (operation instanceof CrdtOperation.OnSequence onSequence) {
+          switch (elements.check(edit.id(), onSequence, seq)) {
+            case null -> {}
+            case SequenceCheck.Problem.Malformed(var what) -> {
+              return malformed(author, seq, what);
+            }
+            case SequenceCheck.Problem.Missing(var other, var next) -> {
+              return new RunOutcome.Waiting(other, next);
+            }
           }
         }
         if (operation.makesDot()) {
@@ -583,7 +632,8 @@ public final class Replica {
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-        index = apply(edit.operations(), document.state(), actor, seq, index, change.timestamp());
+        index =
+            apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
       staging.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
@@ -682,10 +732,11 @@ public final class Replica {
     return all;
   }
 
-  /** An adoption under way: our own seq for each void one that was written again. */
+  /** An adoption under way: what the names in the void changes are in those that replace them. */
   public static final class Adoption {
     private final VoidChanges changes;
     private final Map<Long, Dot> names = new HashMap<>();
+    private final Map<DocumentKey, ElementId> elements = new HashMap<>();
     private long next;
 
     public Adoption(VoidChanges changes) {
@@ -717,12 +768,15 @@ public final class Replica {
         seq,
         arrived -> {
           for (DocumentEdit edit : ChangeBody.decode(voided, arrived.change().body())) {
-            edits.add(
-                new DocumentEdit(
-                    edit.id(),
-                    edit.operations().stream()
-                        .map(operation -> operation.renamed(dot -> name(adoption, dot)))
-                        .toList()));
+            var operations = new ArrayList<CrdtOperation>();
+            for (CrdtOperation operation : edit.operations()) {
+              CrdtOperation renamed =
+                  operation.renamed(new Renaming(adoption, author.actor(), edit.id(), operation));
+              if (renamed != null) {
+                operations.add(renamed);
+              }
+            }
+            edits.add(new DocumentEdit(edit.id(), operations));
           }
         });
     byte[] body = ChangeBody.encode(author.actor(), edits);
@@ -732,8 +786,9 @@ public final class Replica {
     long timestamp = clock.next(environment.wallClock().millis());
     int index = 0;
     for (DocumentEdit edit : edits) {
-      DocumentState state = staging.documentForChange(new DocumentKey(edit.id())).state();
-      index = apply(edit.operations(), state, author.actor(), ownSeq, index, timestamp);
+      StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
+      index =
+          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, index, timestamp);
     }
     if (staging.own == null) {
       adopt(author);
@@ -750,15 +805,70 @@ public final class Replica {
     }
   }
 
-  /** What a dot that a void change had seen is in the change that replaces it. */
-  private @Nullable Dot name(Adoption adoption, Dot dot) {
-    if (dot.actor().equals(adoption.changes.actor())) {
-      Dot again = adoption.names.get(dot.seq());
+  /** What the names in a void change are in the change that replaces it. */
+  private final class Renaming implements CrdtOperation.Names {
+    private final Adoption adoption;
+    private final ActorId voided;
+    private final ActorId author;
+    private final Sequence sequence;
+    private final ElementId first;
+
+    /** Must be made before anything of the change is applied. */
+    Renaming(Adoption adoption, ActorId author, byte[] id, CrdtOperation operation) {
+      this.adoption = adoption;
+      this.voided = adoption.changes.actor();
+      this.author = author;
+      boolean onSequence = operation instanceof CrdtOperation.OnSequence;
+      sequence = onSequence ? sequences.get(id, operation.register()) : Sequence.empty(NO_REGISTER);
+      first =
+          onSequence
+              ? adoption.elements.computeIfAbsent(
+                  new DocumentKey(SequenceRows.prefix(id, operation.register())),
+                  k -> new ElementId(author, sequence.count(author)))
+              : new ElementId(author, 0);
+    }
+
+    @Override
+    public @Nullable Dot dot(Dot dot) {
+      Dot again = dot.actor().equals(voided) ? adoption.names.get(dot.seq()) : null;
       if (again != null) {
         return new Dot(again.actor(), again.seq(), dot.index());
       }
+      return staging.seq(dot.actor()) >= dot.seq() ? dot : null;
     }
-    return staging.seq(dot.actor()) >= dot.seq() ? dot : null;
+
+    @Override
+    public @Nullable ElementId element(ElementId element) {
+      int known = sequence.count(element.actor());
+      if (element.counter() < known) {
+        return element;
+      }
+      // The void elements follow those that count, and so do the ones that replace them.
+      return element.actor().equals(voided)
+          ? new ElementId(author, first.counter() + element.counter() - known)
+          : null;
+    }
+
+    @Override
+    public List<Change.Dependency> seen(List<Change.Dependency> seen) {
+      var renamed = new TreeMap<ActorId, Long>();
+      for (Change.Dependency last : seen) {
+        long counting = Math.min(last.seq(), staging.seq(last.actor()));
+        if (counting > 0) {
+          renamed.merge(last.actor(), counting, Math::max);
+        }
+        if (last.actor().equals(voided)) {
+          for (Map.Entry<Long, Dot> name : adoption.names.entrySet()) {
+            if (name.getKey() <= last.seq()) {
+              renamed.merge(author, name.getValue().seq(), Math::max);
+            }
+          }
+        }
+      }
+      return renamed.entrySet().stream()
+          .map(last -> new Change.Dependency(last.getKey(), last.getValue()))
+          .toList();
+    }
   }
 
   /**
@@ -810,6 +920,7 @@ public final class Replica {
       staged.sign(identity.signer());
       staged.log.close();
       var out = new ByteWriter(1_024);
+      sequences.write(batch, staged.documents);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
           buckets.appears(entry.getKey().bytes);
@@ -843,10 +954,12 @@ public final class Replica {
       }
     } catch (RuntimeException e) {
       buckets.discard();
+      sequences.discard();
       staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
+    sequences.committed();
     committed.actors.putAll(staged.actors);
     committed.voids.putAll(staged.voids);
     committed.documents = documents;
@@ -877,6 +990,7 @@ public final class Replica {
   /** Forgets what was staged. */
   public void discard() {
     staging.close();
+    sequences.discard();
     staging = new Staging(storage, committed);
   }
 

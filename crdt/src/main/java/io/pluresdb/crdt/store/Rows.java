@@ -131,6 +131,18 @@ final class Rows {
       return new SegmentRow(arrival, previous, changes, signature);
     }
 
+    /** What ties the changes of a row to others, without reading what they do. */
+    static List<Change.Link> links(byte[] value) {
+      var in = new ByteReader(value);
+      in.skip(1 + 8 + Hash.BYTES);
+      int count = in.count("changes of a segment", ChangeRun.MAX_CHANGES);
+      var links = new ArrayList<Change.Link>(Math.min(count, 1_024));
+      for (int i = 0; i < count; i++) {
+        links.add(Change.readLink(in));
+      }
+      return links;
+    }
+
     /** The place in the arrival log of the change at {@code index}, or 0 when it is not here. */
     static long arrivalOf(byte[] value, long index) {
       var in = new ByteReader(value);

@@ -28,6 +28,8 @@ public interface Storage extends AutoCloseable {
     MEMBERS,
     /** Least document id of a bucket to what its documents add up to. */
     BUCKET,
+    /** (Document id, register, actor, number) to elements of a text or list. */
+    SEQUENCE,
     /** Actors with changes that are kept but do not count: their newest stored change. */
     VOID
   }

@@ -411,11 +411,6 @@ public final class SyncSession {
     return null;
   }
 
-  /** Whether something is new here that the peer has neither been sent nor told of. */
-  public boolean hasNews(View view) {
-    return ready && cursor < view.arrivals() && cursor >= pushUntil;
-  }
-
   /**
    * Something of the last message could not be applied: it waits, or was thrown away. No
    * acknowledgement covers it until a comparison of frontiers shows that it is here.
@@ -437,6 +432,11 @@ public final class SyncSession {
   /** Whether an acknowledgement that was held back is due. */
   public boolean isCompleted() {
     return completed;
+  }
+
+  /** Whether something is new here that the peer has neither been sent nor told of. */
+  public boolean hasNews(View view) {
+    return ready && cursor < view.arrivals() && cursor >= pushUntil;
   }
 
   /**

@@ -309,6 +309,57 @@ public final class CanonicalJson {
     };
   }
 
+  /** Whether {@code value} is the canonical encoding of any JSON value. */
+  public static boolean isValue(byte[] value) {
+    return value.length > 0 && (isLeafValue(value) || (value[0] == '{' && reencodes(value)));
+  }
+
+  /**
+   * The elements of a canonical array, canonical each.
+   *
+   * @throws CoreException when {@code array} is not an array
+   */
+  public static List<byte[]> elements(byte[] array) {
+    return parse(array, 0, array.length, ArrayParts::new).elements;
+  }
+
+  /**
+   * What a canonical string says.
+   *
+   * @throws CoreException when {@code string} is not a string
+   */
+  public static String text(byte[] string) {
+    return parse(string, 0, string.length, Text::new).text;
+  }
+
+  private static final class ArrayParts implements Target {
+    final List<byte[]> elements = new ArrayList<>();
+
+    @Override
+    public void read(JsonParser parser) throws IOException {
+      if (parser.currentToken() != JsonToken.START_ARRAY) {
+        throw serialization("JSON must be an array");
+      }
+      var element = new ByteWriter();
+      while (parser.nextToken() != JsonToken.END_ARRAY) {
+        copy(parser, element.clear());
+        elements.add(element.toByteArray());
+      }
+    }
+  }
+
+  private static final class Text implements Target {
+    String text = "";
+
+    @Override
+    public void read(JsonParser parser) throws IOException {
+      if (parser.currentToken() != JsonToken.VALUE_STRING) {
+        throw serialization("JSON must be a string");
+      }
+      text = checked(parser.getText());
+    }
+  }
+
   private static boolean isPlainString(byte[] value) {
     int last = value.length - 1;
     if (last < 1 || value[last] != '"') {

@@ -7,9 +7,9 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
@@ -27,6 +27,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.random.RandomGenerator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** A device for tests: an engine over a storage in memory, with a clock that is set by hand. */
@@ -85,6 +87,21 @@ final class Device {
     engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
   }
 
+  /** Writes again what another device did that does not count. */
+  long adopt(Device other) {
+    wallMillis++;
+    long adopted = engine.adopt(other.signer.publicKey());
+    engine.turn(true);
+    return adopted;
+  }
+
+  /** Code points of the text at {@code t} of a document, 0 when there is none. */
+  int textLength(String id) {
+    String json = json(id);
+    Matcher text = Pattern.compile("\"t\":\"([^\"]*)\"").matcher(json == null ? "" : json);
+    return text.find() ? text.group(1).length() : 0;
+  }
+
   private ReplicaEngine open() {
     var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
     var identity = new ReplicaIdentity(DATABASE, founder, signer);
@@ -126,9 +143,7 @@ final class Device {
   }
 
   @Nullable NodeRecord get(String id) {
-    byte[] key = id.getBytes(StandardCharsets.UTF_8);
-    byte[] row = storage.get(Table.STATE, key);
-    return row == null ? null : NodeRecord.of(key, DocumentState.read(row));
+    return DocumentReader.read(storage, id.getBytes(StandardCharsets.UTF_8));
   }
 
   @Nullable String json(String id) {
@@ -284,10 +299,15 @@ final class Device {
     assertThat(view().frontier()).isEqualTo(other.view().frontier());
     assertThat(view().stateHash()).isEqualTo(other.view().stateHash());
     assertThat(view().documents()).isEqualTo(other.view().documents());
+    assertSameRows(Table.STATE, other);
+    assertSameRows(Table.SEQUENCE, other);
+  }
+
+  private void assertSameRows(Table table, Device other) {
     try (var mine = storage.snapshot();
         var theirs = other.storage.snapshot();
-        var rows = mine.scan(Table.STATE, new byte[0], null);
-        var otherRows = theirs.scan(Table.STATE, new byte[0], null)) {
+        var rows = mine.scan(table, new byte[0], null);
+        var otherRows = theirs.scan(table, new byte[0], null)) {
       while (rows.next()) {
         assertThat(otherRows.next()).isTrue();
         assertThat(Arrays.equals(rows.key(), otherRows.key())).isTrue();

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.HybridClock;
+import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
@@ -260,7 +261,7 @@ class DocumentHistoryTest {
 
   private static List<Contest> contests(Device of) {
     byte[] row = Objects.requireNonNull(of.storage.get(Table.STATE, utf8("d")));
-    return Contest.of(DocumentState.read(row));
+    return Contest.of(DocumentState.read(row), Content.Source.NONE);
   }
 
   private static String text(Contest.Claim claim) {

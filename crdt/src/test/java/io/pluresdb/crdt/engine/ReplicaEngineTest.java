@@ -208,6 +208,23 @@ class ReplicaEngineTest {
   }
 
   @Test
+  void laterCopy_thatHoldsNumbersAnEarlierOneUsedAgain_givesTheActorUp() {
+    a.put("d", "{\"v\":1}");
+    a.sync(b);
+    var earlier = a.storage.copy();
+    a.put("d", "{\"v\":2}");
+    a.put("d", "{\"v\":3}");
+    var later = a.storage.copy();
+    a.storage = earlier;
+    a.crash();
+    var again = a.put("d", "{\"v\":4}");
+    a.sync(b);
+    a.storage = later;
+    a.crash();
+    assertThat(a.put("e", "{}").actor()).isNotEqualTo(again.actor());
+  }
+
+  @Test
   void counters_addUp() {
     a.put("c", "{\"n\":10}");
     a.sync(b);

@@ -31,6 +31,8 @@ class RevocationPropertyTest {
 
     record Remove(int signer, int device, @Nullable Role keep) implements Action {}
 
+    record Adopt(int device, int voided) implements Action {}
+
     record Admit(int signer, int device, Role role) implements Action {}
   }
 
@@ -42,7 +44,10 @@ class RevocationPropertyTest {
     int device = random.nextInt(DEVICES);
     int kind = random.nextInt(20);
     if (kind < 9) {
-      return new Action.Write(device, random.nextInt(3), random.nextInt(5), random.nextInt(100));
+      return new Action.Write(device, random.nextInt(3), random.nextInt(12), random.nextInt(100));
+    }
+    if (kind == 9) {
+      return new Action.Adopt(device, random.nextInt(DEVICES));
     }
     if (kind < 16) {
       return new Action.Sync(device, (device + 1 + random.nextInt(DEVICES - 1)) % DEVICES);
@@ -76,22 +81,43 @@ class RevocationPropertyTest {
       case Action.Admit(var signer, var device, var role) ->
           devices.get(signer).admit(devices.get(device), role);
       case Action.Write write -> {
-        try {
-          devices.get(write.device).write(edit(write));
-        } catch (CoreException e) {
-          assertThat(e.kind()).isIn(CoreException.Kind.NOT_ALLOWED, CoreException.Kind.NOT_FOUND);
-        }
+        Device device = devices.get(write.device);
+        refusable(() -> device.write(edit(device, write)));
       }
+      case Action.Adopt(var device, var voided) ->
+          refusable(() -> devices.get(device).adopt(devices.get(voided)));
     }
   }
 
-  private static Edit edit(Action.Write write) {
+  private static void refusable(Runnable write) {
+    try {
+      write.run();
+    } catch (CoreException e) {
+      assertThat(e.kind())
+          .isIn(
+              CoreException.Kind.NOT_ALLOWED,
+              CoreException.Kind.NOT_FOUND,
+              CoreException.Kind.INVALID_INPUT);
+    }
+  }
+
+  private static Edit edit(Device device, Action.Write write) {
     String id = "doc" + write.document;
+    int length = Math.max(0, device.textLength(id));
+    int at = length == 0 ? 0 : write.value % (length + 1);
     return switch (write.kind) {
       case 0 -> Edit.delete(id);
       case 1 -> Edit.increment(id, "n", write.value);
       case 2 -> Edit.patch(id, json("a", write.value));
-      default -> Edit.put(id, json(write.kind == 3 ? "a" : "b", write.value));
+      case 3, 4, 5 -> Edit.spliceText(id, "t", at, 0, "x" + write.value);
+      case 6 -> Edit.spliceText(id, "t", at, Math.min(2, length - at), "y");
+      case 7, 8 -> Edit.insertIntoList(id, "l", 0, List.of(json("v", write.value)));
+      case 9 ->
+          write.value % 2 == 0
+              ? Edit.moveInList(id, "l", 0, 1)
+              : Edit.setInList(id, "l", 0, json("s", write.value));
+      case 10 -> Edit.deleteFromList(id, "l", 0, 1);
+      default -> Edit.put(id, json("b", write.value));
     };
   }
 

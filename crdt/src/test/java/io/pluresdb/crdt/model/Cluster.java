@@ -6,10 +6,10 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
@@ -127,8 +127,7 @@ final class Cluster {
       var out = new StringBuilder();
       for (String id : History.IDS) {
         byte[] key = id.getBytes(StandardCharsets.UTF_8);
-        byte[] row = storage.get(Table.STATE, key);
-        NodeRecord record = row == null ? null : NodeRecord.of(key, DocumentState.read(row));
+        NodeRecord record = DocumentReader.read(storage, key);
         if (record == null) {
           continue;
         }

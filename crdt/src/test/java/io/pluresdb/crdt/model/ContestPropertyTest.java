@@ -2,6 +2,7 @@ package io.pluresdb.crdt.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentView;
@@ -41,13 +42,13 @@ class ContestPropertyTest {
 
   private static List<Contest> contests(Cluster.Node node, String id) {
     DocumentState state = state(node, id);
-    return state.exists() ? Contest.of(state) : List.of();
+    return state.exists() ? Contest.of(state, Content.Source.NONE) : List.of();
   }
 
   /** What a document shows at a path. */
   private static String shown(Cluster.Node node, String id, byte[] path) {
     List<Leaf> below =
-        DocumentView.of(state(node, id)).leaves().stream()
+        DocumentView.of(state(node, id), Content.Source.NONE).leaves().stream()
             .filter(leaf -> Path.isWithin(leaf.path(), path))
             .map(
                 leaf ->
@@ -98,7 +99,8 @@ class ContestPropertyTest {
             if (!state(node, id).exists()) {
               continue;
             }
-            for (DocumentView.Conflict conflict : DocumentView.of(state(node, id)).conflicts()) {
+            for (DocumentView.Conflict conflict :
+                DocumentView.of(state(node, id), Content.Source.NONE).conflicts()) {
               boolean listed =
                   contests.stream().anyMatch(c -> Path.isWithin(conflict.path(), c.path()));
               boolean sameValue =
@@ -133,7 +135,7 @@ class ContestPropertyTest {
             for (Cluster.Node each : cluster.nodes) {
               assertThat(shown(each, id, contest.path()))
                   .isEqualTo(new String(chosen, StandardCharsets.UTF_8));
-              assertThat(DocumentView.of(state(each, id)).conflicts())
+              assertThat(DocumentView.of(state(each, id), Content.Source.NONE).conflicts())
                   .noneMatch(conflict -> related(conflict.path(), contest.path()));
             }
           }
@@ -185,7 +187,7 @@ class ContestPropertyTest {
             assertThat(written == null)
                 .as("only what exists neither now nor then is refused")
                 .isEqualTo(then.isEmpty() && !state(other, id).exists());
-            NodeRecord now = NodeRecord.of(utf8(id), state(one, id));
+            NodeRecord now = NodeRecord.of(utf8(id), state(one, id), Content.Source.NONE);
             assertThat(now == null ? "none" : now.json())
                 .isEqualTo(then.map(NodeRecord::json).orElse("none"));
             other.write(Edit.put("e", utf8("{\"turn\":" + turn + "}")));

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
@@ -123,6 +124,7 @@ class ObligationsTest {
       case CrdtOperation.Assign assign -> assign.observed();
       case CrdtOperation.Remove remove -> remove.observed();
       case CrdtOperation.Increment increment -> List.of();
+      case CrdtOperation.OnSequence onSequence -> onSequence.observed();
       case CrdtOperation.Unknown unknown -> List.of();
     };
   }
@@ -190,7 +192,7 @@ class ObligationsTest {
   }
 
   private static List<Object> shown(byte[] id, DocumentState state) {
-    NodeRecord record = NodeRecord.of(id, state);
+    NodeRecord record = NodeRecord.of(id, state, Content.Source.NONE);
     return record == null
         ? List.of()
         : List.of(record.json(), record.conflicts(), record.clock(), record.timestamp());

@@ -19,14 +19,18 @@ import io.pluresdb.crdt.reconcile.FrontierExchange;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.reconcile.RangeMessage;
+import io.pluresdb.crdt.sequence.Sequence;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -67,6 +71,105 @@ public final class Golden {
                 new CrdtOperation.Remove(field("b.c"), List.of(new Dot(OTHER, 2, 0))),
                 new CrdtOperation.Increment(field("n"), -5),
                 new CrdtOperation.Unknown(64, field("x"), utf8("?")))));
+  }
+
+  private static final byte[] TEXT = Register.at(Register.TEXT, Path.parse("t"));
+  private static final byte[] LIST = Register.at(Register.LIST, Path.parse("l"));
+
+  /** What the other actor did before: three characters and two elements. */
+  private static final List<CrdtOperation.OnSequence> BEFORE =
+      List.of(
+          new CrdtOperation.TextInsert(TEXT, List.of(), Place.START, "abc"),
+          new CrdtOperation.ListInsert(
+              LIST, List.of(), Place.START, List.of(utf8("1"), utf8("2"))));
+
+  static List<DocumentEdit> typedEdits() {
+    byte[] set = Register.at(Register.SET, Path.parse("s"));
+    return List.of(
+        new DocumentEdit(
+            utf8("d"),
+            List.of(
+                new CrdtOperation.TextInsert(
+                    TEXT,
+                    List.of(new Dot(OTHER, 3, 0)),
+                    Place.rightOf(new ElementId(OTHER, 2)),
+                    "h\u00e9y"),
+                new CrdtOperation.TextInsert(
+                    TEXT, List.of(), Place.leftOf(new ElementId(ACTOR, 1)), "-"),
+                new CrdtOperation.TextDelete(
+                    TEXT, List.of(new ElementRange(OTHER, 0, 2), new ElementRange(ACTOR, 2, 1))),
+                new CrdtOperation.ListInsert(
+                    LIST, List.of(), Place.START, List.of(utf8("3"), utf8("{\"a\":4}"))),
+                new CrdtOperation.ListMove(
+                    LIST,
+                    List.of(),
+                    new ElementId(OTHER, 1),
+                    Place.rightOf(new ElementId(ACTOR, 1))),
+                new CrdtOperation.ListSet(
+                    LIST,
+                    List.of(),
+                    new ElementId(OTHER, 1),
+                    List.of(new Dot(OTHER, 3, 1)),
+                    utf8("\"v\"")),
+                new CrdtOperation.ListDelete(
+                    LIST,
+                    List.of(new Change.Dependency(OTHER, 3)),
+                    List.of(new ElementRange(OTHER, 0, 1))),
+                new CrdtOperation.Assign(set, List.of(), new byte[0]),
+                new CrdtOperation.Assign(
+                    Register.element(set, utf8("\"e\"")), List.of(), new byte[0]))));
+  }
+
+  /** The rows of the text or list after all of it, and of which actor, by kind. */
+  private static Map<String, Sequence.Row> rows(byte[] register) {
+    Sequence sequence = Sequence.empty(register);
+    for (int i = 0; i < BEFORE.size(); i++) {
+      if (Arrays.equals(BEFORE.get(i).register(), register)) {
+        sequence.apply(BEFORE.get(i), new Dot(OTHER, 3, i), TIME - 1);
+      }
+    }
+    int index = 0;
+    for (CrdtOperation operation : typedEdits().getFirst().operations()) {
+      if (operation instanceof CrdtOperation.OnSequence edit
+          && Arrays.equals(edit.register(), register)) {
+        sequence.apply(edit, new Dot(ACTOR, 1, index), TIME);
+      }
+      index += operation.makesDot() ? 1 : 0;
+    }
+    return flushed(register, sequence);
+  }
+
+  private static Map<String, Sequence.Row> flushed(byte[] register, Sequence sequence) {
+    byte[] prefix = SequenceRows.prefix(utf8("d"), register);
+    var rows = new TreeMap<String, Sequence.Row>();
+    sequence.flush(
+        prefix,
+        (key, value) -> {
+          if (value != null) {
+            boolean own = key[prefix.length + 1] == (byte) (ACTOR.high() >>> 56);
+            int kind = key[prefix.length];
+            int number = key[key.length - 1];
+            rows.put(kind + (own ? " own " : " other ") + number, new Sequence.Row(key, value));
+          }
+        });
+    return rows;
+  }
+
+  /** A row of a sequence: read among the others, and written again. */
+  private static Format row(String name, byte[] register, String which) {
+    Map<String, Sequence.Row> rows = rows(register);
+    Sequence.Row row = Objects.requireNonNull(rows.get(which));
+    byte[] prefix = SequenceRows.prefix(utf8("d"), register);
+    return new Format(
+        name,
+        row.value(),
+        bytes -> {
+          var read = new TreeMap<>(rows);
+          read.put(which, new Sequence.Row(row.key(), bytes));
+          Sequence sequence = Sequence.read(register, prefix, read.values());
+          sequence.everythingChanged();
+          return Objects.requireNonNull(flushed(register, sequence).get(which)).value();
+        });
   }
 
   static byte[] body() {
@@ -137,7 +240,7 @@ public final class Golden {
 
   private static MembershipEntry.Fork.Branch branch(Change first) {
     byte[] hash = first.hash(DATABASE, ACTOR, 1, Hash.ZERO).bytes();
-    return new MembershipEntry.Fork.Branch(List.of(first.link()), SIGNER.sign(hash));
+    return new MembershipEntry.Fork.Branch(List.of(first.header()), SIGNER.sign(hash));
   }
 
   private static Format membership(String name, MembershipEntry entry) {
@@ -165,6 +268,14 @@ public final class Golden {
     formats.add(
         new Format(
             "body", body(), bytes -> ChangeBody.encode(ACTOR, ChangeBody.decode(ACTOR, bytes))));
+    formats.add(
+        new Format(
+            "body of typed edits",
+            ChangeBody.encode(ACTOR, typedEdits()),
+            bytes -> ChangeBody.encode(ACTOR, ChangeBody.decode(ACTOR, bytes))));
+    formats.add(row("text row", TEXT, "1 own 0"));
+    formats.add(row("list row", LIST, "1 own 0"));
+    formats.add(row("list element row", LIST, "2 other 1"));
     formats.add(
         new Format(
             "change",

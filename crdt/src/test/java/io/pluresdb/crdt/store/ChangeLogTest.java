@@ -23,10 +23,10 @@ class ChangeLogTest {
   private static final int CHANGES = 40;
 
   private final MemoryStorage storage = new MemoryStorage();
-  private Replica replica = open();
+  private Replica replica = open(storage);
   private ActorId actor = new ActorId(0, 0);
 
-  private Replica open() {
+  private static Replica open(Storage storage) {
     var signer = new Signer(new byte[32]);
     return Replica.open(
         storage,
@@ -71,6 +71,42 @@ class ChangeLogTest {
   @Test
   void changesOfACommit_shareRows_upToTheLimitOfASegment() {
     assertThat(segments()).containsExactly(1L, 2L, 8L, 14L, 20L, 26L, 32L, 38L, 40L);
+  }
+
+  private static List<Long> arrivals(Storage storage) {
+    var first = new ArrayList<Long>();
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.ARRIVAL, new byte[0], null)) {
+      while (rows.next()) {
+        first.add(Rows.arrival(rows.key()));
+      }
+    }
+    return first;
+  }
+
+  @Test
+  void arrivalRow_standsForSegmentsOfOneActor_upToTheirLimitTogether() {
+    assertThat(arrivals(storage)).isEqualTo(segments());
+    List<ChangeRun> all = replica.log().read(0, CHANGES, a -> 0, 1 << 30).runs();
+    assertThat(all).hasSize(1);
+    // One change a run, as they come when somebody writes now and then: 10 KiB each, two commits.
+    var runs = new ArrayList<ChangeRun>();
+    var other = new MemoryStorage();
+    Replica writer = open(other);
+    for (int i = 1; i <= 9; i++) {
+      writer.stage(Transaction.of(Edit.put("d" + i, json(i))));
+      writer.commit();
+      runs.addAll(writer.log().read(i - 1, i, a -> 0, 1 << 30).runs());
+    }
+    assertThat(arrivals(other)).as("a commit, a row").hasSize(9);
+    var third = new MemoryStorage();
+    Replica reader = open(third);
+    runs.subList(0, 8).forEach(reader::stage);
+    reader.commit();
+    reader.stage(runs.get(8));
+    reader.commit();
+    assertThat(arrivals(third)).containsExactly(1L, 7L, 9L);
+    assertThat(reader.log().read(0, 9, a -> 0, 1 << 30).runs()).hasSize(1);
   }
 
   @Test

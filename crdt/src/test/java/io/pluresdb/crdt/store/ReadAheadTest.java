@@ -4,9 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
-import io.pluresdb.crdt.store.Storage.Table;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Objects;
@@ -37,8 +35,7 @@ class ReadAheadTest {
   }
 
   private String json() {
-    byte[] row = Objects.requireNonNull(storage.get(Table.STATE, utf8("d")));
-    return Objects.requireNonNull(NodeRecord.of(utf8("d"), DocumentState.read(row))).json();
+    return Objects.requireNonNull(DocumentReader.read(storage, utf8("d"))).json();
   }
 
   private void putFirst() {

@@ -2,7 +2,6 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
-import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Moment;
@@ -34,8 +33,6 @@ final class DocumentRoutes {
   private static final List<String> PUT = List.of("id", "data", "embedding", "durability");
   private static final List<String> PATCH = List.of("id", "patch", "durability");
   private static final List<String> BATCH = List.of("operations", "atomic", "durability");
-  private static final List<String> OPERATION =
-      List.of("op", "id", "data", "embedding", "patch", "path", "amount");
   private static final List<String> SEARCH = List.of("query", "embedding", "limit", "threshold");
 
   private final Node node;
@@ -110,7 +107,7 @@ final class DocumentRoutes {
     List<Slice> operations = body.elements("operations", ChangeBody.MAX_EDITS);
     var edits = new ArrayList<Edit>(operations.size());
     for (int i = 0; i < operations.size(); i++) {
-      edits.add(edit(operations.get(i), "operations[" + i + "]"));
+      edits.add(BatchOperation.read(operations.get(i), "operations[" + i + "]"));
     }
     Acknowledgement ack = acknowledgement(body);
     CrdtStore store = store(request);
@@ -155,41 +152,6 @@ final class DocumentRoutes {
       }
     }
     return Answer.of(json.endArray().endObject());
-  }
-
-  private static Edit edit(Slice slice, String subject) {
-    var operation = JsonMembers.read(slice, subject, OPERATION);
-    String op = operation.string("op");
-    List<String> members =
-        switch (op) {
-          case "put" -> List.of("op", "id", "data", "embedding");
-          case "patch" -> List.of("op", "id", "patch");
-          case "delete" -> List.of("op", "id");
-          case "increment" -> List.of("op", "id", "path", "amount");
-          default ->
-              throw ApiException.invalid(
-                  subject + ".op must be put, patch, delete or increment, but is \"" + op + "\"");
-        };
-    OPERATION.stream()
-        .filter(name -> operation.has(name) && !members.contains(name))
-        .forEach(
-            name -> {
-              throw ApiException.invalid(
-                  subject + ": " + op + " takes " + members + ", but has \"" + name + "\"");
-            });
-    return switch (op) {
-      case "put" -> put(operation);
-      case "patch" -> Edit.patch(operation.string("id"), operation.required("patch").bytes());
-      case "delete" -> Edit.delete(operation.string("id"));
-      default -> {
-        long most = CrdtOperation.Increment.MAX_AMOUNT;
-        operation.required("amount");
-        yield Edit.increment(
-            operation.string("id"),
-            operation.string("path"),
-            operation.integer("amount", -most, most, 0));
-      }
-    };
   }
 
   private static JsonWriter result(JsonWriter json, Edit edit) {

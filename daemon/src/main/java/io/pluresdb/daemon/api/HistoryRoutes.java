@@ -104,6 +104,10 @@ final class HistoryRoutes {
         json.name("op").string("increment").name("path").string(path).name("dot").number(index);
         json.name("amount").number(amount);
       }
+      case Step.Edited(var path, var operation, var elements) -> {
+        json.name("op").string(operation).name("path").string(path);
+        json.name("elements").number(elements);
+      }
       case Step.Embedded(var index, var dimensions) -> {
         json.name("op").string("embed").name("dot").number(index);
         json.name("dimensions").number(dimensions);

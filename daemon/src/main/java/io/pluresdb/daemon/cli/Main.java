@@ -114,6 +114,7 @@ public final class Main {
     commands.put("get", Documents.Get::new);
     commands.put("patch", Documents.Patch::new);
     commands.put("delete", Documents.Delete::new);
+    commands.put("edit", Editing::new);
     commands.put("list", Documents.ListDocuments::new);
     commands.put("watch", Documents.Watch::new);
     commands.put("history", Past.Versions::new);

@@ -87,7 +87,8 @@ final class Past {
         case "increment" -> path + "+=" + Json.text(step, "amount");
         case "embed" -> "embedding";
         case "removeEmbedding" -> "-embedding";
-        default -> "unknown operation " + Json.text(step, "tag");
+        case "unknown" -> "unknown operation " + Json.text(step, "tag");
+        default -> path + " " + Json.text(step, "op") + " " + Json.text(step, "elements");
       };
     }
   }

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
+import org.jspecify.annotations.Nullable;
 
 /** Addresses as people write them: {@code host:port}, IPv6 in brackets. */
 public final class Addresses {
@@ -21,6 +22,26 @@ public final class Addresses {
   /** As {@link #parse(String)}, for an address somebody listens on: its port is 1 to 65535. */
   public static InetSocketAddress parseToDial(String text) {
     return parse(text, 1);
+  }
+
+  /**
+   * An address of digits somebody told us, or null: names of strangers are not looked up.
+   *
+   * @param text {@code 192.0.2.1:34570} or {@code [2001:db8::1]:34570}
+   */
+  static @Nullable InetSocketAddress parseNumeric(String text) {
+    int colon = text.lastIndexOf(':');
+    if (colon < 0) {
+      return null;
+    }
+    try {
+      int port = Integer.parseInt(text.substring(colon + 1));
+      return port < 1
+          ? null
+          : new InetSocketAddress(InetAddress.ofLiteral(text.substring(0, colon)), port);
+    } catch (IllegalArgumentException e) {
+      return null;
+    }
   }
 
   private static InetSocketAddress parse(String text, int leastPort) {

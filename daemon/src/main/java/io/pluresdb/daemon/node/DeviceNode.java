@@ -7,7 +7,6 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
-import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.CrdtStore;
@@ -198,8 +197,6 @@ public final class DeviceNode implements Node, AutoCloseable {
     var transport =
         new TcpTransport(device, admission, SessionLimits.defaults(), transportEnvironment);
     try {
-      InetSocketAddress listening = transport.listen(network.listen());
-      admission.acceptsOn(listening.getPort());
       var dialer =
           new Dialer(
               new Dialer.Connector() {
@@ -217,6 +214,9 @@ public final class DeviceNode implements Node, AutoCloseable {
               transport.timers(),
               Backoff.Limits.defaults(),
               environment.random());
+      databases.values().forEach(database -> govern(database, transport, dialer, network));
+      InetSocketAddress listening = transport.listen(network.listen());
+      admission.acceptsOn(listening.getPort());
       LanDiscovery lan = null;
       if (network.lan()) {
         lan =
@@ -229,14 +229,15 @@ public final class DeviceNode implements Node, AutoCloseable {
                 this::hints,
                 contact -> {
                   LocalDatabase database = byHint(contact.hint());
-                  if (database != null) {
-                    dialer.add(contact.address(), database.keys());
+                  Neighbours neighbours = database == null ? null : database.neighbours();
+                  if (neighbours != null) {
+                    neighbours.found(contact.address());
                   }
                 });
         lan.start();
       }
       for (LocalDatabase database : databases.values()) {
-        dialWanted(dialer, network, database);
+        start(database);
       }
       return new Net(transport, listening, dialer, lan);
     } catch (RuntimeException e) {
@@ -246,13 +247,26 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
-  private static void dialWanted(
-      Dialer dialer, NodeOptions.Network network, LocalDatabase database) {
-    for (InetSocketAddress address : network.staticPeers()) {
-      dialer.add(address, database.keys());
-    }
-    for (String address : database.file().peers()) {
-      dialer.add(Addresses.parse(address), database.keys());
+  private void govern(
+      LocalDatabase database, TcpTransport transport, Dialer dialer, NodeOptions.Network network) {
+    database.connectBy(
+        new Neighbours(
+            transport,
+            dialer,
+            environment.random(),
+            database.keys(),
+            database.store(),
+            () -> {
+              var known = new ArrayList<>(network.staticPeers());
+              database.file().peers().forEach(address -> known.add(Addresses.parse(address)));
+              return known;
+            }));
+  }
+
+  private static void start(LocalDatabase database) {
+    Neighbours neighbours = database.neighbours();
+    if (neighbours != null) {
+      neighbours.start();
     }
   }
 
@@ -271,44 +285,24 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   /** Remembers where a peer accepts sessions, to find it again when this session ends. */
   private void established(Session session) {
-    if (session.initiator()
-        || !(session.remoteAddress() instanceof InetSocketAddress remote)
-        || remote.getAddress() == null) {
-      return;
+    String address = Introduction.address(session);
+    if (!session.initiator() && !address.isEmpty()) {
+      background.execute(() -> remember(session, address));
     }
-    int port;
-    try {
-      port = Introduction.read(session.peerAttachment()).port();
-    } catch (CodecException e) {
-      return;
-    }
-    if (port == 0) {
-      return;
-    }
-    var address = new InetSocketAddress(remote.getAddress(), port);
-    background.execute(() -> remember(session, address));
   }
 
-  private void remember(Session session, InetSocketAddress address) {
+  private void remember(Session session, String address) {
     LocalDatabase database = byId(session.databaseId());
-    Net network = net;
-    if (database == null || network == null || closing) {
+    Neighbours neighbours = database == null ? null : database.neighbours();
+    if (database == null || neighbours == null || closing || !neighbours.isRemembered()) {
       return;
     }
     try {
-      database.update(file -> file.withPeer(Addresses.format(address)));
+      database.update(file -> file.withPeer(address));
     } catch (StorageException e) {
       log.warn("peer address not remembered address={} cause={}", address, e.getMessage());
     }
-    var _ =
-        session
-            .closure()
-            .thenRun(
-                () -> {
-                  if (!closing && databases.get(database.name()) == database) {
-                    network.dialer.add(address, database.keys());
-                  }
-                });
+    var _ = session.closure().thenRun(() -> neighbours.lost(Addresses.parse(address)));
   }
 
   private @Nullable LocalDatabase byId(String databaseId) {
@@ -558,11 +552,12 @@ public final class DeviceNode implements Node, AutoCloseable {
       old.close();
     }
     LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
-    databases.put(name, joined);
     NodeOptions.Network settings = options.network();
     if (settings != null) {
-      dialWanted(network.dialer, settings, joined);
+      govern(joined, network.transport, network.dialer, settings);
     }
+    databases.put(name, joined);
+    start(joined);
     return new Joined(name, keys.databaseId(), invite.role(), carried);
   }
 
@@ -599,6 +594,10 @@ public final class DeviceNode implements Node, AutoCloseable {
     for (Replicator.Connection connection : database.replicator().connections()) {
       if (connection.session().remoteAddress().equals(address)) {
         known = true;
+        Neighbours neighbours = database.neighbours();
+        if (neighbours != null) {
+          neighbours.shun(connection.session());
+        }
         connection.session().close(new CloseReason.Ended("DISCONNECTED", "on request"));
       }
     }

@@ -5,6 +5,8 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.transport.session.Session;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -32,6 +34,23 @@ record Introduction(String name, int port, byte @Nullable [] invite, byte @Nulla
       out.u8(0);
     }
     return out.toByteArray();
+  }
+
+  /** Where the peer of a session accepts sessions, {@code host:port}; empty when not known. */
+  static String address(Session session) {
+    if (!(session.remoteAddress() instanceof InetSocketAddress remote)
+        || remote.getAddress() == null) {
+      return "";
+    }
+    if (session.initiator()) {
+      return Addresses.format(remote);
+    }
+    try {
+      int port = read(session.peerAttachment()).port();
+      return port == 0 ? "" : Addresses.format(new InetSocketAddress(remote.getAddress(), port));
+    } catch (CodecException e) {
+      return "";
+    }
   }
 
   /**

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,6 +35,7 @@ final class LocalDatabase implements AutoCloseable {
   private final ReplicaStore store;
   private final Replicator replicator;
   private DatabaseFile file; // Guarded by this.
+  private volatile @Nullable Neighbours neighbours;
 
   private LocalDatabase(
       String name,
@@ -85,7 +87,9 @@ final class LocalDatabase implements AutoCloseable {
               environment,
               event -> log.debug("replication event database={} event={}", name, event),
               failure -> log.error("database stopped database={}", name, failure));
-      var replicator = new Replicator(store, DeviceId.of(device.publicKey()), onEstablished);
+      var replicator =
+          new Replicator(
+              store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
       return new LocalDatabase(name, filePath, file, keys, anchor, store, replicator);
     } catch (RuntimeException e) {
       if (anchor != null) {
@@ -121,6 +125,15 @@ final class LocalDatabase implements AutoCloseable {
     return replicator;
   }
 
+  /** Who makes the connections; null without a network. */
+  @Nullable Neighbours neighbours() {
+    return neighbours;
+  }
+
+  void connectBy(Neighbours connections) {
+    neighbours = connections;
+  }
+
   synchronized DatabaseFile file() {
     return file;
   }
@@ -137,6 +150,10 @@ final class LocalDatabase implements AutoCloseable {
   /** Ends the sessions, commits what has queued and closes the files. */
   @Override
   public void close() {
+    Neighbours connections = neighbours;
+    if (connections != null) {
+      connections.close();
+    }
     replicator.close(new CloseReason.Shutdown());
     store.close();
     anchor.close();

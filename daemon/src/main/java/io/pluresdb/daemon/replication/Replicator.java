@@ -5,6 +5,8 @@ import io.pluresdb.crdt.engine.Comparison;
 import io.pluresdb.crdt.engine.PeerLink;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.transport.identity.DeviceId;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,16 +37,23 @@ public final class Replicator implements SessionListener {
 
   private final ReplicaStore store;
   private final DeviceId self;
+  private final Function<Session, String> address;
   private final Consumer<Session> onEstablished;
   private final Map<Session, Link> links = new HashMap<>(); // Guarded by itself.
   private long endedBytes; // Guarded by links.
 
   /**
+   * @param address where the peer of a session accepts sessions, host:port; empty when not known
    * @param onEstablished hears of each session that is kept, on its event loop; must not block
    */
-  public Replicator(ReplicaStore store, DeviceId self, Consumer<Session> onEstablished) {
+  public Replicator(
+      ReplicaStore store,
+      DeviceId self,
+      Function<Session, String> address,
+      Consumer<Session> onEstablished) {
     this.store = store;
     this.self = self;
+    this.address = address;
     this.onEstablished = onEstablished;
   }
 
@@ -56,12 +66,24 @@ public final class Replicator implements SessionListener {
 
   private static final class Link implements PeerLink {
     final Session session;
+    final Contact contact;
     volatile @Nullable Comparison divergence;
     ReplicaEngine.@Nullable Peer peer; // The replica loop's.
     volatile long reached;
 
-    Link(Session session) {
+    Link(Session session, String address) {
       this.session = session;
+      contact = new Contact(PeerId.of(session.peerPublicKey()), address);
+    }
+
+    @Override
+    public Contact contact() {
+      return contact;
+    }
+
+    @Override
+    public boolean initiator() {
+      return session.initiator();
     }
 
     @Override
@@ -114,6 +136,11 @@ public final class Replicator implements SessionListener {
     }
 
     @Override
+    public void part() {
+      session.close(new CloseReason.Ended(CloseReason.PARTING_CODE, "one among many devices"));
+    }
+
+    @Override
     public void close(String reason) {
       session.close(new CloseReason.Ended("REPLICATION_ENDED", reason));
     }
@@ -121,7 +148,7 @@ public final class Replicator implements SessionListener {
 
   @Override
   public void established(Session session) {
-    var link = new Link(session);
+    var link = new Link(session, address.apply(session));
     Link older = null;
     boolean kept = true;
     synchronized (links) {

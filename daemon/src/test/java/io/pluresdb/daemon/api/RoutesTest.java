@@ -199,7 +199,8 @@ class RoutesTest {
   @Test
   void batch_withBadOperations_namesTheOperation() {
     assertThat(refused("/api/batch", "{\"operations\":[{\"op\":\"upsert\",\"id\":\"a\"}]}"))
-        .hasMessageContaining("operations[0].op must be put, patch, delete or increment");
+        .hasMessageContaining(
+            "operations[0].op must be put, patch, delete, increment, text.splice");
     assertThat(
             refused("/api/batch", "{\"operations\":[{\"op\":\"delete\",\"id\":\"a\",\"data\":1}]}"))
         .hasMessageContaining("delete takes [op, id], but has \"data\"");

@@ -360,6 +360,31 @@ class CommandLineTest {
   }
 
   @Test
+  void edit_ofTextsListsAndSets() {
+    good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+    good("put e\n", "put", "e", "{}");
+    good("edited e\n", "edit", "e", "t", "text.splice", "0", "0", "Helo");
+    good("edited e\n", "edit", "e", "t", "text.splice", "2", "0", "l");
+    good("edited e\n", "edit", "e", "t", "text.splice", "end", "0", "!");
+    good("edited e\n", "edit", "e", "l", "list.insert", "end", "1", "{\"a\":2}", "3", "4");
+    good("edited e\n", "edit", "e", "l", "list.move", "0", "2");
+    good("edited e\n", "edit", "e", "l", "list.set", "0", "\"two\"");
+    good("edited e\n", "edit", "e", "l", "list.delete", "3");
+    good("edited e\n", "edit", "e", "s", "set.add", "2", "1", "2");
+    good("edited e\n", "edit", "e", "s", "set.remove", "2");
+    good("{\"l\":[\"two\",3,1],\"s\":[1],\"t\":\"Hello!\"}\n", "get", "e");
+    assertThat(run("edit", "e", "t", "text.splice", "9", "0").err())
+        .contains("[CORE_INVALID_INPUT]", "at must be 0 to 6 in a text of 6 code points, but is 9");
+    assertThat(run("edit", "e", "t", "list.delete", "0").err())
+        .contains("holds a text, not a list");
+    assertThat(run("edit", "e", "t", "text.cut", "0").err()).contains("no operation \"text.cut\"");
+    assertThat(run("edit", "e", "t", "text.splice", "x", "0").err())
+        .contains("at must be a whole number");
+    assertThat(run("edit", "e", "l", "list.move", "0").err()).contains("list.move takes FROM TO");
+    assertThat(run("edit", "no", "t", "text.splice", "0", "0", "x").code()).isEqualTo(3);
+  }
+
+  @Test
   void doctor_tellsWhatIsWrong_byExitCodeToo() throws IOException {
     good("Made " + dataDir() + ".\n", "init", dataDir().toString());
     Result healthy = run("doctor");

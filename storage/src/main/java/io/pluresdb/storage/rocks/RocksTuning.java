@@ -92,7 +92,8 @@ final class RocksTuning implements AutoCloseable {
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
       case LOG -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
-      case STATE -> large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
+      case STATE, SEQUENCE ->
+          large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
     };
   }
 

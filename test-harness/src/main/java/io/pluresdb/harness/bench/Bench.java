@@ -59,6 +59,14 @@ public final class Bench implements Callable<Integer> {
     return print(PutBench::run);
   }
 
+  @Command(description = "Replays somebody's typing, beside Yjs and Automerge where Node is.")
+  int text(
+      @Option(names = "--trace", description = "A file of josephg/editing-traces, also .gz.")
+          @Nullable Path trace)
+      throws Exception {
+    return print(folder -> TextBench.run(folder, trace));
+  }
+
   @Command(description = "Memory and start time of an idle daemon, empty and filled.")
   int footprint(
       @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")

@@ -12,7 +12,6 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
-import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
@@ -29,15 +28,20 @@ import java.util.TreeSet;
 
 /** Looks at whole replicas. Everything here is computed anew from rows and changes. */
 public final class Checks {
+  private static final BigInteger MODULUS = BigInteger.ONE.shiftLeft(256);
   private static final byte[] LOWEST = {};
 
   private Checks() {}
 
   /** The documents of a storage, as stored. */
   static SortedMap<byte[], byte[]> rows(Storage storage) {
+    return rows(storage, Table.STATE);
+  }
+
+  private static SortedMap<byte[], byte[]> rows(Storage storage, Table table) {
     var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var snapshot = storage.snapshot();
-        var cursor = snapshot.scan(Table.STATE, LOWEST, null)) {
+        var cursor = snapshot.scan(table, LOWEST, null)) {
       while (cursor.next()) {
         rows.put(cursor.key(), cursor.value());
       }
@@ -55,6 +59,7 @@ public final class Checks {
     Hash key = Hash.of("pluresdb-fingerprint-v1", replica.identity().database().bytes());
     var digest = Hash.newBulkDigest();
     BigInteger sum = BigInteger.ZERO;
+    TreeMap<byte[], BigInteger> buckets = new TreeMap<>(Arrays::compareUnsigned);
     long documents = 0;
     for (var row : rows.entrySet()) {
       byte[] id = row.getKey();
@@ -63,22 +68,16 @@ public final class Checks {
       digest.update((byte) id.length);
       digest.update(id, 0, id.length);
       byte[] out = digest.digest(row.getValue());
-      // Four big-endian limbs, the least significant first.
-      for (int limb = 0; limb < 4; limb++) {
-        byte[] part = Arrays.copyOfRange(out, 8 * limb, 8 * limb + 8);
-        sum = sum.add(new BigInteger(1, part).shiftLeft(64 * limb));
-      }
-      if (NodeRecord.of(id, DocumentState.read(row.getValue())) != null) {
+      BigInteger fingerprint = number(out, 0);
+      sum = sum.add(fingerprint);
+      buckets.merge(bucketOf(replica, id), fingerprint, BigInteger::add);
+      if (DocumentState.read(row.getValue()).exists()) {
         documents++;
       }
     }
-    byte[] stored = view.stateHash().bytes();
-    BigInteger claimed = BigInteger.ZERO;
-    for (int limb = 0; limb < 4; limb++) {
-      byte[] part = Arrays.copyOfRange(stored, 8 * limb, 8 * limb + 8);
-      claimed = claimed.add(new BigInteger(1, part).shiftLeft(64 * limb));
-    }
-    if (!sum.mod(BigInteger.ONE.shiftLeft(256)).equals(claimed)) {
+    buckets(replica, buckets);
+    BigInteger claimed = number(view.stateHash().bytes(), 0);
+    if (!sum.mod(MODULUS).equals(claimed)) {
       throw new Violation(Invariant.I12, "the fingerprint is not that of the stored documents");
     }
     if (documents != view.documents()) {
@@ -87,10 +86,50 @@ public final class Checks {
     }
   }
 
-  /** Byte for byte the same documents. */
+  /** Four big-endian limbs, the least significant first. */
+  private static BigInteger number(byte[] bytes, int from) {
+    BigInteger number = BigInteger.ZERO;
+    for (int limb = 3; limb >= 0; limb--) {
+      number = number.shiftLeft(64).or(new BigInteger(1, bytes, from + 8 * limb, 8));
+    }
+    return number;
+  }
+
+  /** The key of the stored bucket a document is in. */
+  private static byte[] bucketOf(Replica replica, byte[] id) {
+    byte[] end = Arrays.copyOf(id, id.length + 1);
+    try (var snapshot = replica.storage().snapshot();
+        var rows = snapshot.scanBackwards(Table.BUCKET, LOWEST, end)) {
+      if (!rows.next()) {
+        throw new Violation(Invariant.I12, "a document is in no bucket");
+      }
+      return rows.key();
+    }
+  }
+
+  private static void buckets(Replica replica, SortedMap<byte[], BigInteger> expected) {
+    try (var snapshot = replica.storage().snapshot();
+        var rows = snapshot.scan(Table.BUCKET, LOWEST, null)) {
+      while (rows.next()) {
+        BigInteger sum = expected.remove(rows.key());
+        byte[] row = rows.value();
+        if (sum == null || !number(row, row.length - 32).equals(sum.mod(MODULUS))) {
+          throw new Violation(Invariant.I12, "a bucket is not what its documents add up to");
+        }
+      }
+    }
+  }
+
+  /** Byte for byte the same documents, their texts and lists included. */
   public static void sameRows(Storage one, Storage two, Invariant invariant, String what) {
-    var mine = rows(one).entrySet().iterator();
-    var theirs = rows(two).entrySet().iterator();
+    sameRows(one, two, Table.STATE, invariant, what);
+    sameRows(one, two, Table.SEQUENCE, invariant, what);
+  }
+
+  private static void sameRows(
+      Storage one, Storage two, Table table, Invariant invariant, String what) {
+    var mine = rows(one, table).entrySet().iterator();
+    var theirs = rows(two, table).entrySet().iterator();
     while (mine.hasNext() && theirs.hasNext()) {
       var a = mine.next();
       var b = theirs.next();

@@ -96,6 +96,11 @@ public final class NaiveModel {
             }
           }
           case CrdtOperation.Increment increment -> {}
+          // What it does inside the sequence is compared on replay, as rows.
+          case CrdtOperation.OnSequence onSequence ->
+              onSequence
+                  .observed()
+                  .forEach(dot -> document.observed.add(Placed.at(onSequence.register(), dot)));
           case CrdtOperation.Unknown unknown -> {}
         }
         if (operation.makesDot()) {

@@ -17,6 +17,8 @@ public enum Defect {
   SILENT_FULL_DISK,
   /** The hybrid clock is not persisted. */
   FORGETFUL_CLOCK,
+  /** A row whose bits changed is handed out as if nothing were wrong. */
+  NO_CHECKSUMS,
   /** A connection is always writable, whether or not the peer reads. */
   UNBOUNDED_LINK
 }

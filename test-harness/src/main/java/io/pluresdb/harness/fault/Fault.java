@@ -16,6 +16,8 @@ public enum Fault {
   RESTORE,
   /** An earlier copy of the database comes back, and there is no anchor any more. */
   RESTORE_WITHOUT_ANCHOR,
+  /** A bit of a stored row changes; who reads it is told, and an earlier copy has to do. */
+  BIT_FLIP,
   /** Two groups of devices cannot reach each other. */
   PARTITION,
   /** One device hears another and cannot answer. */

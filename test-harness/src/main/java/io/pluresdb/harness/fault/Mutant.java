@@ -11,8 +11,6 @@ public enum Mutant {
   NO_SIGNATURES("codec.Signer", "verify", Body.TRUE),
   /** Every device may write. */
   NO_MEMBERSHIP("auth.Membership", "may", Body.TRUE),
-  /** Observed dots need not be here. */
-  NO_CAUSAL_PAST("store.Replica", "checkObserved", Body.NULL),
   /** Changes do not name what they depend on. */
   NO_DEPENDENCIES("store.Replica", "dependencies", Body.EMPTY_LIST),
   /** The hybrid clock does not learn from others. */

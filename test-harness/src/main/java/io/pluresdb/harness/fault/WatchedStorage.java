@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,7 @@ public final class WatchedStorage implements Storage {
   private final Defect defect;
   private @Nullable Point powerLoss;
   private boolean full;
+  private @Nullable Place damaged;
   private final Runnable onRefused;
 
   /**
@@ -60,6 +62,49 @@ public final class WatchedStorage implements Storage {
   /** Whether commits are refused. */
   public void full(boolean now) {
     full = now;
+  }
+
+  private record Place(Table table, byte[] key) {
+    boolean is(Table other, byte[] otherKey) {
+      return table == other && Arrays.equals(key, otherKey);
+    }
+  }
+
+  /** Changes a bit of some stored row of the log or a document; false when there is none. */
+  public boolean flipBit(RandomGenerator random) {
+    Table table = random.nextBoolean() ? Table.STATE : Table.LOG;
+    var rows = new ArrayList<Write>();
+    try (var snapshot = inner.snapshot();
+        var cursor = snapshot.scan(table, new byte[0], null)) {
+      while (cursor.next()) {
+        rows.add(new Write(table, cursor.key(), cursor.value()));
+      }
+    }
+    if (rows.isEmpty()) {
+      return false;
+    }
+    Write row = rows.get(random.nextInt(rows.size()));
+    byte[] value = row.value;
+    if (defect == Defect.NO_CHECKSUMS && value != null && value.length > 0) {
+      byte[] flipped = value.clone();
+      flipped[random.nextInt(flipped.length)] ^= (byte) (1 << random.nextInt(8));
+      write(List.of(new Write(table, row.key, flipped)), Durability.SYNCED);
+    } else {
+      damaged = new Place(table, row.key);
+    }
+    return true;
+  }
+
+  /** Whether a stored row fails its checksum. */
+  public boolean isDamaged() {
+    return damaged != null;
+  }
+
+  private void check(Table table, byte[] key) {
+    if (damaged != null && damaged.is(table, key)) {
+      throw new StorageException.Failed(
+          "a stored row fails its checksum (simulated)", new IOException("checksum"));
+    }
   }
 
   private record Write(Table table, byte[] key, byte @Nullable [] value) {}
@@ -136,6 +181,9 @@ public final class WatchedStorage implements Storage {
     try (Batch out = inner.newBatch()) {
       for (Write write : writes) {
         byte[] value = write.value;
+        if (damaged != null && damaged.is(write.table, write.key)) {
+          damaged = null;
+        }
         if (value == null) {
           out.delete(write.table, write.key);
         } else if (!isForgotten(write)) {
@@ -176,12 +224,77 @@ public final class WatchedStorage implements Storage {
 
   @Override
   public byte @Nullable [] get(Table table, byte[] key) {
+    check(table, key);
     return inner.get(table, key);
   }
 
   @Override
   public Snapshot snapshot() {
-    return inner.snapshot();
+    return damaged == null ? inner.snapshot() : new CheckedSnapshot(inner.snapshot());
+  }
+
+  /** A snapshot of a disk with a damaged row. */
+  private final class CheckedSnapshot implements Snapshot {
+    private final Snapshot snapshot;
+
+    CheckedSnapshot(Snapshot snapshot) {
+      this.snapshot = snapshot;
+    }
+
+    @Override
+    public byte @Nullable [] get(Table table, byte[] key) {
+      check(table, key);
+      return snapshot.get(table, key);
+    }
+
+    @Override
+    public Cursor scan(Table table, byte[] from, byte @Nullable [] to) {
+      return new CheckedCursor(table, snapshot.scan(table, from, to));
+    }
+
+    @Override
+    public Cursor scanBackwards(Table table, byte[] from, byte @Nullable [] to) {
+      return new CheckedCursor(table, snapshot.scanBackwards(table, from, to));
+    }
+
+    @Override
+    public void close() {
+      snapshot.close();
+    }
+  }
+
+  private final class CheckedCursor implements Cursor {
+    private final Table table;
+    private final Cursor cursor;
+
+    CheckedCursor(Table table, Cursor cursor) {
+      this.table = table;
+      this.cursor = cursor;
+    }
+
+    @Override
+    public boolean next() {
+      boolean there = cursor.next();
+      if (there) {
+        check(table, cursor.key());
+      }
+      return there;
+    }
+
+    @Override
+    public byte[] key() {
+      return cursor.key();
+    }
+
+    @Override
+    public byte[] value() {
+      return cursor.value();
+    }
+
+    @Override
+    public void close() {
+      cursor.close();
+    }
   }
 
   @Override

@@ -3,7 +3,6 @@ package io.pluresdb.harness.overlay;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.engine.Neighbourhood;
 import io.pluresdb.crdt.engine.PeerLink;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -127,16 +126,7 @@ final class EnginePeer implements OverlayPeer {
     if (!tree) {
       engine.pushToAll();
     }
-    engine.govern(
-        new Neighbourhood() {
-          @Override
-          public void connect(Contact contact) {
-            network.dial(index, network.index(contact.peer()));
-          }
-
-          @Override
-          public void release(PeerId peer) {}
-        });
+    engine.govern(contact -> network.dial(index, network.index(contact.peer())));
   }
 
   private Contact contactOf(int peer) {

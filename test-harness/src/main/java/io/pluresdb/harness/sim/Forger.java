@@ -60,13 +60,13 @@ final class Forger {
     return this;
   }
 
-  /** A change that puts a document and a field in it, and replaces what was observed there. */
+  /** A change that puts a document and a field in it, and replaces what was observed in both. */
   Forger put(
       String id, String value, long timestamp, List<Change.Dependency> deps, List<Dot> observed) {
     var field = Register.field(io.pluresdb.crdt.value.Path.parse("w"));
     var operations =
         List.<CrdtOperation>of(
-            new CrdtOperation.Assign(Register.exists(), List.of(), new byte[0]),
+            new CrdtOperation.Assign(Register.exists(), observed, new byte[0]),
             new CrdtOperation.Assign(field, observed, value.getBytes(StandardCharsets.UTF_8)));
     var edit = new DocumentEdit(id.getBytes(StandardCharsets.UTF_8), operations);
     return add(new Change(deps, timestamp, ChangeBody.encode(actor, List.of(edit))));

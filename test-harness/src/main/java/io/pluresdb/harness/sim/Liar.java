@@ -50,7 +50,10 @@ final class Liar {
   private final List<ChangeRun> seen = new ArrayList<>();
   private final List<MembershipEntry> spam = new ArrayList<>();
   private final List<byte[]> heard = new ArrayList<>();
-  private final TreeMap<Integer, Frontier> standsAt = new TreeMap<>();
+
+  /** What each listener was seen to have. */
+  private final Map<Integer, Map<ActorId, Head>> standsAt = new TreeMap<>();
+
   private final Map<End, Long> cursors = new HashMap<>();
 
   // Chains under the own key. In a fork each device is always told the same branch.
@@ -113,14 +116,21 @@ final class Liar {
     }
     remember(heard, bytes);
     switch (message) {
-      case SyncMessage.Heads heads -> standsAt.put(end.far().owner.index, heads.frontier());
+      case SyncMessage.Heads heads -> heads(end).putAll(heads.frontier().heads());
       case SyncMessage.Changes changes -> {
-        changes.runs().forEach(run -> remember(seen, run));
+        for (ChangeRun run : changes.runs()) {
+          remember(seen, run);
+          heads(end).put(run.actor(), new Head(run.toSeq(), Hash.ZERO));
+        }
         cursors.put(end, changes.cursor());
         say(end, new SyncMessage.Ack(changes.bytes(), changes.cursor()));
       }
       default -> {}
     }
+  }
+
+  private Map<ActorId, Head> heads(End end) {
+    return standsAt.computeIfAbsent(end.far().owner.index, listener -> new TreeMap<>());
   }
 
   private <T> void remember(List<T> all, T one) {
@@ -170,8 +180,7 @@ final class Liar {
 
   /** What the listener has of somebody else, so that a change may depend on it. */
   private List<Change.Dependency> dependency(End end) {
-    Frontier frontier = standsAt.getOrDefault(end.far().owner.index, Frontier.EMPTY);
-    for (Map.Entry<ActorId, Head> entry : frontier.heads().entrySet()) {
+    for (Map.Entry<ActorId, Head> entry : heads(end).entrySet()) {
       if (!ledger.isLiar(entry.getKey()) && random.nextBoolean()) {
         return List.of(new Change.Dependency(entry.getKey(), entry.getValue().seq()));
       }
@@ -182,14 +191,11 @@ final class Liar {
   private void put(Forger chain, End end, long aheadMillis) {
     var dependencies = dependency(end);
     // Sees what it does not depend on, and what nobody has written yet: then all have to wait.
-    List<Dot> observed =
-        dependencies.isEmpty() || random.nextInt(3) > 0
-            ? List.of()
-            : List.of(
-                new Dot(
-                    dependencies.getFirst().actor(),
-                    dependencies.getFirst().seq() + random.nextInt(3),
-                    1));
+    List<Dot> observed = List.of();
+    if (!dependencies.isEmpty() && random.nextInt(3) == 0) {
+      Change.Dependency seer = dependencies.getFirst();
+      observed = List.of(new Dot(seer.actor(), seer.seq() + random.nextInt(3), random.nextInt(3)));
+    }
     chain.put(
         document(random),
         Integer.toString(random.nextInt(1_000)),
@@ -290,8 +296,8 @@ final class Liar {
   }
 
   private ChangeRun inTheNameOf(End end, ChangeRun run, int further, byte[] signature) {
-    Frontier frontier = standsAt.getOrDefault(end.far().owner.index, Frontier.EMPTY);
-    long from = Math.max(2, frontier.seq(run.actor()) + further);
+    Head head = heads(end).get(run.actor());
+    long from = Math.max(2, (head == null ? 0 : head.seq()) + further);
     long timestamp = timestamp(valid, 0);
     var changes =
         run.changes().stream()
@@ -346,8 +352,7 @@ final class Liar {
   }
 
   private boolean falseHeads(End end) {
-    Frontier frontier = standsAt.getOrDefault(end.far().owner.index, Frontier.EMPTY);
-    var heads = new TreeMap<>(frontier.heads());
+    var heads = new TreeMap<>(heads(end));
     byte[] noise = new byte[32];
     random.nextBytes(noise);
     heads.replaceAll((actor, head) -> random.nextInt(3) > 0 ? head : wrong(head, noise));

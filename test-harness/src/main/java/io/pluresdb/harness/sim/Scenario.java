@@ -186,7 +186,7 @@ public record Scenario(
         };
     switch (fault) {
       case LATE_ADMISSION, NEVER_READS -> {} // Once per schedule.
-      case RESTORE, RESTORE_WITHOUT_ANCHOR -> {
+      case RESTORE, RESTORE_WITHOUT_ANCHOR, BIT_FLIP -> {
         // The amount is when the copy is taken: what was written between is rolled back.
         long taken = at - random.nextLong(at);
         actions.add(new Inject(at, fault, node, other, Math.min(rest, 3_000), (int) taken));

@@ -245,7 +245,9 @@ public final class SimCluster {
           if (inject.fault() == Fault.LATE_ADMISSION) {
             late[inject.node()] = true;
           }
-          if (inject.fault() == Fault.RESTORE || inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
+          if (inject.fault() == Fault.RESTORE
+              || inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR
+              || inject.fault() == Fault.BIT_FLIP) {
             at(inject.amount(), () -> takeBackup(inject));
           }
           at(inject.atMillis(), () -> inject(inject));
@@ -393,7 +395,7 @@ public final class SimCluster {
       }
     }
     Checks.rescan(replica, node.storage.chains());
-    PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
+    PAIRS.forEach(pair -> Checks.pair(node.storage.inner(), pair));
     node.lives++;
     node.lastWrite.clear();
     node.looked = -1;
@@ -439,7 +441,14 @@ public final class SimCluster {
       losePower(node, node.random.nextInt(1_001), 300 + node.random.nextInt(2_000));
       return;
     } catch (RuntimeException e) {
-      throw new Violation(Invariant.I16, "node " + node.index + " stopped: " + e, e);
+      if (e instanceof StorageException.Failed && node.storage.isDamaged()) {
+        engine.fail(e);
+      } else {
+        throw new Violation(Invariant.I16, "node " + node.index + " stopped: " + e, e);
+      }
+    }
+    if (engine.broken() != null && node.engine == engine && salvage(node)) {
+      return;
     }
     if (engine.broken() != null && node.engine == engine) {
       fire(Fault.DISK_FAILED);
@@ -493,7 +502,7 @@ public final class SimCluster {
           Invariant.I1,
           "node " + node.index + " has the operations of another and a different state");
     }
-    PAIRS.forEach(pair -> Checks.pair(node.storage, pair));
+    PAIRS.forEach(pair -> Checks.pair(node.storage.inner(), pair));
   }
 
   private void tick(SimNode node) {
@@ -642,6 +651,12 @@ public final class SimCluster {
         }
       }
       case RESTORE, RESTORE_WITHOUT_ANCHOR -> restore(node, inject);
+      case BIT_FLIP -> {
+        Backup backup = backups.remove(inject);
+        if (backup != null && node.engine != null && node.storage.flipBit(node.random)) {
+          node.salvage = backup.storage;
+        }
+      }
       case PARTITION -> {
         fire(inject.fault());
         for (Pair pair : pairs) {
@@ -766,8 +781,21 @@ public final class SimCluster {
     stop(node, backup.storage, true, inject.millis());
   }
 
+  /** A damaged database is replaced by an earlier copy; false when it is not damaged. */
+  private boolean salvage(SimNode node) {
+    MemoryStorage copy = node.salvage;
+    if (copy == null || !node.storage.isDamaged()) {
+      return false;
+    }
+    fire(Fault.BIT_FLIP);
+    node.salvage = null;
+    stop(node, copy, true, 1_000);
+    return true;
+  }
+
   private void heal() {
     trace("heal", -1);
+    nodes.forEach(this::salvage);
     pairs.forEach(Pair::heal);
     for (SimNode device : liars) {
       if (device.liar != null) {
@@ -1101,7 +1129,7 @@ public final class SimCluster {
       case PUT -> List.of(put(id, n));
       case PATCH -> List.of(patch(id, n));
       case DELETE -> List.of(Edit.delete(id));
-      case INCREMENT -> List.of(Edit.increment(id, "n", n % 7 - 3));
+      case INCREMENT -> List.of(typed(id, n));
       case PAIR_PUT -> List.of(put(id + ":a", n), put(id + ":b", n));
       case PAIR_DELETE -> List.of(Edit.delete(id + ":a"), Edit.delete(id + ":b"));
       case BATCH -> List.of(put(id, n), patch(id, n + 1), put("cold:b" + n, n));
@@ -1124,6 +1152,21 @@ public final class SimCluster {
                 + filler
                 + "}")
             .getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** An edit of a counter, text, list or set; some are refused, because nothing is there yet. */
+  private static Edit typed(String id, int n) {
+    List<byte[]> value = List.of(Integer.toString(n % 5).getBytes(StandardCharsets.UTF_8));
+    return switch (n % 10) {
+      case 0, 1 -> Edit.spliceText(id, "t", Edit.END, 0, "ab" + n);
+      case 2 -> Edit.spliceText(id, "t", 1, 2, "\u00e9");
+      case 3, 4 -> Edit.insertIntoList(id, "l", 0, value);
+      case 5 -> Edit.moveInList(id, "l", 0, 1);
+      case 6 -> Edit.setInList(id, "l", 0, value.getFirst());
+      case 7 -> Edit.addToSet(id, "s", value);
+      case 8 -> Edit.removeFromSet(id, "s", value);
+      default -> Edit.increment(id, "n", n % 7 - 3);
+    };
   }
 
   private static Edit patch(String id, int n) {
@@ -1167,7 +1210,7 @@ public final class SimCluster {
           case PAIR_PUT, PAIR_DELETE -> write.document() + ":a";
           case PUT, PATCH, DELETE, INCREMENT, BATCH -> write.document();
         };
-    byte[] row = node.storage.get(Table.STATE, id.getBytes(StandardCharsets.UTF_8));
+    byte[] row = node.storage.inner().get(Table.STATE, id.getBytes(StandardCharsets.UTF_8));
     DocumentState state = row == null ? new DocumentState() : DocumentState.read(row);
     boolean shows =
         switch (write.kind()) {

@@ -5,6 +5,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.codec.Verifier;
 import io.pluresdb.crdt.engine.ReplicaEngine;
+import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.harness.fault.WatchedAnchor;
 import io.pluresdb.harness.fault.WatchedStorage;
@@ -30,6 +31,9 @@ final class SimNode {
 
   /** What this device is instead of a replica, or null. */
   @Nullable Liar liar;
+
+  /** What comes back when a damaged row is met. */
+  @Nullable MemoryStorage salvage;
 
   long clockOffset;
   long fullUntil;

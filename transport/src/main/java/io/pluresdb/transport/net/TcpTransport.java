@@ -213,6 +213,11 @@ public final class TcpTransport implements AutoCloseable {
         .anyMatch(s -> s.peer().equals(peer) && s.databaseId().equals(databaseId));
   }
 
+  /** Whether any session about this database is established. */
+  public boolean isConnected(String databaseId) {
+    return sessions.stream().anyMatch(s -> s.databaseId().equals(databaseId));
+  }
+
   public SessionCounters counters() {
     return host.counters;
   }

@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
  * <p>Each target, an address and a database, has at most one attempt or session at a time. A failed
  * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
  * drops is dialled again within the first wait. A target whose session ended as a duplicate of
- * another rests while that peer is connected. A target that turns out to be this device is dropped.
- * Thread-safe.
+ * another rests while that peer is connected. A target that turns out to be this device, or whose
+ * session ended because one side has enough others, is dropped. Thread-safe.
  */
 public final class Dialer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Dialer.class);
@@ -201,6 +201,8 @@ public final class Dialer implements AutoCloseable {
     entry.lastFailure = reason;
     if (reason instanceof CloseReason.SelfConnection) {
       log.info("address is this device itself, no longer dialled address={}", entry.key.address());
+      entries.remove(entry.key);
+    } else if (reason.isParting()) {
       entries.remove(entry.key);
     } else if (reason.isDuplicate() && entry.peer != null) {
       rest(entry);

@@ -11,6 +11,9 @@ public sealed interface CloseReason {
   /** The goodbye code of {@link Duplicate}. */
   String DUPLICATE_CODE = "DUPLICATE_SESSION";
 
+  /** The code of a session that ends because one side has enough others for this database. */
+  String PARTING_CODE = "ENOUGH_NEIGHBOURS";
+
   /** Every {@link #counter}, in the order metrics list them. */
   List<String> COUNTERS =
       List.of(
@@ -79,6 +82,12 @@ public sealed interface CloseReason {
   default boolean isDuplicate() {
     return this instanceof Duplicate
         || (this instanceof EndedByPeer(var code, var message) && code.equals(DUPLICATE_CODE));
+  }
+
+  /** Whether it ended because one side has enough others: nothing to be dialled again. */
+  default boolean isParting() {
+    return (this instanceof Ended(var code, var message) && code.equals(PARTING_CODE))
+        || (this instanceof EndedByPeer(var peerCode, var text) && peerCode.equals(PARTING_CODE));
   }
 
   /** We ended it; the peer was told the code (see {@link Goodbye} for its form) and message. */
