@@ -328,7 +328,7 @@ public sealed interface MembershipEntry {
      * @param links the changes behind the common one, without their bodies; one or more
      * @param signature the device's, over the hash of the last
      */
-    public record Branch(List<Change.Header> links, byte[] signature) {
+    public record Branch(List<Change.Link> links, byte[] signature) {
       /** The hash of the first change. */
       Hash first(Hash database, ActorId actor, Head common) {
         return links.getFirst().hash(database, actor, common.seq() + 1, common.hash());
@@ -339,7 +339,7 @@ public sealed interface MembershipEntry {
         ActorId actor = genesis.actor(database);
         Hash hash = common.hash();
         long seq = common.seq();
-        for (Change.Header link : links) {
+        for (Change.Link link : links) {
           hash = link.hash(database, actor, ++seq, hash);
         }
         return !links.isEmpty() && Signer.verify(genesis.deviceKey(), hash.bytes(), signature);
@@ -356,9 +356,9 @@ public sealed interface MembershipEntry {
         if (count == 0) {
           throw new CodecException("a branch must hold a change");
         }
-        var links = new ArrayList<Change.Header>(Math.min(count, 64));
+        var links = new ArrayList<Change.Link>(Math.min(count, 64));
         for (int i = 0; i < count; i++) {
-          links.add(Change.Header.read(in));
+          links.add(Change.Link.read(in));
         }
         return new Branch(links, in.bytes(Signer.SIGNATURE_BYTES));
       }

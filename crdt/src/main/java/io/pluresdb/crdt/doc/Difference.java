@@ -30,8 +30,8 @@ public final class Difference {
    *
    * @param state the local state; changes nothing in it
    * @param wanted leaves ascending by path
-   * @param embedding raw little-endian floats, or null: then a stored one stays only while the
-   *     document does not change
+   * @param embedding raw little-endian floats; empty for none; or null: then a stored one stays
+   *     only while the document does not change
    */
   public static List<CrdtOperation> put(
       DocumentState state,
@@ -41,7 +41,7 @@ public final class Difference {
     var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
     operations.add(assign(state, Register.exists(), NOTHING));
     if (state.registers().isEmpty()) {
-      if (embedding != null) {
+      if (embedding != null && embedding.length > 0) {
         operations.add(new Assign(Register.embedding(), List.of(), embedding));
       }
       for (Leaf leaf : wanted) {
@@ -56,9 +56,9 @@ public final class Difference {
     List<Leaf> plain = typed.put(wanted, fields);
     replaceFields(state, view, plain, typed, fields);
     RegisterState stored = state.register(Register.embedding());
-    if (embedding != null) {
+    if (embedding != null && embedding.length > 0) {
       operations.add(assign(state, Register.embedding(), embedding));
-    } else if (stored != null && (!fields.isEmpty() || !state.exists())) {
+    } else if (stored != null && (embedding != null || !fields.isEmpty() || !state.exists())) {
       operations.add(new Remove(stored.key(), stored.dots()));
     }
     operations.addAll(fields);

@@ -71,7 +71,8 @@ public final class DocumentState {
     this(new ArrayList<>(), Fingerprint.ZERO);
   }
 
-  private DocumentState(List<RegisterState> registers, Fingerprint sequenceSum) {
+  /** Takes over registers in ascending order of keys, none of them empty. */
+  DocumentState(List<RegisterState> registers, Fingerprint sequenceSum) {
     this.registers = registers;
     this.sequenceSum = sequenceSum;
   }

@@ -107,6 +107,10 @@ final class Comparisons {
       callback.accept(new Comparison.Failed("another comparison with this peer is under way"));
       return;
     }
+    if (replica.isJoining()) {
+      callback.accept(new Comparison.Failed("a snapshot is being joined: try again later"));
+      return;
+    }
     StateRanges ranges = ranges();
     long id = environment.random().nextLong();
     var asker = new RangeAsker(id, ranges, ranges.frontier().hash(), exact, range, maxDifferences);
@@ -150,7 +154,7 @@ final class Comparisons {
 
   private void onOpen(PeerLink link, RangeMessage.Open open) {
     drop(answered.remove(link));
-    if (answered.size() >= MAX_ANSWERED) {
+    if (answered.size() >= MAX_ANSWERED || replica.isJoining()) {
       send(link, new Close(open.id(), Reason.BUSY));
       return;
     }

@@ -8,6 +8,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
@@ -21,6 +22,7 @@ import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.crdt.sync.SnapshotMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.util.ArrayList;
@@ -81,6 +83,16 @@ public final class ReplicaEngine {
       long divergences,
       Map<Reason, Long> rejected) {}
 
+  /**
+   * What came of snapshots since the start.
+   *
+   * @param offered to peers that our log did not help
+   * @param joined of peers
+   * @param failed that did not hold what they said
+   * @param bytesReceived bytes of rows that came in parts
+   */
+  public record SnapshotCounters(long offered, long joined, long failed, long bytesReceived) {}
+
   /** One peer's session. */
   public static final class Peer {
     final PeerLink link;
@@ -116,6 +128,8 @@ public final class ReplicaEngine {
   private final WaitingRuns waiting = new WaitingRuns();
   private final Comparisons comparisons;
   private final Gossip gossip;
+  private final SnapshotTransfers snapshots;
+  private final Compaction compaction;
   private final List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
@@ -127,6 +141,10 @@ public final class ReplicaEngine {
   private long divergences;
   private long ticks;
   private long nextClaimTick;
+
+  /** Work that can wait rests until the next tick. */
+  private boolean diskFull;
+
   private @Nullable RuntimeException broken;
   private StorageException.@Nullable Full full;
 
@@ -141,6 +159,8 @@ public final class ReplicaEngine {
     this.events = events;
     this.comparisons = new Comparisons(replica, environment);
     this.gossip = new Gossip(replica, environment);
+    this.snapshots = new SnapshotTransfers(replica, environment, events);
+    this.compaction = new Compaction(replica, environment, events);
     for (Reason reason : Reason.values()) {
       rejected.put(reason, 0L);
     }
@@ -383,7 +403,11 @@ public final class ReplicaEngine {
             SyncSession.MIN_WINDOW_BYTES,
             SyncSession.WINDOW_BYTES);
     byte[] nonce = environment.randomBytes(SyncMessage.NONCE_BYTES);
-    var peer = new Peer(link, new SyncSession(database, replica.view(), nonce, now(), window));
+    var peer =
+        new Peer(
+            link,
+            new SyncSession(
+                database, replica.identity().scope(), replica.view(), nonce, now(), window));
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
@@ -401,6 +425,8 @@ public final class ReplicaEngine {
       peers.remove(peer.link);
       waiting.forget(peer);
       comparisons.forget(peer.link);
+      snapshots.forget(peer);
+      compaction.forget(peer);
       gossip.down(peer);
     }
   }
@@ -424,6 +450,14 @@ public final class ReplicaEngine {
       }
       return;
     }
+    if (message instanceof SyncMessage.StandsOf(var stands) && peer.session.isGreeted()) {
+      guarded(() -> compaction.receive(peer, stands));
+      return;
+    }
+    if (message instanceof SyncMessage.Snapshots(var part) && peer.session.isGreeted()) {
+      onSnapshot(peer, part);
+      return;
+    }
     SyncSession.Step step = peer.session.onMessage(message, replica.view(), replica.log());
     if (step.violation() != null) {
       close(peer, "protocol violation " + step.violation());
@@ -435,6 +469,10 @@ public final class ReplicaEngine {
     if (step.heads() != null) {
       commit();
       compareOwn(step.heads());
+      if (peer.session.needsSnapshot() && mayPublish()) {
+        syncWhatIsSaid();
+        guarded(() -> snapshots.offer(peer));
+      }
     }
     boolean fresh = integrate(peer, step.apply());
     gossip.delivered(peer, step.apply(), fresh);
@@ -455,6 +493,80 @@ public final class ReplicaEngine {
         answer(peer, reply);
       }
     }
+  }
+
+  private void onSnapshot(Peer peer, SnapshotMessage message) {
+    commit();
+    guarded(
+        () -> {
+          String broken = snapshots.receive(peer, message, peers.size());
+          if (broken != null) {
+            close(peer, "a snapshot that cannot be: " + broken);
+          }
+        });
+  }
+
+  /** Does something that may find the disk full, which ends nothing, or broken. */
+  private void guarded(Runnable work) {
+    if (broken != null) {
+      return;
+    }
+    try {
+      work.run();
+    } catch (StorageException.Full e) {
+      events.accept("the disk is full: " + e.getMessage());
+      diskFull = true;
+    } catch (StorageException e) {
+      fail(e);
+    }
+  }
+
+  /** Takes a step off the log; whether there is more to take. */
+  private boolean compact() {
+    var more = new boolean[1];
+    guarded(() -> more[0] = compaction.step());
+    return more[0];
+  }
+
+  /** How long this replica remembers; {@link CompactionSettings#DEFAULT} unless told. */
+  public void remember(CompactionSettings settings) {
+    compaction.configure(settings);
+  }
+
+  /** Takes off the log at once what can be taken off; {@code done} is told when that is done. */
+  public void compactNow(Runnable done) {
+    if (broken != null) {
+      throw broken;
+    }
+    compaction.begin(done);
+  }
+
+  /** Where the log begins, how far it could, and who holds that back. */
+  public CompactionStatus compaction() {
+    return compaction.status();
+  }
+
+  /** Goes on with a snapshot that is all here; whether there is more to do at once. */
+  private boolean workOnSnapshot() {
+    var progress = new SnapshotTransfers.Progress[] {SnapshotTransfers.Progress.NOTHING_TO_DO};
+    if (!diskFull) {
+      guarded(() -> progress[0] = snapshots.step());
+    }
+    if (progress[0] == SnapshotTransfers.Progress.JOINED) {
+      unsyncedBytes = Math.max(unsyncedBytes, 1);
+      release();
+      commit();
+      List.copyOf(listeners).forEach(Runnable::run);
+      syncWhatIsSaid();
+      if (mayPublish()) {
+        for (Peer peer : List.copyOf(peers.values())) {
+          if (peer.session.isGreeted()) {
+            answer(peer, new SyncMessage.Heads(true, replica.view().frontier()));
+          }
+        }
+      }
+    }
+    return progress[0] != SnapshotTransfers.Progress.NOTHING_TO_DO;
   }
 
   private static boolean tellsFrontier(SyncMessage message) {
@@ -636,10 +748,15 @@ public final class ReplicaEngine {
    */
   public boolean turn(boolean idle) {
     commit();
-    boolean more = !peers.isEmpty() && mayPublish() && pump();
+    boolean more = workOnSnapshot();
+    // What is written while a snapshot is joined depends on what nobody can be sent yet.
+    more |= !peers.isEmpty() && !replica.isJoining() && mayPublish() && pump();
     more |= broken == null && comparisons.work();
     if (broken == null && (unsyncedBytes >= SYNC_BYTES || (idle && unsyncedBytes > 0))) {
       syncAndAcknowledge();
+    }
+    if (idle && !diskFull && !replica.hasStaged()) {
+      more |= compact();
     }
     if (broken == null && unsyncedBytes == 0) {
       gossip.announce();
@@ -760,6 +877,12 @@ public final class ReplicaEngine {
       step.send().forEach(message -> answer(peer, message));
     }
     comparisons.tick();
+    diskFull = false;
+    guarded(() -> snapshots.tick(peers.size()));
+    commit();
+    if (peers.isEmpty() || mayPublish()) {
+      guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));
+    }
     gossip.tick(List.copyOf(peers.values()), unsyncedBytes == 0 && stagedBytes == 0);
   }
 
@@ -780,6 +903,11 @@ public final class ReplicaEngine {
     } else {
       comparisons.begin(peer.link, range, exact, maxDifferences, callback);
     }
+  }
+
+  /** The documents that both this replica and a peer hold, as ranges. */
+  public List<KeyRange> common(Peer peer) {
+    return replica.identity().scope().common(peer.session.peerScope());
   }
 
   private long now() {
@@ -838,6 +966,16 @@ public final class ReplicaEngine {
 
   public Counters counters() {
     return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
+  }
+
+  /** Snapshots given and taken since the start. */
+  public SnapshotCounters snapshots() {
+    return snapshots.counters();
+  }
+
+  /** Closes what this engine holds open of the storage; nothing may be called after it. */
+  public void close() {
+    snapshots.close();
   }
 
   /** What stopped this engine for good, or null. */

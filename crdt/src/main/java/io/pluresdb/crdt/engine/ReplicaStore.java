@@ -4,9 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
-import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
-import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.DocumentHistory;
@@ -26,7 +24,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
@@ -254,6 +251,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> get(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return Optional.ofNullable(DocumentReader.read(storage, key));
   }
 
@@ -261,6 +259,7 @@ public final class ReplicaStore implements CrdtStore {
   public History history(String id, int limit, long before) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).page(key, limit, before);
   }
 
@@ -268,6 +267,7 @@ public final class ReplicaStore implements CrdtStore {
   public Optional<NodeRecord> getAsOf(String id, Moment moment) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     return new DocumentHistory(storage).asOf(key, moment);
   }
 
@@ -281,6 +281,7 @@ public final class ReplicaStore implements CrdtStore {
   public List<Contest> contests(String id) {
     byte[] key = Edit.checkedId(id);
     requireOpen();
+    replica.requireInScope(key);
     try (var snapshot = storage.snapshot()) {
       return DocumentReader.contests(snapshot, key, id);
     }
@@ -296,6 +297,7 @@ public final class ReplicaStore implements CrdtStore {
   public Documents list(String prefix, @Nullable String after) {
     requireOpen();
     byte[] from = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(from);
     byte[] to = successor(from);
     if (after != null) {
       byte[] next = after.getBytes(StandardCharsets.UTF_8);
@@ -364,20 +366,17 @@ public final class ReplicaStore implements CrdtStore {
   public Events events(String prefix, long since, int limit) {
     requireOpen();
     byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
+    replica.requireInScope(start);
     var events = new ArrayList<Event>();
     long next = since;
-    for (ChangeLog.Arrived arrived : replica.log().arrived(since, limit)) {
-      next = arrived.arrival();
-      var ids = new LinkedHashSet<String>();
-      for (DocumentEdit edit : ChangeBody.decode(arrived.actor(), arrived.change().body())) {
-        byte[] id = edit.id();
+    for (ChangeLog.Touched touched : replica.log().touched(since, limit)) {
+      next = touched.arrival();
+      for (byte[] id : touched.ids()) {
         if (id.length >= start.length
             && Arrays.equals(start, 0, start.length, id, 0, start.length)) {
-          ids.add(new String(id, StandardCharsets.UTF_8));
+          String text = new String(id, StandardCharsets.UTF_8);
+          events.add(new Event(touched.arrival(), text, get(text).orElse(null)));
         }
-      }
-      for (String id : ids) {
-        events.add(new Event(arrived.arrival(), id, get(id).orElse(null)));
       }
     }
     return new Events(events, next);
@@ -402,7 +401,8 @@ public final class ReplicaStore implements CrdtStore {
       throw CoreException.invalid("embedding must hold finite numbers, not all zero");
     }
     var best = new PriorityQueue<Hit>(Comparator.comparingDouble(Hit::score));
-    try (Documents documents = list("", null)) {
+    requireOpen();
+    try (var documents = new Listing(storage.snapshot(), new byte[0], null)) {
       while (documents.hasNext()) {
         NodeRecord document = documents.next();
         float[] stored = document.embedding();
@@ -479,6 +479,7 @@ public final class ReplicaStore implements CrdtStore {
     synchronized (this) {
       if (storageOpen) {
         storageOpen = false;
+        engine.close();
         if (engine.broken() == null) {
           replica.close();
         }

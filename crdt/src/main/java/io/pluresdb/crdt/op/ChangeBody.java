@@ -230,9 +230,7 @@ public final class ChangeBody {
     var edits = new ArrayList<DocumentEdit>(editCount);
     for (int i = 0; i < editCount; i++) {
       byte[] id = in.block("id bytes", MAX_ID_BYTES);
-      if (id.length == 0 || !Utf8.isValid(id, 0, id.length)) {
-        throw new CodecException("document id must be 1 byte of UTF-8 or more");
-      }
+      checkId(id);
       int operationCount = in.count("operations on a document", MAX_OPERATIONS);
       var operations = new ArrayList<CrdtOperation>(Math.min(operationCount, 1_024));
       for (int j = 0; j < operationCount; j++) {
@@ -242,6 +240,17 @@ public final class ChangeBody {
     }
     in.end();
     return edits;
+  }
+
+  /**
+   * Checks a document id that came from a peer.
+   *
+   * @throws CodecException unless it is 1 to {@link #MAX_ID_BYTES} bytes of UTF-8
+   */
+  public static void checkId(byte[] id) {
+    if (id.length == 0 || id.length > MAX_ID_BYTES || !Utf8.isValid(id, 0, id.length)) {
+      throw new CodecException("document id must be 1 to " + MAX_ID_BYTES + " bytes of UTF-8");
+    }
   }
 
   private static CrdtOperation operation(List<ActorId> actors, ByteReader in) {
@@ -325,7 +334,13 @@ public final class ChangeBody {
     }
   }
 
-  private static void checkValue(byte space, byte[] value) {
+  /**
+   * Checks what is assigned to a register.
+   *
+   * @param space the first byte of the register
+   * @throws CodecException unless it is canonical there
+   */
+  public static void checkValue(byte space, byte[] value) {
     boolean valid =
         switch (space) {
           case Register.EXISTS, Register.SET -> value.length == 0;

@@ -123,7 +123,7 @@ public final class Register {
    *
    * @throws CodecException unless it is one this version writes
    */
-  static void check(byte[] key) {
+  public static void check(byte[] key) {
     switch (key.length == 0 ? 0 : key[0]) {
       case EXISTS, EMBEDDING -> {
         if (key.length != 1) {

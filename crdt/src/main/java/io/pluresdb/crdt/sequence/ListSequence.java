@@ -14,8 +14,6 @@ import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.op.ElementRange;
 import io.pluresdb.crdt.op.Place;
-import io.pluresdb.crdt.sequence.Order.Author;
-import io.pluresdb.crdt.sequence.Order.Chunk;
 import io.pluresdb.crdt.value.CanonicalJson;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -367,8 +365,8 @@ public final class ListSequence extends Sequence {
     table.put(chunk.author.index, 0);
     var body = new ByteWriter(16);
     int own = 0;
-    int from = chunk.number * Order.CHUNK;
-    for (int c = from; c < Math.min(chunk.author.count, from + Order.CHUNK); c++) {
+    int from = chunk.number * Chunk.ELEMENTS;
+    for (int c = from; c < Math.min(chunk.author.count, from + Chunk.ELEMENTS); c++) {
       Long owner = movedTo.get(chunk.author.key(c));
       if (owner == null) {
         own++;
@@ -415,7 +413,7 @@ public final class ListSequence extends Sequence {
       case SequenceRows.CHUNK_KIND -> {
         Chunk chunk = SequenceRows.readHead(order, key, in);
         List<Author> table = SequenceRows.readTable(order, chunk.author, in);
-        int slot = key.number() * Order.CHUNK;
+        int slot = key.number() * Chunk.ELEMENTS;
         while (true) {
           slot += in.count("elements of a chunk", chunk.author.count - slot);
           if (slot == chunk.author.count) {

@@ -192,12 +192,12 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
     int skip = Order.counterOf(first);
     order.forEachFrom(
         first,
-        new Order.Visitor() {
+        new SpanTree.Visitor() {
           private int rest = count;
           private boolean started;
 
           @Override
-          public boolean visit(Order.Span span) {
+          public boolean visit(Span span) {
             if (!span.visible) {
               return true;
             }
@@ -215,7 +215,7 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
   /** Every element of every author, deleted ones too, as ranges that ascend by id. */
   public List<ElementRange> all() {
     var ranges = new ArrayList<ElementRange>();
-    for (Order.Author author : order.authors()) {
+    for (Author author : order.authors()) {
       if (author.count > 0) {
         ranges.add(new ElementRange(author.actor, 0, author.count));
       }
@@ -290,7 +290,7 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
   }
 
   /** Shows or hides elements and takes down what changed. */
-  void setVisible(Order.Author author, int from, int length, boolean visible) {
+  void setVisible(Author author, int from, int length, boolean visible) {
     order.setVisible(
         author,
         from,

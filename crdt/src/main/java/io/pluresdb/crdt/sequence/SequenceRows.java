@@ -5,9 +5,6 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.op.ElementId;
-import io.pluresdb.crdt.sequence.Order.Author;
-import io.pluresdb.crdt.sequence.Order.Chunk;
-import io.pluresdb.crdt.sequence.Order.Span;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -166,12 +163,12 @@ public final class SequenceRows {
     Author author = order.author(key.actor());
     List<Author> table = readTable(order, author, in);
     Chunk chunk = order.loadChunk(author, key.number());
-    int runs = in.count("runs of a chunk", Order.CHUNK);
+    int runs = in.count("runs of a chunk", Chunk.ELEMENTS);
     if (runs == 0) {
       throw new CodecException("a sequence row must hold an element");
     }
-    int from = key.number() * Order.CHUNK;
-    int end = from + Order.CHUNK;
+    int from = key.number() * Chunk.ELEMENTS;
+    int end = from + Chunk.ELEMENTS;
     for (int i = 0; i < runs; i++) {
       int kind = in.u8();
       int length = in.count("length of a run", end - from);
@@ -188,7 +185,7 @@ public final class SequenceRows {
   }
 
   static List<Author> readTable(Order order, Author own, ByteReader in) {
-    int count = in.count("actors of a sequence row", Order.CHUNK);
+    int count = in.count("actors of a sequence row", Chunk.ELEMENTS);
     var table = new ArrayList<Author>(count + 1);
     table.add(own);
     for (int i = 0; i < count; i++) {

@@ -10,8 +10,6 @@ import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementRange;
 import io.pluresdb.crdt.op.Place;
-import io.pluresdb.crdt.sequence.Order.Chunk;
-import io.pluresdb.crdt.sequence.Order.Span;
 import io.pluresdb.crdt.value.CanonicalJson;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -153,7 +151,7 @@ public final class TextSequence extends Sequence {
   private void write(Chunk chunk, ByteWriter out) {
     SequenceRows.writeHead(order, chunk, out);
     int[] all = characters.get(chunk.author.index);
-    var text = new StringBuilder(Order.CHUNK);
+    var text = new StringBuilder(Chunk.ELEMENTS);
     var pieces = new ByteWriter(16);
     int count = 0;
     boolean shown = true;
@@ -186,9 +184,9 @@ public final class TextSequence extends Sequence {
       visible.add(new java.util.BitSet());
     }
     var shown = visible.get(chunk.author.index);
-    int from = key.number() * Order.CHUNK;
+    int from = key.number() * Chunk.ELEMENTS;
     int[] all = charactersOf(chunk.author.index, chunk.author.count);
-    int pieces = in.count("pieces of a chunk", Order.CHUNK + 1);
+    int pieces = in.count("pieces of a chunk", Chunk.ELEMENTS + 1);
     for (int i = 0; i < pieces; i++) {
       int length = in.count("length of a piece", chunk.author.count - from);
       if (i % 2 == 0) {
@@ -197,11 +195,11 @@ public final class TextSequence extends Sequence {
       from += length;
     }
     int[] text =
-        new String(in.block("bytes of a chunk", 4 * Order.CHUNK), StandardCharsets.UTF_8)
+        new String(in.block("bytes of a chunk", 4 * Chunk.ELEMENTS), StandardCharsets.UTF_8)
             .codePoints()
             .toArray();
     int next = 0;
-    for (int c = key.number() * Order.CHUNK; c < chunk.author.count; c++) {
+    for (int c = key.number() * Chunk.ELEMENTS; c < chunk.author.count; c++) {
       if (shown.get(c)) {
         if (next == text.length) {
           throw new CodecException("a chunk of a text lacks characters");

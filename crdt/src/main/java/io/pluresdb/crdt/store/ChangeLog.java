@@ -2,16 +2,23 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -19,8 +26,9 @@ import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The changes of a replica in the order in which they arrived, which is a causal order: whoever
- * follows it with a cursor never meets a change before what it depends on.
+ * The changes of a replica in the order in which they arrived, which is a causal order: whoever has
+ * what lies below its {@link #floor} and follows it with a cursor never meets a change before what
+ * it depends on.
  *
  * <p>Reads only; usable from any thread.
  */
@@ -33,13 +41,24 @@ public final class ChangeLog {
 
   private final Storage storage;
   private final Supplier<Frontier> counting;
+  private volatile LogFloor floor;
 
   /**
    * @param counting each actor's newest change that counts; later ones are void and not handed out
    */
-  ChangeLog(Storage storage, Supplier<Frontier> counting) {
+  ChangeLog(Storage storage, LogFloor floor, Supplier<Frontier> counting) {
     this.storage = storage;
+    this.floor = floor;
     this.counting = counting;
+  }
+
+  /** Where this log begins: changes at or below it may be missing. */
+  public LogFloor floor() {
+    return floor;
+  }
+
+  void raise(LogFloor higher) {
+    floor = higher;
   }
 
   /**
@@ -52,14 +71,17 @@ public final class ChangeLog {
   public record Batch(List<ChangeRun> runs, long cursor, int bytes) {}
 
   /**
-   * Reads what arrived after {@code cursor} and is not known to the reader.
+   * Reads what arrived after {@code after} and is not known to the reader, who has reached the
+   * {@link #floor}.
    *
-   * @param cursor arrival that was looked at last, 0 for none
+   * @param after arrival that was looked at last, 0 for none
    * @param end last arrival to look at, inclusive
    * @param known the greatest seq of an actor that the reader has; skipped up to there
    * @param targetBytes the batch ends before it exceeds this, unless a single signed stretch does
    */
-  public Batch read(long cursor, long end, ToLongFunction<ActorId> known, int targetBytes) {
+  public Batch read(long after, long end, ToLongFunction<ActorId> known, int targetBytes) {
+    // What is not in the log any more, the reader has.
+    long cursor = Math.max(after, Math.min(end, floor.arrivals()));
     if (cursor >= end) {
       return new Batch(List.of(), cursor, 0);
     }
@@ -70,6 +92,10 @@ public final class ChangeLog {
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
         while (!builder.full && rows.next()) {
           long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            builder.pass(arrival);
+            continue;
+          }
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
           builder.row(row, skip, arrival);
@@ -95,6 +121,13 @@ public final class ChangeLog {
     }
   }
 
+  /** Up to where the log is no longer kept, with what came by joining. */
+  Floor storedFloor() {
+    try (var snapshot = storage.snapshot()) {
+      return new Floor(snapshot);
+    }
+  }
+
   /** The hash and the hybrid time of a change. */
   record Place(Hash hash, long timestamp) {}
 
@@ -104,6 +137,11 @@ public final class ChangeLog {
    * @throws StorageException.Failed when it is not here
    */
   Place place(Hash database, ActorId actor, long seq) {
+    Head lowest = floor.frontier().heads().get(actor);
+    byte[] row = storage.get(Table.FLOOR, Rows.actorKey(actor));
+    if (lowest != null && lowest.seq() == seq && row != null) {
+      return new Place(lowest.hash(), SignedHead.read(row).timestamp());
+    }
     try (var snapshot = storage.snapshot();
         var rows = segmentsBackwards(snapshot, actor, seq)) {
       if (!rows.next()) {
@@ -132,6 +170,30 @@ public final class ChangeLog {
     }
   }
 
+  /** The hash of a change, or null when it is neither here nor where the log begins. */
+  @Nullable Hash hashOf(Hash database, ActorId actor, long seq) {
+    Head lowest = floor.frontier().heads().get(actor);
+    if (lowest != null && lowest.seq() == seq) {
+      return lowest.hash();
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
+      if (!rows.next()) {
+        return null;
+      }
+      long from = Rows.seq(rows.key());
+      SegmentRow segment = SegmentRow.read(rows.value());
+      if (seq - from >= segment.changes().size()) {
+        return null;
+      }
+      Hash hash = segment.previous();
+      for (long s = from; s <= seq; s++) {
+        hash = segment.changes().get((int) (s - from)).hash(database, actor, s, hash);
+      }
+      return hash;
+    }
+  }
+
   /** The segment that holds a change, if any does, and those before it, newest first. */
   static Storage.Cursor segmentsBackwards(Storage.Snapshot snapshot, ActorId actor, long seq) {
     return snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1));
@@ -148,8 +210,14 @@ public final class ChangeLog {
       try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
         while (changes.size() < limit && rows.next()) {
           long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            continue;
+          }
           ArrivalRow row = ArrivalRow.read(rows.value());
           long skip = Math.max(0, cursor + 1 - arrival);
+          if (skip >= row.count()) {
+            continue;
+          }
           try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
             while (changes.size() < limit && log.next()) {
               changes.add(
@@ -163,24 +231,82 @@ public final class ChangeLog {
     return changes;
   }
 
-  /** Hands over every change that may touch one of the documents, in order of arrival. */
+  /**
+   * Hands over every change that may touch one of the documents and that the log still holds, in
+   * order of arrival.
+   */
   void touching(Collection<byte[]> ids, Consumer<Arrived> consumer) {
     var wanted = ids.stream().map(TouchedIds.Wanted::of).toList();
     try (var snapshot = storage.snapshot();
         var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(0), null)) {
       while (rows.next()) {
         byte[] value = rows.value();
-        if (wanted.stream().noneMatch(id -> ArrivalRow.mayTouch(value, id))) {
+        if (JoinedRow.is(value)
+            || wanted.stream().noneMatch(id -> ArrivalRow.mayTouch(value, id))) {
           continue;
         }
         ArrivalRow row = ArrivalRow.read(value);
         try (var log = new Segments(snapshot, row.actor(), row.fromSeq(), row.lastSeq())) {
           while (log.next()) {
-            consumer.accept(new Arrived(log.arrival(), row.actor(), log.seq(), log.change()));
+            if (log.change().omitted() == null) {
+              consumer.accept(new Arrived(log.arrival(), row.actor(), log.seq(), log.change()));
+            }
           }
         }
       }
     }
+  }
+
+  /**
+   * Documents that were touched.
+   *
+   * @param arrival when
+   * @param ids each once, in the order of the change
+   */
+  public record Touched(long arrival, List<byte[]> ids) {}
+
+  /**
+   * What changes and joined snapshots touched after {@code cursor}, in order of arrival, by at most
+   * {@code limit} of them. Nothing is told of what lies below the floor.
+   */
+  public List<Touched> touched(long cursor, int limit) {
+    var touched = new ArrayList<Touched>();
+    try (var snapshot = storage.snapshot()) {
+      long first = rowAt(snapshot, cursor + 1);
+      try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
+        while (touched.size() < limit && rows.next()) {
+          long arrival = Rows.arrival(rows.key());
+          if (JoinedRow.is(rows.value())) {
+            if (arrival > cursor) {
+              touched.add(new Touched(arrival, JoinedRow.read(rows.value()).ids()));
+            }
+            continue;
+          }
+          ArrivalRow row = ArrivalRow.read(rows.value());
+          long skip = Math.max(0, cursor + 1 - arrival);
+          if (skip >= row.count()) {
+            continue;
+          }
+          try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
+            while (touched.size() < limit && log.next()) {
+              if (log.change().omitted() != null) {
+                touched.add(new Touched(arrival + log.seq() - row.fromSeq(), List.of()));
+                continue;
+              }
+              var ids = new LinkedHashSet<DocumentKey>();
+              for (DocumentEdit edit : ChangeBody.decode(row.actor(), log.change().body())) {
+                ids.add(new DocumentKey(edit.id()));
+              }
+              touched.add(
+                  new Touched(
+                      arrival + log.seq() - row.fromSeq(),
+                      ids.stream().map(id -> id.bytes).toList()));
+            }
+          }
+        }
+      }
+    }
+    return touched;
   }
 
   static StorageException missing(ActorId actor, long seq) {
@@ -302,10 +428,7 @@ public final class ChangeLog {
       long head = counting.seq(row.actor());
       long last = Math.min(row.lastSeq(), head);
       if (first > last) {
-        if (changes.isEmpty() || signedCount == changes.size()) {
-          lookedAt = arrival + row.count() - 1;
-          signedArrival = lookedAt;
-        }
+        pass(arrival + row.count() - 1);
         return;
       }
       if (actor != null && (!actor.equals(row.actor()) || fromSeq + changes.size() != first)) {
@@ -323,6 +446,14 @@ public final class ChangeLog {
               arrival + log.seq() - row.fromSeq(),
               own == null && log.seq() == head ? VOUCHED : own);
         }
+      }
+    }
+
+    /** Nothing up to {@code arrival} is for the reader. */
+    void pass(long arrival) {
+      if (changes.isEmpty() || signedCount == changes.size()) {
+        lookedAt = arrival;
+        signedArrival = arrival;
       }
     }
 

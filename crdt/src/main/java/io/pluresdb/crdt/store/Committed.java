@@ -38,6 +38,15 @@ final class Committed {
     this.recent = new RecentCommits(arrivals);
   }
 
+  /** The snapshot that is being joined, or null. */
+  @Nullable Joining joining;
+
+  /** The newest change of an actor, 0 for none. */
+  long seq(ActorId actor) {
+    ActorRow row = actors.get(actor);
+    return row == null ? 0 : row.head().seq();
+  }
+
   Replica.View view() {
     var heads = new TreeMap<ActorId, Head>();
     actors.forEach(
@@ -47,6 +56,10 @@ final class Committed {
           }
         });
     return new Replica.View(
-        Frontier.of(heads), membership, documents, buckets.sum().hash(), arrivals);
+        Frontier.of(heads),
+        membership,
+        documents,
+        joining == null ? buckets.sum().hash() : joining.stateHash(),
+        arrivals);
   }
 }

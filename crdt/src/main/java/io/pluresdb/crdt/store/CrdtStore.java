@@ -155,15 +155,7 @@ public interface CrdtStore extends AutoCloseable {
   default CompletableFuture<Receipt> revert(String id, Moment moment) {
     return submit(
         Transaction.of(
-            getAsOf(id, moment)
-                .<Edit>map(
-                    then -> {
-                      float[] embedding = then.embedding();
-                      return embedding == null
-                          ? Edit.put(id, then.data())
-                          : Edit.put(id, then.data(), embedding);
-                    })
-                .orElseGet(() -> Edit.delete(id))));
+            getAsOf(id, moment).<Edit>map(Edit::exactly).orElseGet(() -> Edit.delete(id))));
   }
 
   /**

@@ -91,7 +91,7 @@ abstract sealed class Cut implements AutoCloseable {
     private final Storage.Cursor chain;
     private final Map<ActorId, Long> seen = new HashMap<>();
     private final long timestamp;
-    private List<Change.Link> segment = List.of();
+    private List<Change.Reach> segment = List.of();
     private int next;
     private long reached;
     private boolean ended;
@@ -104,7 +104,7 @@ abstract sealed class Cut implements AutoCloseable {
         chain.close();
         throw unknown(author, seq);
       }
-      segment = SegmentRow.links(chain.value());
+      segment = SegmentRow.reaches(chain.value());
       next = (int) Math.min(seq - Rows.seq(chain.key()), segment.size());
       if (next == segment.size()) {
         chain.close();
@@ -141,12 +141,12 @@ abstract sealed class Cut implements AutoCloseable {
         if (ended) {
           return;
         }
-        segment = SegmentRow.links(chain.value());
+        segment = SegmentRow.reaches(chain.value());
         next = segment.size() - 1;
       }
-      Change.Link link = segment.get(next--);
-      reached = link.timestamp();
-      for (Change.Dependency dependency : link.deps()) {
+      Change.Reach reach = segment.get(next--);
+      reached = reach.timestamp();
+      for (Change.Dependency dependency : reach.deps()) {
         seen.putIfAbsent(dependency.actor(), dependency.seq());
       }
     }

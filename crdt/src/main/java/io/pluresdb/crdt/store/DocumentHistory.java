@@ -97,9 +97,7 @@ public final class DocumentHistory {
     try (var log = new Segments(snapshot, row.actor(), row.fromSeq(), row.lastSeq())) {
       while (log.next()) {
         Change change = log.change();
-        // What is void, and what only arrived again when it stopped or began to count, is left out.
-        boolean first = log.arrival() == arrival + log.seq() - row.fromSeq();
-        if (log.seq() > counting || !first || !holds(change.body(), id)) {
+        if (log.seq() > counting || !holds(change.body(), id)) {
           continue;
         }
         List<DocumentEdit> edits = ChangeBody.decode(row.actor(), change.body());
@@ -241,6 +239,9 @@ public final class DocumentHistory {
           while (rows.next()) {
             if (ArrivalRow.mayTouch(rows.value(), wanted)) {
               for (Found found : found(snapshot, rows, id)) {
+                if (floor.covers(found.actor, found.seq)) {
+                  continue;
+                }
                 long timestamp = found.change.timestamp();
                 boolean counts = cut.covers(found.actor, found.seq, timestamp);
                 replay.change(found.actor, found.seq, timestamp, found.edits, counts);

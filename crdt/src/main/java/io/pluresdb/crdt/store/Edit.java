@@ -23,7 +23,10 @@ public sealed interface Edit {
   /** UTF-8 of the document's id. */
   byte[] id();
 
-  /** The document becomes {@code leaves}. {@code embedding} is raw little-endian floats. */
+  /**
+   * The document becomes {@code leaves}. {@code embedding} is raw little-endian floats; empty takes
+   * a stored one away, null leaves that to whether the document changes.
+   */
   record Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding) implements Edit {}
 
   /** Changes parts of a document that exists. */
@@ -197,6 +200,15 @@ public sealed interface Edit {
    */
   static Put put(String id, byte[] json, float[] embedding) {
     return new Put(checkedId(id), CanonicalJson.leaves(json), encode(embedding));
+  }
+
+  /** A put of what a document once was, the lack of an embedding included. */
+  static Put exactly(NodeRecord record) {
+    float[] embedding = record.embedding();
+    return new Put(
+        checkedId(record.id()),
+        CanonicalJson.leaves(record.data()),
+        embedding == null ? new byte[0] : encode(embedding));
   }
 
   /** A merge patch (RFC 7396). */

@@ -5,43 +5,31 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.ByteReader;
-import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.store.Rows.JoinedPast;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Up to where the log of a replica is no longer kept: of each actor the greatest seq that was
- * applied and is not in the log. With the changes up to there everything they depend on is gone
- * too.
+ * Up to where the log of a replica does not tell: of each actor the greatest seq that was applied
+ * and is not in the log, or came by joining a snapshot. With the changes up to there everything
+ * they depend on is below too.
  */
 final class Floor {
   private final Map<ActorId, Long> seqs = new HashMap<>();
   private long timestamp = -1;
 
   Floor(Storage.Snapshot snapshot) {
-    try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+    JoinedPast joined = JoinedPast.read(snapshot.get(Table.META, Rows.META_JOINED));
+    seqs.putAll(joined.seqs());
+    timestamp = joined.timestamp();
+    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
       while (rows.next()) {
-        look(snapshot, ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
-      }
-    }
-  }
-
-  private void look(Storage.Snapshot snapshot, ActorId actor, ActorRow head) {
-    long last = head.head().seq();
-    if (last == 0) {
-      return;
-    }
-    try (var log = snapshot.scan(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, last + 1))) {
-      if (!log.next()) {
-        seqs.put(actor, last);
+        SignedHead head = SignedHead.read(rows.value());
+        seqs.merge(ActorId.read(new ByteReader(rows.key())), head.seq(), Math::max);
         timestamp = Math.max(timestamp, head.timestamp());
-      } else if (Rows.seq(log.key()) > 1) {
-        seqs.put(actor, Rows.seq(log.key()) - 1);
-        long after = SegmentRow.links(log.value()).getFirst().timestamp();
-        timestamp = Math.max(timestamp, after - 1);
       }
     }
   }

@@ -9,6 +9,7 @@ import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.VoidRow;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Staging.StagedDocument;
@@ -108,7 +109,11 @@ final class Limits {
       Head tail = known == null ? row.head() : known.tail();
       Head limit = limit(staging, actor, row.genesis().deviceKey());
       long from = row.head().seq();
-      long to = limit == null ? tail.seq() : Math.min(limit.seq(), tail.seq());
+      // What left the log cannot be taken back; nobody accepts less who had acknowledged it.
+      long to =
+          limit == null
+              ? tail.seq()
+              : Math.max(log.floor().frontier().seq(actor), Math.min(limit.seq(), tail.seq()));
       if (from == to) {
         continue;
       }
@@ -120,17 +125,12 @@ final class Limits {
       staging.voids.put(actor, all.skipping(tail.seq()));
       staging.actors.put(actor, rowAt(actor, to, row.genesis(), all));
       staging.undeclared.add(actor);
-      Set<DocumentKey> moving = touchedBy(actor, Math.min(from, to) + 1, Math.max(from, to));
-      staging.log.arriveAgain(
-          actor,
-          Math.min(from, to) + 1,
-          Math.max(from, to),
-          moving.stream().map(id -> id.bytes).toList());
-      touched.addAll(moving);
+      touched.addAll(touchedBy(actor, Math.min(from, to) + 1, Math.max(from, to)));
       staging.changes++;
     }
     if (!touched.isEmpty()) {
       rebuild(staging, touched);
+      staging.log.joined(new JoinedRow(touched.stream().map(id -> id.bytes).toList()));
     }
     return moved;
   }
@@ -153,8 +153,10 @@ final class Limits {
         from,
         to,
         arrived -> {
-          for (DocumentEdit edit : ChangeBody.decode(actor, arrived.change().body())) {
-            touched.add(new DocumentKey(edit.id()));
+          if (arrived.change().omitted() == null) {
+            for (DocumentEdit edit : ChangeBody.decode(actor, arrived.change().body())) {
+              touched.add(new DocumentKey(edit.id()));
+            }
           }
         });
     return touched;
@@ -163,9 +165,26 @@ final class Limits {
   /** Makes documents anew from the log and from what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
     wanted.forEach(id -> sequences.beginAnew(id.bytes));
-    var rebuild = new Rebuild(wanted, sequences);
+    var rebuild = new Rebuild(sequences);
+    Floor floor = log.storedFloor();
+    for (DocumentKey id : wanted) {
+      // What lies below the floor is known by what survives of it only.
+      rebuild.want(
+          id,
+          floor.isEmpty()
+              ? new DocumentState()
+              : staging
+                  .document(id)
+                  .state()
+                  .where(dot -> floor.covers(dot) && dot.seq() <= staging.seq(dot.actor())));
+    }
     log.touching(
-        wanted.stream().map(id -> id.bytes).toList(), change -> add(staging, rebuild, change));
+        wanted.stream().map(id -> id.bytes).toList(),
+        change -> {
+          if (!floor.covers(change.actor(), change.seq())) {
+            add(staging, rebuild, change);
+          }
+        });
     staging.recent.forEach(change -> add(staging, rebuild, change));
     for (Map.Entry<DocumentKey, DocumentState> made : rebuild.documents().entrySet()) {
       StagedDocument before = staging.document(made.getKey());

@@ -7,6 +7,7 @@ import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.List;
@@ -96,23 +97,6 @@ final class LogAppender {
     endSegment(null);
   }
 
-  /**
-   * Lets changes that are in the log arrive again: what counts of them has changed.
-   *
-   * @param ids the documents they touch
-   */
-  void arriveAgain(ActorId author, long fromSeq, long toSeq, Iterable<byte[]> ids) {
-    if (count > 0) {
-      throw new IllegalStateException("a stretch is open");
-    }
-    endArrival();
-    for (long seq = fromSeq; seq <= toSeq; seq++) {
-      arrive(author, seq);
-    }
-    ids.forEach(touched::add);
-    endArrival();
-  }
-
   private void endSegment(byte @Nullable [] signature) {
     ActorId author = actor;
     if (author == null || count == 0) {
@@ -138,6 +122,13 @@ final class LogAppender {
     } else {
       arrivalRow = new ArrivalRow(author, row.fromSeq(), row.count() + 1);
     }
+  }
+
+  /** Lets documents arrive that changed by no change of their own; after all changes. */
+  void joined(JoinedRow row) {
+    endArrival();
+    arrivals++;
+    batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivals), row.toByteArray());
   }
 
   private void endArrival() {

@@ -13,7 +13,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -45,12 +44,15 @@ final class Rebuild {
   private final Map<ActorId, TreeMap<Long, Piece>> byActor = new HashMap<>();
 
   /**
-   * @param wanted the documents to make
-   * @param sequences where their texts and lists were begun anew
+   * @param sequences where the texts and lists of the documents were begun anew
    */
-  Rebuild(Set<DocumentKey> wanted, OpenSequences sequences) {
+  Rebuild(OpenSequences sequences) {
     this.sequences = sequences;
-    wanted.forEach(id -> documents.put(id, new DocumentState()));
+  }
+
+  /** Asks for a document, beginning with {@code base}; before the first change. */
+  void want(DocumentKey id, DocumentState base) {
+    documents.put(id, base);
   }
 
   /**

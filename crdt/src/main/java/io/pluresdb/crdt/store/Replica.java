@@ -24,7 +24,9 @@ import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.op.Register;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.sequence.Sequence;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Committed.Own;
@@ -48,6 +50,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -87,6 +90,8 @@ public final class Replica {
   private final HybridClock clock;
   private final Committed committed;
   private final OpenSequences sequences;
+  private final SnapshotInbox inbox;
+  private final StandTable stands;
 
   private volatile View view;
   private Staging staging;
@@ -97,17 +102,24 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
+      LogFloor floor,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
     this.view = committed.view();
-    this.log = new ChangeLog(storage, () -> view.frontier());
-    this.sequences = new OpenSequences(storage, identity.database());
-    this.limits = new Limits(identity, log, sequences);
+    this.log = new ChangeLog(storage, floor, () -> view.frontier());
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
+    this.sequences = new OpenSequences(storage, identity.database());
+    this.limits = new Limits(identity, log, sequences);
+    this.stands = new StandTable(storage, identity.database());
+    this.inbox = new SnapshotInbox(storage, identity.database());
+    if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
+      beginJoining();
+      this.view = committed.view();
+    }
     this.staging = new Staging(storage, committed);
   }
 
@@ -123,7 +135,7 @@ public final class Replica {
       Storage storage, ReplicaIdentity identity, Anchor anchor, Environment environment) {
     byte[] format = storage.get(Table.META, Rows.META_FORMAT);
     if (format == null) {
-      initialize(storage, environment);
+      initialize(storage, identity.scope(), environment);
     } else if (format.length != 1 || format[0] > Rows.FORMAT) {
       throw new StorageException.OpenFailed(
           "STORAGE_NEWER_FORMAT",
@@ -134,6 +146,7 @@ public final class Replica {
               + ": install a newer PluresDB",
           new CodecException("format"));
     }
+    requireScope(storage, identity.scope());
     byte[] instance = require(storage.get(Table.META, Rows.META_INSTANCE));
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
@@ -144,6 +157,7 @@ public final class Replica {
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
     var voids = new HashMap<ActorId, VoidRow>();
+    LogFloor floor;
     var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
       try (var rows = snapshot.scan(Table.MEMBERS, new byte[0], null)) {
@@ -161,6 +175,7 @@ public final class Replica {
           voids.put(ActorId.read(new ByteReader(rows.key())), VoidRow.read(rows.value()));
         }
       }
+      floor = readFloor(snapshot, identity.database());
       buckets.load(snapshot, sum);
     }
     var membership = Membership.of(identity.database(), identity.founder(), entries);
@@ -174,11 +189,40 @@ public final class Replica {
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
   }
 
-  private static void initialize(Storage storage, Environment environment) {
+  private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
+    byte[] row = snapshot.get(Table.META, Rows.META_FLOOR);
+    var heads = new TreeMap<ActorId, Head>();
+    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
+      while (rows.next()) {
+        ActorId actor = ActorId.read(new ByteReader(rows.key()));
+        heads.put(actor, SignedHead.read(rows.value()).head(database, actor));
+      }
+    }
+    return new LogFloor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
+  }
+
+  /** What was omitted is not here: a scope cannot change. */
+  private static void requireScope(Storage storage, KeyScope scope) {
+    byte[] row = storage.get(Table.META, Rows.META_SCOPE);
+    KeyScope stored = row == null ? KeyScope.ALL : KeyScope.read(new ByteReader(row));
+    if (!stored.equals(scope)) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OTHER_SCOPE",
+          "the database holds " + stored + ", but is to be opened for " + scope,
+          new CodecException("scope"));
+    }
+  }
+
+  private static void initialize(Storage storage, KeyScope scope, Environment environment) {
     try (var batch = storage.newBatch()) {
+      if (!scope.isAll()) {
+        var row = new ByteWriter();
+        scope.write(row);
+        batch.put(Table.META, Rows.META_SCOPE, row.toByteArray());
+      }
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
       batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
@@ -250,6 +294,9 @@ public final class Replica {
    */
   public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
     requireWriter();
+    for (Edit edit : transaction.edits()) {
+      requireInScope(edit.id());
+    }
     Own author = staging.own;
     if (author == null) {
       author = mint();
@@ -326,6 +373,23 @@ public final class Replica {
             : "this device's role in the database does not include writing");
   }
 
+  /**
+   * Refuses what this replica cannot know.
+   *
+   * @param prefix an id, or what ids begin with
+   * @throws CoreException when some of those documents are not held here
+   */
+  public void requireInScope(byte[] prefix) {
+    if (!identity.scope().contains(prefix)) {
+      throw CoreException.invalid(
+          "this device holds the documents that begin with "
+              + identity.scope()
+              + ", but \""
+              + new String(prefix, StandardCharsets.UTF_8)
+              + "\" does not: use a device that holds all");
+    }
+  }
+
   private List<CrdtOperation> operations(Edit edit, DocumentState state) {
     if (!(edit instanceof Edit.Put) && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
@@ -377,6 +441,9 @@ public final class Replica {
     staging.own = fresh;
     staging.undeclared = new TreeSet<>(committed.actors.keySet());
     staging.undeclared.addAll(staging.actors.keySet());
+    if (committed.joining != null) {
+      committed.joining.actors().forEach(staging.undeclared::add);
+    }
     staging.batch.put(Table.META, Rows.META_ACTOR, fresh.genesis().nonce());
   }
 
@@ -386,12 +453,18 @@ public final class Replica {
     }
     var deps = new ArrayList<Change.Dependency>(staging.undeclared.size());
     for (ActorId actor : staging.undeclared) {
-      if (staging.seq(actor) > 0) {
-        deps.add(new Change.Dependency(actor, staging.seq(actor)));
+      if (seqToDependOn(actor) > 0) {
+        deps.add(new Change.Dependency(actor, seqToDependOn(actor)));
       }
     }
     staging.undeclared = new TreeSet<>();
     return deps;
+  }
+
+  /** What a snapshot brings may be seen in its documents before the frontier has it. */
+  private long seqToDependOn(ActorId actor) {
+    Joining joining = committed.joining;
+    return Math.max(staging.seq(actor), joining == null ? 0 : joining.seq(actor));
   }
 
   private Receipt stageOwn(
@@ -427,7 +500,7 @@ public final class Replica {
     if (run.toSeq() <= head) {
       return new RunOutcome.Known();
     }
-    if (run.fromSeq() > head + 1) {
+    if (run.fromSeq() > head + 1 || committed.joining != null) {
       return new RunOutcome.Waiting(actor, head + 1);
     }
     if (isOwn(actor) && staging.actors.containsKey(actor)) {
@@ -476,6 +549,10 @@ public final class Replica {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
+      if (change.omitted() != null && identity.scope().isAll()) {
+        return new RunOutcome.Rejected(
+            Reason.BODY_MISSING, "change " + seq + " of actor " + actor + " has no body");
+      }
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
@@ -492,7 +569,9 @@ public final class Replica {
     var elements = new SequenceCheck(sequences, actor, staging::seq, this::isMissing);
     try {
       for (int i = 0; i < fresh.size(); i++) {
-        List<DocumentEdit> edits = ChangeBody.decode(actor, fresh.get(i).body());
+        Change change = fresh.get(i);
+        List<DocumentEdit> edits =
+            change.omitted() == null ? ChangeBody.decode(actor, change.body()) : List.of();
         RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
         if (refused != null) {
           return refused;
@@ -597,7 +676,8 @@ public final class Replica {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
           }
         }
-        if (operation instanceof CrdtOperation.OnSequence onSequence) {
+        if (operation instanceof CrdtOperation.OnSequence onSequence
+            && identity.scope().contains(edit.id())) {
           switch (elements.check(edit.id(), onSequence, seq)) {
             case null -> {}
             case SequenceCheck.Problem.Malformed(var what) -> {
@@ -631,6 +711,11 @@ public final class Replica {
       seq++;
       int index = 0;
       for (DocumentEdit edit : bodies.get(i)) {
+        if (!identity.scope().contains(edit.id())) {
+          // Of a batch that touches ours too: what was before it in this document is not here.
+          index += (int) edit.operations().stream().filter(CrdtOperation::makesDot).count();
+          continue;
+        }
         StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
         index =
             apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
@@ -647,13 +732,144 @@ public final class Replica {
   }
 
   /**
+   * Takes one step of changes off the old end of the log.
+   *
+   * @param cut the greatest seq of an actor that may go: what everybody has who counts
+   * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @return whether there may be more to take; call again then
+   */
+  public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
+    if (hasStaged() || !canGiveSnapshot()) {
+      return false;
+    }
+    LogTruncation.Step step =
+        LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
+    log.raise(step.floor());
+    return step.more();
+  }
+
+  /**
+   * Whether another replica could join the state of this one. A replica of some documents has no
+   * state to give, and a snapshot does not carry the elements of texts and lists yet: both keep
+   * their whole log.
+   */
+  public boolean canGiveSnapshot() {
+    if (committed.joining != null || !identity.scope().isAll()) {
+      return false;
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
+      return !rows.next();
+    }
+  }
+
+  /** Where the members of the database stand. */
+  public StandTable stands() {
+    return stands;
+  }
+
+  /**
+   * Makes the next local write under a new actor; call when nothing is staged.
+   *
+   * @return whether there was one to give up
+   * @throws StorageException as {@link #commit} does
+   */
+  public boolean giveUpActor() {
+    if (staging.own == null) {
+      return false;
+    }
+    stageFence();
+    commit();
+    return true;
+  }
+
+  /** The snapshot of a peer that is on its way into this replica. */
+  public SnapshotInbox inbox() {
+    return inbox;
+  }
+
+  /** Whether documents are being joined with a snapshot, so that they are of no one moment. */
+  public boolean isJoining() {
+    return committed.joining != null;
+  }
+
+  /**
+   * Looks at further rows of a snapshot that is all here; once it holds, joining begins, and once
+   * it does not, it is thrown away. Call when nothing is staged.
+   */
+  public SnapshotInbox.Verdict verifySnapshot() {
+    SnapshotInbox.Verdict verdict = inbox.verify(this::refusal);
+    if (verdict == SnapshotInbox.Verdict.HOLDS) {
+      Own own = committed.own;
+      if (own != null
+          && inbox.verifiedHeads().containsKey(own.actor())
+          && inbox.verifiedHeads().get(own.actor()).seq() > committed.seq(own.actor())) {
+        // Signed by us and not known here: this storage was rolled back.
+        stageFence();
+        commit();
+      }
+      inbox.startJoining(view.stateHash());
+      beginJoining();
+      staging.close();
+      staging = new Staging(storage, committed);
+    }
+    return verdict;
+  }
+
+  private void beginJoining() {
+    var joining = new Joining(storage, committed, inbox);
+    committed.joining = joining;
+    clock.observe(joining.timestamp());
+  }
+
+  /** What keeps an authentic head from being accepted, or null. */
+  private @Nullable String refusal(ActorId actor, SignedHead head, Hash hash) {
+    Head limit = limits.limit(staging, actor, head.genesis().deviceKey());
+    if (limit != null && limit.seq() < head.seq()) {
+      return "the device of actor " + actor + " may not write, or not so far";
+    }
+    if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
+      return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
+    }
+    Hash ours = log.hashOf(identity.database(), actor, head.seq());
+    if (ours != null && !ours.equals(hash)) {
+      return "change " + head.seq() + " of actor " + actor + " is another one here";
+    }
+    return null;
+  }
+
+  /**
+   * Joins further documents with the snapshot in one commit; call when nothing is staged.
+   *
+   * @return whether there are more to join
+   * @throws StorageException as {@link #commit} does; the step may be tried again when the disk was
+   *     full
+   */
+  public boolean joinStep() {
+    Joining joining = committed.joining;
+    if (joining == null) {
+      return false;
+    }
+    joining.stage(staging, identity.database());
+    commit();
+    if (committed.joining == null) {
+      storage.sync();
+    }
+    return committed.joining != null;
+  }
+
+  /**
    * Stages membership entries, and what follows from them: changes that do not count any more are
    * taken out of the documents, and those that count again come back. Call it when no changes are
    * staged.
    *
-   * @return false when none of the entries is new and authentic
+   * @return false when none of the entries is new and authentic, or when documents are being joined
+   *     with a snapshot: what counts must not change under that
    */
   public boolean stageMembers(Collection<? extends MembershipEntry> entries) {
+    if (isJoining()) {
+      return false;
+    }
     Membership before = staging.membership;
     Membership grown = before.with(entries);
     if (grown == before) {
@@ -930,6 +1146,9 @@ public final class Replica {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
+      if (committed.joining != null) {
+        committed.joining.mark(batch, staged.documents.keySet());
+      }
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
@@ -955,11 +1174,18 @@ public final class Replica {
     } catch (RuntimeException e) {
       buckets.discard();
       sequences.discard();
+      if (committed.joining != null) {
+        committed.joining.discarded();
+      }
       staging = new Staging(storage, committed);
       throw e;
     }
     buckets.committed();
     sequences.committed();
+    if (committed.joining != null && committed.joining.committed()) {
+      log.raise(committed.joining.raised(log.floor(), view.frontier(), identity.database()));
+      committed.joining = null;
+    }
     committed.actors.putAll(staged.actors);
     committed.voids.putAll(staged.voids);
     committed.documents = documents;

@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
@@ -8,6 +9,7 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.reconcile.Fingerprint;
@@ -15,6 +17,8 @@ import io.pluresdb.crdt.reconcile.Summary;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,17 +26,22 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
- * ARRIVAL  first arrival u64        -> {@link ArrivalRow}
+ * ARRIVAL  first arrival u64        -> {@link ArrivalRow} or {@link JoinedRow}
  * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
  * VOID     actor 16                 -> {@link VoidRow}
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
  * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
+ * FLOOR    actor 16                 -> {@link io.pluresdb.crdt.op.SignedHead}
+ * SNAPSHOT                             as {@link SnapshotInbox} says
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
  *          "format"                 -> u8
  *          "instance"               -> 16 random bytes
+ *          "scope"                  -> {@link io.pluresdb.crdt.reconcile.KeyScope}; no row: all documents
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
+ *          "floor"                  -> arrivals varint: up to here they are not in the arrival log
+ *          "joined"                 -> {@link JoinedPast}
  * </pre>
  */
 final class Rows {
@@ -43,7 +52,10 @@ final class Rows {
   static final byte[] META_FORMAT = ascii("format");
   static final byte[] META_INSTANCE = ascii("instance");
   static final byte[] META_ACTOR = ascii("actor");
+  static final byte[] META_SCOPE = ascii("scope");
   static final byte[] META_RELAXED = ascii("relaxed");
+  static final byte[] META_FLOOR = ascii("floor");
+  static final byte[] META_JOINED = ascii("joined");
 
   private Rows() {}
 
@@ -132,15 +144,15 @@ final class Rows {
     }
 
     /** What ties the changes of a row to others, without reading what they do. */
-    static List<Change.Link> links(byte[] value) {
+    static List<Change.Reach> reaches(byte[] value) {
       var in = new ByteReader(value);
       in.skip(1 + 8 + Hash.BYTES);
       int count = in.count("changes of a segment", ChangeRun.MAX_CHANGES);
-      var links = new ArrayList<Change.Link>(Math.min(count, 1_024));
+      var reaches = new ArrayList<Change.Reach>(Math.min(count, 1_024));
       for (int i = 0; i < count; i++) {
-        links.add(Change.readLink(in));
+        reaches.add(Change.readReach(in));
       }
-      return links;
+      return reaches;
     }
 
     /** The place in the arrival log of the change at {@code index}, or 0 when it is not here. */
@@ -154,8 +166,7 @@ final class Rows {
   }
 
   /**
-   * Whole segments of one actor that arrived one after another, or changes that did before and
-   * count no more, or again.
+   * Whole segments of one actor that arrived one after another.
    *
    * <pre>
    * row := actor 16 | fromSeq varint | count varint | {@link TouchedIds}
@@ -184,11 +195,85 @@ final class Rows {
 
     /** Whether the changes of a row may touch a document; false is certain. */
     static boolean mayTouch(byte[] value, TouchedIds.Wanted wanted) {
+      if (JoinedRow.is(value)) {
+        return false;
+      }
       var in = new ByteReader(value);
       in.skip(ActorId.BYTES);
       in.varint();
       in.varint();
       return TouchedIds.mayContain(in, wanted);
+    }
+  }
+
+  /**
+   * Documents that changed by joining a peer's state, or because other changes count; takes one
+   * arrival, so that whoever follows the arrival log hears of them.
+   *
+   * <pre>
+   * joined := 16 zero bytes | count varint | (idLength varint | id) *
+   * </pre>
+   */
+  record JoinedRow(List<byte[]> ids) {
+    static boolean is(byte[] value) {
+      return new ByteReader(value).i64() == 0 && new ByteReader(value, 8, value.length).i64() == 0;
+    }
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(32 + 32 * ids.size());
+      out.i64(0).i64(0).varint(ids.size());
+      ids.forEach(out::block);
+      return out.toByteArray();
+    }
+
+    static JoinedRow read(byte[] value) {
+      var in = new ByteReader(value, ActorId.BYTES, value.length);
+      int count = in.count("documents", value.length);
+      var ids = new ArrayList<byte[]>(count);
+      for (int i = 0; i < count; i++) {
+        ids.add(in.block("id bytes", ChangeBody.MAX_ID_BYTES));
+      }
+      in.end();
+      return new JoinedRow(ids);
+    }
+  }
+
+  /**
+   * What came by joining snapshots: the log may hold some of it and does not tell its order.
+   *
+   * <pre>
+   * past := timestamp u64 | count varint | (actor 16 | seq varint) *
+   * </pre>
+   *
+   * @param timestamp the greatest hybrid time in it
+   */
+  record JoinedPast(long timestamp, NavigableMap<ActorId, Long> seqs) {
+    static final JoinedPast NONE = new JoinedPast(-1, new TreeMap<>());
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(16 + 24 * seqs.size());
+      out.i64(timestamp).varint(seqs.size());
+      seqs.forEach(
+          (actor, seq) -> {
+            actor.write(out);
+            out.varint(seq);
+          });
+      return out.toByteArray();
+    }
+
+    static JoinedPast read(byte @Nullable [] value) {
+      if (value == null) {
+        return NONE;
+      }
+      var in = new ByteReader(value);
+      long timestamp = in.i64();
+      int count = in.count("actors", Frontier.MAX_ACTORS);
+      var seqs = new TreeMap<ActorId, Long>();
+      for (int i = 0; i < count; i++) {
+        seqs.put(ActorId.read(in), in.varint());
+      }
+      in.end();
+      return new JoinedPast(timestamp, seqs);
     }
   }
 
@@ -260,6 +345,10 @@ final class Rows {
     var out = new ByteWriter(64).u8(1).varint(documents);
     sum.write(out);
     return out.varint(arrivals).i64(clock).toByteArray();
+  }
+
+  static byte[] floorRow(long arrivals) {
+    return new ByteWriter(9).varint(arrivals).toByteArray();
   }
 
   static byte[] bucketRow(Summary bucket) {

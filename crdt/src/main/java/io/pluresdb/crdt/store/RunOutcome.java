@@ -31,6 +31,8 @@ public sealed interface RunOutcome {
     MALFORMED,
     /** The buffer of waiting runs is full. */
     BUFFER_FULL,
+    /** A body is missing, and this replica holds all documents. */
+    BODY_MISSING,
     /** It waited too long for what it depends on. */
     EXPIRED
   }

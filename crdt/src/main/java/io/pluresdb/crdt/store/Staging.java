@@ -136,12 +136,15 @@ final class Staging implements AutoCloseable {
     if (staged != null) {
       return staged;
     }
-    return ReadAhead.read(storage, id);
+    return base.joining == null ? ReadAhead.read(storage, id) : base.joining.document(id);
   }
 
   /** As {@link #document(DocumentKey)}, taken from {@code ahead} where that still holds. */
   StagedDocument document(DocumentKey id, @Nullable ReadAhead ahead) {
-    if (ahead != null && !documents.containsKey(id) && base.recent.isUntouched(id, ahead.since)) {
+    if (ahead != null
+        && base.joining == null
+        && !documents.containsKey(id)
+        && base.recent.isUntouched(id, ahead.since)) {
       StagedDocument read = ahead.take(id);
       if (read != null) {
         return read;

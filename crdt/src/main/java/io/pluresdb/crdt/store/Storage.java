@@ -30,6 +30,12 @@ public interface Storage extends AutoCloseable {
     BUCKET,
     /** (Document id, register, actor, number) to elements of a text or list. */
     SEQUENCE,
+    /** Actor to the last of its changes that are no longer in the log. */
+    FLOOR,
+    /** Device to the newest that it said about what it has. */
+    STAND,
+    /** A peer's state on its way into this replica, and how far it has come. */
+    SNAPSHOT,
     /** Actors with changes that are kept but do not count: their newest stored change. */
     VOID
   }

@@ -12,6 +12,7 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.overlay.OverlayMessage;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.reconcile.RangeMessage;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -25,7 +26,7 @@ import java.util.TreeMap;
  * <pre>
  * message := tag u8 | fields
  * 1 Hello   := version u8 | database 32 | frontierHash 32 | membersHash 32 | stateHash 32
- *              | nonce 16 | actors varint | windowBytes varint
+ *              | nonce 16 | actors varint | windowBytes varint | scope
  * 2 Members := part u8 | count varint | entry *
  * 3 Heads   := wantReply u8 | frontier
  * 4 Changes := cursor varint | count varint | run *
@@ -39,6 +40,8 @@ import java.util.TreeMap;
  * 59 Prune
  * seqs := count varint | (actor 16 | seq varint) *                        ascending
  * 32 to 35  := {@link FrontierMessage}
+ * 40 to 42  := {@link StandMessage}
+ * 44 to 48  := {@link SnapshotMessage}
  * </pre>
  */
 public sealed interface SyncMessage {
@@ -63,6 +66,8 @@ public sealed interface SyncMessage {
    * @param nonce random, {@link #NONCE_BYTES}
    * @param actors number of actors in the frontier
    * @param windowBytes how much the receiver of this message may send before an {@link Ack}
+   * @param scope the documents the sender holds: it wants no body of a change that touches none of
+   *     them, and cannot serve those it has not got
    */
   record Hello(
       int version,
@@ -72,12 +77,35 @@ public sealed interface SyncMessage {
       Hash stateHash,
       byte[] nonce,
       int actors,
-      int windowBytes)
+      int windowBytes,
+      KeyScope scope)
       implements SyncMessage {
+    /** Of a replica of all documents. */
+    public Hello(
+        int version,
+        Hash database,
+        Hash frontierHash,
+        Hash membersHash,
+        Hash stateHash,
+        byte[] nonce,
+        int actors,
+        int windowBytes) {
+      this(
+          version,
+          database,
+          frontierHash,
+          membersHash,
+          stateHash,
+          nonce,
+          actors,
+          windowBytes,
+          KeyScope.ALL);
+    }
+
     /** The same with another window. */
     public Hello withWindow(int bytes) {
       return new Hello(
-          version, database, frontierHash, membersHash, stateHash, nonce, actors, bytes);
+          version, database, frontierHash, membersHash, stateHash, nonce, actors, bytes, scope);
     }
   }
 
@@ -199,13 +227,19 @@ public sealed interface SyncMessage {
   /** Part of telling frontiers of many actors by what differs, in place of {@link Heads}. */
   record Frontiers(FrontierMessage message) implements SyncMessage {}
 
+  /** Part of telling where members stand. */
+  record StandsOf(StandMessage message) implements SyncMessage {}
+
+  /** Part of taking over a state whose changes are in no log any more. */
+  record Snapshots(SnapshotMessage message) implements SyncMessage {}
+
   default byte[] toByteArray() {
     var out = new ByteWriter(256);
     switch (this) {
       case Hello hello -> {
         out.u8(1).u8(hello.version).bytes(hello.database.bytes()).bytes(hello.frontierHash.bytes());
         out.bytes(hello.membersHash.bytes()).bytes(hello.stateHash.bytes()).bytes(hello.nonce);
-        out.varint(hello.actors).varint(hello.windowBytes);
+        hello.scope.write(out.varint(hello.actors).varint(hello.windowBytes));
       }
       case Members(var part, var entries) -> Membership.write(entries, out.u8(2).u8(part(part)));
       case Origins(var actors) -> {
@@ -226,6 +260,8 @@ public sealed interface SyncMessage {
       case Graft(var seqs) -> write(seqs, out.u8(58));
       case Prune() -> out.u8(59);
       case Frontiers(var message) -> message.write(out);
+      case StandsOf(var message) -> message.write(out);
+      case Snapshots(var message) -> message.write(out);
     }
     return out.toByteArray();
   }
@@ -253,7 +289,8 @@ public sealed interface SyncMessage {
                   hash(in),
                   in.bytes(NONCE_BYTES),
                   in.count("actors of a frontier", Frontier.MAX_ACTORS),
-                  in.count("window", 1 << 30));
+                  in.count("window", 1 << 30),
+                  KeyScope.read(in));
           case 2 -> new Members(part(in.u8()), Membership.read(in));
           case 3 -> new Heads(in.u8() == 1, Frontier.read(in));
           case 4 -> changes(in);
@@ -266,6 +303,8 @@ public sealed interface SyncMessage {
           case 58 -> new Graft(seqs(in));
           case 59 -> new Prune();
           case 32, 33, 34, 35 -> new Frontiers(FrontierMessage.read(tag, in));
+          case 40, 41, 42 -> new StandsOf(StandMessage.read(tag, in));
+          case 44, 45, 46, 47, 48 -> new Snapshots(SnapshotMessage.read(tag, in));
           default -> throw new CodecException("unknown message " + tag);
         };
     in.end();

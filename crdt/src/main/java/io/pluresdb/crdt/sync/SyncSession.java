@@ -6,9 +6,12 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.reconcile.FrontierExchange;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.Replica.View;
 import io.pluresdb.crdt.sync.SyncMessage.Ack;
@@ -21,6 +24,8 @@ import io.pluresdb.crdt.sync.SyncMessage.Hello;
 import io.pluresdb.crdt.sync.SyncMessage.Members;
 import io.pluresdb.crdt.sync.SyncMessage.Probe;
 import io.pluresdb.crdt.sync.SyncMessage.Ranges;
+import io.pluresdb.crdt.sync.SyncMessage.Snapshots;
+import io.pluresdb.crdt.sync.SyncMessage.StandsOf;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -104,8 +109,17 @@ public final class SyncSession {
   private final Hello hello;
   private final long helloArrivals;
 
+  private KeyScope peerScope = KeyScope.ALL;
+
+  // Actors of which this replica lacks a body that the peer lacks too.
+  private final Set<ActorId> unserved = new HashSet<>();
+
   private boolean greeted;
   private boolean ready;
+
+  /** Whether the peer lacks what is not in our log. */
+  private boolean needsSnapshot;
+
   private @Nullable FrontierExchange exchange;
   private Map<ActorId, Long> peerKnown = new HashMap<>();
   private long cursor;
@@ -137,17 +151,19 @@ public final class SyncSession {
 
   /** Starts a session with the largest window; send {@link #hello} first. */
   public SyncSession(Hash database, View view, byte[] nonce, long nowMillis) {
-    this(database, view, nonce, nowMillis, WINDOW_BYTES);
+    this(database, KeyScope.ALL, view, nonce, nowMillis, WINDOW_BYTES);
   }
 
   /**
    * Starts a session; send {@link #hello} first.
    *
+   * @param scope the documents this replica holds
    * @param nonce fresh and random, {@link SyncMessage#NONCE_BYTES}
    * @param windowBytes what the peer may send before we acknowledge, {@link #MIN_WINDOW_BYTES} to
    *     {@link #WINDOW_BYTES}
    */
-  public SyncSession(Hash database, View view, byte[] nonce, long nowMillis, int windowBytes) {
+  public SyncSession(
+      Hash database, KeyScope scope, View view, byte[] nonce, long nowMillis, int windowBytes) {
     if (windowBytes < MIN_WINDOW_BYTES || windowBytes > WINDOW_BYTES) {
       throw new IllegalArgumentException(
           "window must be " + MIN_WINDOW_BYTES + " to " + WINDOW_BYTES + ", but is " + windowBytes);
@@ -163,13 +179,19 @@ public final class SyncSession {
             view.stateHash(),
             nonce,
             view.frontier().heads().size(),
-            windowBytes);
+            windowBytes,
+            scope);
     lastProbeMillis = nowMillis;
   }
 
   /** A peer that sends more than this without waiting for an acknowledgement must go. */
   public long maxUnacknowledgedBytes() {
     return (long) TOLERATED_WINDOWS * hello.windowBytes() + SyncMessage.MAX_BYTES;
+  }
+
+  /** The documents the peer holds; all before its {@link Hello} has come. */
+  public KeyScope peerScope() {
+    return peerScope;
   }
 
   /** Whether the peer's {@link Hello} has come. */
@@ -184,6 +206,14 @@ public final class SyncSession {
   /** Whether both sides know where the other stands. */
   public boolean isReady() {
     return ready;
+  }
+
+  /**
+   * Whether the peer lacks what is not in our log any more; until it has a snapshot, and has told
+   * its frontier again, nothing is sent to it.
+   */
+  public boolean needsSnapshot() {
+    return needsSnapshot;
   }
 
   /** The place in our arrival log up to which the peer has everything on its disk. */
@@ -211,6 +241,8 @@ public final class SyncSession {
       case Probe probe -> onProbe(probe, view);
       // Comparing documents is no part of getting equal: whoever owns the session does it.
       case Ranges ranges -> Step.sending();
+      case Snapshots snapshots -> Step.sending();
+      case StandsOf stands -> Step.sending();
       // For whoever drives the sessions of all peers.
       case Gossip gossip -> Step.sending();
     };
@@ -227,6 +259,7 @@ public final class SyncSession {
       return Step.violation(Violation.WRONG_DATABASE);
     }
     greeted = true;
+    peerScope = peer.scope();
     window = peer.windowBytes();
     credit = window;
     int nonces = Arrays.compareUnsigned(hello.nonce(), peer.nonce());
@@ -244,7 +277,7 @@ public final class SyncSession {
       knows(helloFrontier);
       cursor = helloArrivals;
       ready = true;
-      return Step.sending(send, !peer.stateHash().equals(hello.stateHash()));
+      return Step.sending(send, differs(peer.stateHash(), hello.stateHash()));
     }
     if (exchange == null) {
       send.add(new Heads(false, view.frontier()));
@@ -268,7 +301,12 @@ public final class SyncSession {
     } else {
       complete();
     }
-    return Step.sending(send, same && !peer.stateHash().equals(view.stateHash()));
+    return Step.sending(send, same && differs(peer.stateHash(), view.stateHash()));
+  }
+
+  /** Whether documents differ that should not: replicas of other documents have other sums. */
+  private boolean differs(Hash theirs, Hash ours) {
+    return !theirs.equals(ours) && peerScope.equals(hello.scope());
   }
 
   private Step onFrontiers(FrontierMessage part, View view, ChangeLog log) {
@@ -313,23 +351,29 @@ public final class SyncSession {
       complete();
     }
     knows(peer);
-    long first = view.arrivals() + 1;
-    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
-      long has = peer.seq(entry.getKey());
-      if (has < entry.getValue().seq()) {
-        long arrival = log.arrivalOf(entry.getKey(), has + 1);
-        first = Math.min(first, arrival);
-      }
-    }
-    cursor = first - 1;
+    needsSnapshot = !log.floor().isReachedBy(peer::seq);
+    cursor = needsSnapshot ? 0 : firstMissing(peer, view, log) - 1;
     pushUntil = view.arrivals();
     announcedTooMuch = false;
+    unserved.clear();
     // Whatever was under way is either in the peer's frontier or will be sent again.
     credit = window;
     sentCursor = cursor;
     ackedCursor = cursor;
     ready = true;
     return new Step(null, List.of(), peer, List.of(), send, false);
+  }
+
+  /** The first arrival that the peer lacks, or the one after the last. */
+  private static long firstMissing(Frontier peer, View view, ChangeLog log) {
+    long first = view.arrivals() + 1;
+    for (Map.Entry<ActorId, Head> entry : view.frontier().heads().entrySet()) {
+      long has = peer.seq(entry.getKey());
+      if (has < entry.getValue().seq()) {
+        first = Math.min(first, log.arrivalOf(entry.getKey(), has + 1));
+      }
+    }
+    return first;
   }
 
   private static boolean covers(Frontier ours, Frontier theirs) {
@@ -385,8 +429,17 @@ public final class SyncSession {
    *     by {@link #announce}; what the last comparison of frontiers found is pushed all the same
    */
   public @Nullable Changes pull(View view, ChangeLog log, boolean eager) {
-    long end = eager ? view.arrivals() : Math.min(pushUntil, view.arrivals());
-    if (!ready || credit <= 0 || cursor >= end) {
+    // A replica of some documents cannot serve all that it knows of, so it announces nothing.
+    boolean pushesAll = eager || !hello.scope().isAll();
+    long end = pushesAll ? view.arrivals() : Math.min(pushUntil, view.arrivals());
+    if (!ready || needsSnapshot || credit <= 0 || cursor >= end) {
+      return null;
+    }
+    if (cursor < log.floor().arrivals()
+        && !log.floor().isReachedBy(actor -> peerKnown.getOrDefault(actor, 0L))) {
+      // The log was cut in front of a slow peer: where it stands now shows what it needs.
+      needsSnapshot = true;
+      lastProbeMillis = Long.MIN_VALUE;
       return null;
     }
     long before = cursor;
@@ -394,14 +447,16 @@ public final class SyncSession {
       ChangeLog.Batch batch =
           log.read(cursor, end, actor -> peerKnown.getOrDefault(actor, 0L), TARGET_BYTES);
       cursor = batch.cursor();
-      if (!batch.runs().isEmpty()) {
+      List<ChangeRun> runs = forPeer(batch.runs());
+      if (!runs.isEmpty()) {
         sentCursor = cursor;
         greatestSentCursor = Math.max(greatestSentCursor, cursor);
-        credit -= batch.bytes();
-        for (ChangeRun run : batch.runs()) {
+        var changes = new Changes(cursor, runs);
+        credit -= changes.bytes();
+        for (ChangeRun run : runs) {
           peerKnown.merge(run.actor(), run.toSeq(), Math::max);
         }
-        return new Changes(cursor, batch.runs());
+        return changes;
       }
       if (batch.cursor() == before) {
         return null;
@@ -409,6 +464,51 @@ public final class SyncSession {
       before = cursor;
     }
     return null;
+  }
+
+  /** Whether something is new here that the peer has neither been sent nor told of. */
+  public boolean hasNews(View view) {
+    return ready
+        && !needsSnapshot
+        && hello.scope().isAll()
+        && cursor < view.arrivals()
+        && cursor >= pushUntil;
+  }
+
+  /** Without the bodies the peer does not want, and without the runs that lack one it does. */
+  private List<ChangeRun> forPeer(List<ChangeRun> runs) {
+    if (hello.scope().isAll() && peerScope.isAll()) {
+      return runs;
+    }
+    boolean lacksNone = hello.scope().covers(peerScope);
+    var served = new ArrayList<ChangeRun>(runs.size());
+    for (ChangeRun run : runs) {
+      boolean omits = run.changes().stream().anyMatch(change -> change.omitted() != null);
+      if (unserved.contains(run.actor()) || (omits && !lacksNone)) {
+        // What follows it is of no use to the peer either.
+        unserved.add(run.actor());
+      } else {
+        served.add(forPeer(run));
+      }
+    }
+    return served;
+  }
+
+  private ChangeRun forPeer(ChangeRun run) {
+    if (peerScope.isAll()) {
+      return run;
+    }
+    List<Change> changes =
+        run.changes().stream()
+            .map(change -> touchesScope(run.actor(), change) ? change : change.withoutBody())
+            .toList();
+    return new ChangeRun(run.actor(), run.fromSeq(), run.genesis(), changes, run.signature());
+  }
+
+  private boolean touchesScope(ActorId author, Change change) {
+    return change.omitted() == null
+        && ChangeBody.decode(author, change.body()).stream()
+            .anyMatch(edit -> peerScope.contains(edit.id()));
   }
 
   /**
@@ -432,11 +532,6 @@ public final class SyncSession {
   /** Whether an acknowledgement that was held back is due. */
   public boolean isCompleted() {
     return completed;
-  }
-
-  /** Whether something is new here that the peer has neither been sent nor told of. */
-  public boolean hasNews(View view) {
-    return ready && cursor < view.arrivals() && cursor >= pushUntil;
   }
 
   /**
@@ -567,7 +662,7 @@ public final class SyncSession {
    * came: what should have given it may have been lost.
    */
   public Step onTick(long nowMillis, View view) {
-    boolean canSend = ready && credit > 0 && cursor < view.arrivals();
+    boolean canSend = ready && !needsSnapshot && credit > 0 && cursor < view.arrivals();
     long quietMillis = nowMillis - lastProbeMillis;
     // A clock that stepped back must not silence the probes until it is where it was.
     boolean due = quietMillis < 0 || quietMillis >= PROBE_MILLIS;

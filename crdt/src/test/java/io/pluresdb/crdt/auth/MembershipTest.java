@@ -249,15 +249,14 @@ class MembershipTest {
     assertThat(removed.role(key(2))).isNull();
   }
 
-  private static Change.Header link(int salt) {
-    return new Change.Header(List.of(), 100 + salt, Hash.of("body" + salt), salt);
+  private static Change.Link link(int salt) {
+    return new Change.Link(List.of(), 100 + salt, Hash.of("body" + salt), salt);
   }
 
-  private static Branch branch(
-      Signer signer, Genesis genesis, Head common, Change.Header... links) {
+  private static Branch branch(Signer signer, Genesis genesis, Head common, Change.Link... links) {
     Hash hash = common.hash();
     long seq = common.seq();
-    for (Change.Header link : links) {
+    for (Change.Link link : links) {
       hash = link.hash(DATABASE, genesis.actor(DATABASE), ++seq, hash);
     }
     return new Branch(List.of(links), signer.sign(hash.bytes()));

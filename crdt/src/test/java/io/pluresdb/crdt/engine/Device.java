@@ -8,6 +8,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
@@ -44,7 +45,14 @@ final class Device {
   private final RandomGenerator random;
   ReplicaEngine engine;
 
+  private final KeyScope scope;
+
   Device(long seed, byte @Nullable [] founder) {
+    this(seed, founder, KeyScope.ALL);
+  }
+
+  private Device(long seed, byte @Nullable [] founder, KeyScope scope) {
+    this.scope = scope;
     random = new Random(seed);
     byte[] secret = new byte[32];
     random.nextBytes(secret);
@@ -66,6 +74,13 @@ final class Device {
   Device join(long seed, Role role) {
     var device = new Device(seed, founder);
     admit(device, role);
+    return device;
+  }
+
+  /** A further device that holds some documents, admitted by this one. */
+  Device join(long seed, KeyScope scope) {
+    var device = new Device(seed, founder, scope);
+    admit(device, Role.WRITE);
     return device;
   }
 
@@ -104,7 +119,7 @@ final class Device {
 
   private ReplicaEngine open() {
     var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
-    var identity = new ReplicaIdentity(DATABASE, founder, signer);
+    var identity = new ReplicaIdentity(DATABASE, founder, signer, Signer::verify, scope);
     return new ReplicaEngine(
         Replica.open(storage, identity, anchor, environment), environment, events::add);
   }
@@ -119,6 +134,20 @@ final class Device {
   void restart() {
     engine.replica().close();
     engine = open();
+  }
+
+  /** Turns until nothing more can be done at once. */
+  void turns() {
+    while (engine.turn(true)) {
+      assertThat(engine.broken()).isNull();
+    }
+  }
+
+  /** Lets time pass. */
+  void pass(long millis) {
+    wallMillis += millis;
+    engine.tick();
+    turns();
   }
 
   Receipt write(Edit... edits) {
@@ -180,10 +209,27 @@ final class Device {
     /** Moves messages until both sides are quiet. */
     void settle() {
       for (int idle = 0; idle < 3; idle++) {
-        a.engine.turn(true);
-        b.engine.turn(true);
+        a.turns();
+        b.turns();
         idle = move(endA, b, peerOfB) + move(endB, a, peerOfA) > 0 ? -1 : idle;
       }
+    }
+
+    /** Lets both sides work, and at most one message of each side arrive. */
+    boolean step() {
+      a.engine.turn(true);
+      b.engine.turn(true);
+      boolean moved = moveOne(endA, b, peerOfB);
+      return moveOne(endB, a, peerOfA) || moved;
+    }
+
+    private boolean moveOne(End from, Device to, ReplicaEngine.Peer peer) {
+      byte[] message = from.queue.poll();
+      if (message != null) {
+        to.engine.receive(peer, SyncMessage.read(message));
+        messages++;
+      }
+      return message != null;
     }
 
     private int move(End from, Device to, ReplicaEngine.Peer peer) {

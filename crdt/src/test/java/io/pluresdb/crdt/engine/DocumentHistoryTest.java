@@ -19,10 +19,8 @@ import io.pluresdb.crdt.store.History.Step;
 import io.pluresdb.crdt.store.History.Version;
 import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
-import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.value.Path;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -200,22 +198,10 @@ class DocumentHistoryTest {
     assertThat(HybridClock.endOf(1)).isEqualTo((2L << 16) - 1);
   }
 
-  /** Takes the oldest rows out of the log, as a replica does that keeps only newer changes. */
+  /** Takes the oldest changes of the device's one actor out of the log. */
   private void truncate(long throughSeq) {
-    Storage storage = device.storage;
-    try (var batch = storage.newBatch();
-        var snapshot = storage.snapshot()) {
-      for (Table table : List.of(Table.LOG, Table.ARRIVAL)) {
-        try (var rows = snapshot.scan(table, new byte[0], null)) {
-          // Of one actor, one change a row: arrivals and seqs are the same.
-          while (rows.next()
-              && ByteBuffer.wrap(rows.key()).getLong(rows.key().length - 8) <= throughSeq) {
-            batch.delete(table, rows.key());
-          }
-        }
-      }
-      storage.commit(batch, Storage.Durability.SYNCED);
-    }
+    assertThat(device.engine.replica().truncate(actor -> throughSeq, Long.MAX_VALUE)).isFalse();
+    assertThat(device.engine.replica().log().floor().arrivals()).isEqualTo(throughSeq);
   }
 
   @Test

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
@@ -12,6 +14,7 @@ import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -331,5 +334,42 @@ class TypedDocumentTest {
     assertThat(a.json("d")).isEqualTo(before);
     a.write(splice(0, 150, ""));
     same("{\"n\":1,\"t\":\"" + "0123456789".repeat(15) + "\"}");
+  }
+
+  /** More texts than stay open: those that were closed are read from their rows again. */
+  @Test
+  void texts_editedInTurn_moreThanStayOpen_keepTheirContent() {
+    int texts = 150;
+    for (int round = 0; round < 3; round++) {
+      for (int i = 0; i < texts; i++) {
+        if (round == 0) {
+          a.put("d" + i, "{}");
+        }
+        a.write(Edit.spliceText("d" + i, "t", round, 0, "" + (i + round) % 10));
+      }
+    }
+    a.sync(b);
+    a.assertEquals(b);
+    for (int i = 0; i < texts; i++) {
+      String expected = "" + i % 10 + (i + 1) % 10 + (i + 2) % 10;
+      assertThat(b.json("d" + i)).isEqualTo("{\"t\":\"" + expected + "\"}");
+    }
+  }
+
+  /** Too long for the longest common subsequence: a common one is good enough, the result exact. */
+  @Test
+  void put_ofALongListInAnotherOrder_keepsTheElements() {
+    var values = new ArrayList<String>();
+    for (int i = 0; i < 1_100; i++) {
+      values.add("" + i);
+    }
+    a.write(insert(0, values.toArray(String[]::new)));
+    var reversed = values.reversed();
+    a.put("d", "{\"l\":[" + String.join(",", reversed) + ",7]}");
+    same("{\"l\":[" + String.join(",", reversed) + ",7]}");
+    var last = a.engine.replica().log().arrived(0, 100).getLast();
+    assertThat(ChangeBody.decode(last.actor(), last.change().body()).getFirst().operations())
+        .filteredOn(operation -> operation instanceof CrdtOperation.ListInsert)
+        .hasSize(1);
   }
 }

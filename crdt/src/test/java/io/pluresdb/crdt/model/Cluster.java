@@ -30,7 +30,7 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** The product's replicas, driven by the steps of a history. */
-final class Cluster {
+class Cluster {
   static final Hash DATABASE = ReplicaIdentity.databaseHash("histories");
   static final ReplicaIdentity IDENTITY = identity();
 
@@ -53,6 +53,14 @@ final class Cluster {
       var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
       return new ReplicaEngine(
           Replica.open(storage, IDENTITY, anchor, environment), environment, event -> {});
+    }
+
+    /** A replica with the same storage, that goes its own way. */
+    Node copy() {
+      var copy = new Node(98, wallMillis);
+      copy.storage = storage.copy();
+      copy.engine = copy.open();
+      return copy;
     }
 
     Replica replica() {
@@ -212,7 +220,7 @@ final class Cluster {
     settle();
   }
 
-  private Observation play(History.Step step) {
+  Observation play(History.Step step) {
     return switch (step) {
       case History.Step.Write(var replica, var elapsed, var edits) -> {
         Node node = nodes.get(replica);
@@ -232,14 +240,8 @@ final class Cluster {
       }
       case History.Step.Sync(var from, var to) -> {
         Node node = nodes.get(to);
-        List<ChangeRun> runs = nodes.get(from).runsFor(node);
-        boolean ahead =
-            runs.stream()
-                .flatMap(run -> run.changes().stream())
-                .anyMatch(change -> HybridClock.isAhead(change.timestamp(), node.wallMillis));
-        if (!ahead) {
-          runs.forEach(node.engine::apply);
-          node.engine.turn(true);
+        if (!isAhead(nodes.get(from), node)) {
+          sync(nodes.get(from), node);
         }
         yield new Observation(null, node.observe());
       }
@@ -269,6 +271,24 @@ final class Cluster {
         yield new Observation(null, node.observe());
       }
     };
+  }
+
+  /** Whether something that {@code to} lacks is from too far in its future. */
+  private boolean isAhead(Node from, Node to) {
+    var seen = to.replica().view().frontier();
+    return pool.stream()
+        .filter(
+            run ->
+                run.toSeq() > seen.seq(run.actor())
+                    && run.toSeq() <= from.replica().view().frontier().seq(run.actor()))
+        .flatMap(run -> run.changes().stream())
+        .anyMatch(change -> HybridClock.isAhead(change.timestamp(), to.wallMillis));
+  }
+
+  /** {@code to} takes over all that {@code from} has; nothing of it is ahead. */
+  void sync(Node from, Node to) {
+    from.runsFor(to).forEach(to.engine::apply);
+    to.engine.turn(true);
   }
 
   private void publish(Node node, Receipt receipt) {

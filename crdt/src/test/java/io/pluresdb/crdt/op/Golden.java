@@ -10,6 +10,7 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.Stand;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.overlay.OverlayMessage;
@@ -18,10 +19,16 @@ import io.pluresdb.crdt.reconcile.Digest;
 import io.pluresdb.crdt.reconcile.FrontierExchange;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.reconcile.RangeMessage;
 import io.pluresdb.crdt.sequence.Sequence;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.SnapshotEntry;
+import io.pluresdb.crdt.store.SnapshotInbox;
+import io.pluresdb.crdt.store.SnapshotSource;
+import io.pluresdb.crdt.sync.SnapshotMessage;
+import io.pluresdb.crdt.sync.StandMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.value.Path;
 import java.nio.charset.StandardCharsets;
@@ -240,7 +247,7 @@ public final class Golden {
 
   private static MembershipEntry.Fork.Branch branch(Change first) {
     byte[] hash = first.hash(DATABASE, ACTOR, 1, Hash.ZERO).bytes();
-    return new MembershipEntry.Fork.Branch(List.of(first.header()), SIGNER.sign(hash));
+    return new MembershipEntry.Fork.Branch(List.of(first.link()), SIGNER.sign(hash));
   }
 
   private static Format membership(String name, MembershipEntry entry) {
@@ -253,6 +260,14 @@ public final class Golden {
           in.end();
           return read.toByteArray();
         });
+  }
+
+  static SignedHead signedHead() {
+    return new SignedHead(1, Hash.ZERO, change().link(), GENESIS, run().signature());
+  }
+
+  static Stand stand() {
+    return Stand.sign(DATABASE, 1_700_000_000_000L, frontier(), SIGNER);
   }
 
   /** A format: its example and its reader, which answers with what the value encodes to. */
@@ -314,6 +329,21 @@ public final class Golden {
     formats.add(membership("membership entry", entry()));
     formats.add(membership("removal", removal()));
     formats.add(membership("fork", fork()));
+    formats.add(
+        new Format(
+            "signed head",
+            signedHead().toByteArray(),
+            bytes -> SignedHead.read(bytes).toByteArray()));
+    formats.add(
+        new Format(
+            "stand",
+            written(stand()::write),
+            bytes -> {
+              var in = new ByteReader(bytes);
+              Stand read = Stand.read(in);
+              in.end();
+              return written(read::write);
+            }));
     messages()
         .forEach(
             (name, message) ->
@@ -337,7 +367,8 @@ public final class Golden {
             new Hash(filled(32, 2)),
             filled(16, 3),
             2,
-            8 << 20));
+            8 << 20,
+            KeyScope.of(List.of("note:", "task:"))));
     messages.put(
         "Members", new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of(entry())));
     messages.put(
@@ -368,6 +399,43 @@ public final class Golden {
     messages.put("Prune", new SyncMessage.Prune());
     ranges().forEach((name, message) -> messages.put(name, new SyncMessage.Ranges(message)));
     frontiers().forEach((name, message) -> messages.put(name, new SyncMessage.Frontiers(message)));
+    stands().forEach((name, message) -> messages.put(name, new SyncMessage.StandsOf(message)));
+    snapshots().forEach((name, message) -> messages.put(name, new SyncMessage.Snapshots(message)));
+    return messages;
+  }
+
+  private static Map<String, StandMessage> stands() {
+    var at = new TreeMap<byte[], Long>(Arrays::compareUnsigned);
+    at.put(SIGNER.publicKey(), 1_700_000_000_000L);
+    var messages = new LinkedHashMap<String, StandMessage>();
+    messages.put("Known", new StandMessage.Known(new Hash(filled(32, 1))));
+    messages.put("Have", new StandMessage.Have(at));
+    messages.put("Stands", new StandMessage.Stands(List.of(stand())));
+    return messages;
+  }
+
+  private static Map<String, SnapshotMessage> snapshots() {
+    Hash id = frontier().hash();
+    var from = new SnapshotEntry.Place(2, utf8("a"));
+    var to = new SnapshotEntry.Place(2, utf8("d"));
+    byte[] row = state().toByteArray();
+    byte[] piece = Arrays.copyOf(row, 8);
+    var part =
+        new SnapshotSource.Part(
+            List.of(
+                new SnapshotEntry(new SnapshotEntry.Place(2, utf8("c")), row.length, 0, row),
+                new SnapshotEntry(to, row.length, 0, piece)),
+            to,
+            8);
+    var messages = new LinkedHashMap<String, SnapshotMessage>();
+    messages.put("Offer", new SnapshotMessage.Offer(id, new Hash(filled(32, 2)), 2));
+    messages.put(
+        "Request",
+        new SnapshotMessage.Request(
+            id, new SnapshotInbox.Ask(from, 0, to, new Hash(filled(32, 3)))));
+    messages.put("Part", new SnapshotMessage.Part(id, from, 0, part));
+    messages.put("Unchanged", new SnapshotMessage.Same(id, from));
+    messages.put("Gone", new SnapshotMessage.Gone(id));
     return messages;
   }
 

@@ -18,6 +18,7 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.crdt.value.Path;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
@@ -250,5 +251,44 @@ class LimitsTest {
         new byte[16],
         List.of(),
         Golden.SIGNER);
+  }
+
+  private static void decode(CrdtOperation operation) {
+    decoded(List.of(new DocumentEdit(utf8("d"), List.of(operation))));
+  }
+
+  @Test
+  void element_ofASet() {
+    byte[] set = Register.at(Register.SET, Path.parse("s"));
+    byte[] most = utf8('"' + "x".repeat(Register.MAX_ELEMENT_BYTES - 2) + '"');
+    byte[] more = utf8('"' + "x".repeat(Register.MAX_ELEMENT_BYTES - 1) + '"');
+    decode(new CrdtOperation.Assign(Register.element(set, most), List.of(), new byte[0]));
+    refused(
+        () ->
+            decode(new CrdtOperation.Assign(Register.element(set, more), List.of(), new byte[0])));
+    assertThat(Edit.addToSet("d", "s", List.of(most)).values()).hasSize(1);
+    assertThatThrownBy(() -> Edit.addToSet("d", "s", List.of(more)))
+        .isInstanceOf(CoreException.class)
+        .hasMessageContaining("at most 4096 bytes");
+  }
+
+  @Test
+  void elements_ofASequence() {
+    byte[] text = Register.at(Register.TEXT, Path.parse("t"));
+    int last = ElementId.MAX_COUNTER;
+    decode(new CrdtOperation.TextDelete(text, List.of(new ElementRange(ACTOR, last, 1))));
+    decode(new CrdtOperation.TextDelete(text, List.of(new ElementRange(ACTOR, 0, last + 1))));
+    refused(
+        () ->
+            decode(new CrdtOperation.TextDelete(text, List.of(new ElementRange(ACTOR, last, 2)))));
+    refused(
+        () ->
+            decode(
+                new CrdtOperation.TextDelete(text, List.of(new ElementRange(ACTOR, last + 1, 1)))));
+    refused(
+        () ->
+            decode(
+                new CrdtOperation.TextInsert(
+                    text, List.of(), Place.rightOf(new ElementId(ACTOR, last + 1)), "x")));
   }
 }

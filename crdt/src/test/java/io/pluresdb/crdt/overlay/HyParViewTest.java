@@ -117,7 +117,8 @@ class HyParViewTest {
     Step step = view.onDisconnected(id(2));
     assertThat(step.down()).containsExactly(id(2));
     assertThat(step.connect()).containsExactly(contact(9));
-    assertThat(view.passive()).containsExactly(contact(9));
+    // It may be back: a contact like others, but not soon.
+    assertThat(view.passive()).containsExactly(contact(9), contact(2));
     step = view.onConnected(contact(9), true);
     assertThat(step.send().getFirst().message()).isEqualTo(new Join());
     view.onMessage(id(9), new Disconnect());
@@ -168,6 +169,24 @@ class HyParViewTest {
     view.onConnected(contact(3), false);
     assertThat(view.onTick(HyParView.GUEST_MILLIS - 1).disconnect()).isEmpty();
     assertThat(view.onTick(HyParView.GUEST_MILLIS).disconnect()).containsExactly(id(3));
+  }
+
+  @Test
+  void shunned_isNotConnected_untilItIsLearnedOfFirstHand() {
+    neighbours(1);
+    view.shun(id(1));
+    view.onDisconnected(id(1));
+    view.onConnected(contact(2), false);
+    view.onMessage(id(2), new Neighbor(true));
+    view.onMessage(id(2), new Shuffle(1, List.of(id(2)), List.of(contact(1))));
+    assertThat(view.passive()).isEmpty();
+    view.learn(contact(1));
+    assertThat(view.passive()).containsExactly(contact(1));
+    for (int i = 100; i < 200; i++) {
+      view.shun(id(i));
+    }
+    view.onMessage(id(2), new Shuffle(1, List.of(id(2)), List.of(contact(100), contact(199))));
+    assertThat(view.passive()).containsExactly(contact(1), contact(100));
   }
 
   @Test

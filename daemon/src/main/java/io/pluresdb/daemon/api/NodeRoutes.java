@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
@@ -8,7 +9,9 @@ import io.pluresdb.daemon.node.Addresses;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.DatabaseStatus;
 import io.pluresdb.daemon.node.Node.Device;
+import io.pluresdb.daemon.node.Node.LogStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
+import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -47,6 +50,7 @@ final class NodeRoutes {
             "GET", "/api/doctor", 0, List.of(Api.DATABASE, "against"), new Waiting(this::doctor)),
         new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
         new Route("POST", "/api/disconnect", BODY_BYTES, db, new Waiting(this::disconnect)),
+        new Route("POST", "/api/vacuum", BODY_BYTES, db, new Waiting(this::vacuum)),
         new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
         new Route("POST", "/api/invite", BODY_BYTES, db, new Waiting(this::invite)),
         new Route("POST", "/api/join", BODY_BYTES, db, new Waiting(this::join)));
@@ -68,16 +72,19 @@ final class NodeRoutes {
     json.name("uptimeMillis")
         .number(Duration.between(node.startedAt(), clock.instant()).toMillis());
     json.name("databases").beginArray();
-    databases.forEach(name -> database(json, node.status(name)));
+    databases.forEach(name -> database(json, node.status(name), node.log(name)));
     return Answer.of(json.endArray().endObject());
   }
 
-  private static void database(JsonWriter json, DatabaseStatus status) {
+  private static void database(JsonWriter json, DatabaseStatus status, LogStatus log) {
     json.beginObject();
     json.name("name").string(status.name());
     json.name("id").string(status.id());
     json.name("topic").string(status.topic());
     json.name("role").string(status.role());
+    json.name("prefixes").beginArray();
+    status.prefixes().forEach(json::string);
+    json.endArray();
     json.name("documents").number(status.store().documents());
     json.name("frontier").beginObject();
     status
@@ -97,7 +104,37 @@ final class NodeRoutes {
     json.name("peers").number(status.peers());
     json.name("trafficBytes").number(status.trafficBytes());
     json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.name("log");
+    log(json, log);
     json.endObject();
+  }
+
+  private static void log(JsonWriter json, LogStatus log) {
+    json.beginObject();
+    json.name("arrivals").number(log.arrivals());
+    json.name("floor").number(log.floor());
+    json.name("keepMillis").number(log.keepMillis());
+    json.name("leaseMillis").number(log.leaseMillis());
+    json.name("heldBackBy").string(log.heldBackBy().map(Standing::deviceId).orElse(""));
+    json.name("members").beginArray();
+    for (Standing member : log.members()) {
+      json.beginObject();
+      json.name("deviceId").string(member.deviceId());
+      json.name("name").string(member.name());
+      json.name("state").string(member.state());
+      json.name("heard").number(member.heard().toEpochMilli());
+      json.name("behind").number(member.behind()).endObject();
+    }
+    json.endArray().endObject();
+  }
+
+  private Answer vacuum(Request request) {
+    if (request.bytes().length > 0) {
+      JsonMembers.read(request.bytes(), "the body", List.of(Api.DATABASE));
+    }
+    var json = new JsonWriter();
+    log(json, node.vacuum(Parameters.database(request)).join());
+    return Answer.of(json);
   }
 
   private Answer peers(Request request) {
@@ -242,8 +279,15 @@ final class NodeRoutes {
   }
 
   private Answer join(Request request) {
-    var body = JsonMembers.read(request.bytes(), "the body", List.of("url"));
-    Node.Joined joined = node.join(Parameters.database(request), body.string("url")).join();
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("url", "prefixes"));
+    var prefixes = new ArrayList<String>();
+    if (body.has("prefixes")) {
+      for (JsonMembers.Slice prefix : body.elements("prefixes", KeyScope.MAX_PREFIXES)) {
+        prefixes.add(JsonMembers.text(prefix, "prefixes"));
+      }
+    }
+    Node.Joined joined =
+        node.join(Parameters.database(request), body.string("url"), prefixes).join();
     return Answer.of(
         new JsonWriter()
             .beginObject()

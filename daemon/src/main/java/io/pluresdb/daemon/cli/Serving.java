@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.daemon.api.ApiOptions;
 import io.pluresdb.daemon.api.HttpServer;
 import io.pluresdb.daemon.config.Config;
@@ -131,7 +132,10 @@ final class Serving {
           new NodeOptions.Network(
               resolved(config.get(Settings.PEERS_LISTEN)),
               config.get(Settings.PEERS_LAN),
-              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList()));
+              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList()),
+          new CompactionSettings(
+              Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
+              Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()));
     }
 
     private static InetSocketAddress resolved(HostPort at) {

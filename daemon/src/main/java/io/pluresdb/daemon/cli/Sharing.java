@@ -2,7 +2,12 @@ package io.pluresdb.daemon.cli;
 
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.api.Request;
+import java.io.PrintStream;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -78,6 +83,11 @@ final class Sharing {
           new String[] {"name", "id", "topic", "frontierHash", "stateHash", "bytesOnDisk"}) {
         out.println(String.format("%-13s%s", name, Json.text(database, name)));
       }
+      List<String> prefixes =
+          database.getOrDefault("prefixes", Json.NONE).elements().stream().map(Json::text).toList();
+      if (!prefixes.isEmpty()) {
+        out.println(String.format("%-13s%s", "prefixes", String.join(" ", prefixes)));
+      }
       database
           .getOrDefault("frontier", Json.NONE)
           .members()
@@ -90,6 +100,50 @@ final class Sharing {
                           actor,
                           Json.text(head.members(), "seq"),
                           Json.text(head.members(), "hash"))));
+      log(out, database.getOrDefault("log", Json.NONE).members());
+    }
+  }
+
+  private static void log(PrintStream out, Map<String, Json> log) {
+    long arrivals = Long.parseLong(Json.text(log, "arrivals"));
+    long floor = Long.parseLong(Json.text(log, "floor"));
+    String heldBackBy = Json.text(log, "heldBackBy");
+    out.println(String.format("%-13s%d of %d changes kept", "log", arrivals - floor, arrivals));
+    for (Map<String, Json> member : log.getOrDefault("members", Json.NONE).objects()) {
+      Instant heard = Instant.ofEpochMilli(Long.parseLong(Json.text(member, "heard")));
+      String id = Json.text(member, "deviceId");
+      out.println(
+          String.format(
+              "%-13s%s (%s) %s, %s changes behind, heard of %s%s",
+              "member",
+              id,
+              Json.text(member, "name"),
+              Json.text(member, "state"),
+              Json.text(member, "behind"),
+              heard.truncatedTo(ChronoUnit.SECONDS),
+              id.equals(heldBackBy) ? ": holds the log" : ""));
+    }
+  }
+
+  @Command(
+      name = "vacuum",
+      description = "Take changes off the log that all members have and that are old enough.")
+  static final class Vacuum implements Callable<Integer> {
+    private final Root root;
+
+    Vacuum(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.post("/api/vacuum", NO_BODY));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        log(root.io().out(), Json.parse(answer).members());
+      }
+      return Main.OK;
     }
   }
 
@@ -175,13 +229,25 @@ final class Sharing {
     @Parameters(paramLabel = "URL", description = "What invite printed on the other device.")
     private String url = "";
 
+    @Option(
+        names = "--prefix",
+        paramLabel = "P",
+        description =
+            "Hold only the documents whose ids begin with P; may be given several times, and cannot"
+                + " be changed later.")
+    private List<String> prefixes = new ArrayList<>();
+
     Join(Root root) {
       this.root = root;
     }
 
     @Override
     public Integer call() throws InterruptedException {
-      byte[] answer = sendToDaemon(root, Request.post("/api/join", object("url", url)));
+      var body = new JsonWriter().beginObject().name("url").string(url);
+      body.name("prefixes").beginArray();
+      prefixes.forEach(body::string);
+      byte[] json = body.endArray().endObject().toByteArray();
+      byte[] answer = sendToDaemon(root, Request.post("/api/join", json));
       if (root.json()) {
         root.print(answer);
         return Main.OK;

@@ -8,6 +8,8 @@ import java.util.Locale;
 
 /** Every setting there is. */
 public final class Settings {
+  private static final int MAX_DAYS = 36_500;
+
   public static final Setting<String> API_BIND =
       new Setting<>(
           "api.bind",
@@ -73,6 +75,24 @@ public final class Settings {
             return text;
           });
 
+  public static final Setting<Integer> HISTORY_KEEP_DAYS =
+      new Setting<>(
+          "history.keep-days",
+          "days",
+          "0 to 36500",
+          "30",
+          "How long changes stay in the log after every member has them.",
+          text -> whole(text, 0, MAX_DAYS));
+
+  public static final Setting<Integer> HISTORY_LEASE_DAYS =
+      new Setting<>(
+          "history.lease-days",
+          "days",
+          "1 to 36500",
+          "90",
+          "How long a silent member keeps changes it lacks in the log of the others.",
+          text -> whole(text, 1, MAX_DAYS));
+
   public static final Setting<LogLevel> LOG_LEVEL =
       new Setting<>(
           "log.level",
@@ -84,7 +104,16 @@ public final class Settings {
 
   /** In the order in which they are listed. */
   public static final List<Setting<?>> ALL =
-      List.of(API_BIND, API_PORT, PEERS_LISTEN, PEERS_LAN, PEERS_STATIC, DEVICE_NAME, LOG_LEVEL);
+      List.of(
+          API_BIND,
+          API_PORT,
+          PEERS_LISTEN,
+          PEERS_LAN,
+          PEERS_STATIC,
+          DEVICE_NAME,
+          HISTORY_KEEP_DAYS,
+          HISTORY_LEASE_DAYS,
+          LOG_LEVEL);
 
   /** Values of {@link #LOG_LEVEL}, most severe first. */
   public enum LogLevel {
@@ -123,11 +152,15 @@ public final class Settings {
   }
 
   private static int port(String text, int least) {
-    int port = Integer.parseInt(text);
-    if (port < least || port > 65_535) {
+    return whole(text, least, 65_535);
+  }
+
+  private static int whole(String text, int least, int most) {
+    int number = Integer.parseInt(text);
+    if (number < least || number > most) {
       throw new IllegalArgumentException();
     }
-    return port;
+    return number;
   }
 
   private static List<HostPort> hostPorts(String text) {

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.StorageException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param invites invites this device made and that may still be used
  * @param pending devices that came with an invite of ours and wait for approval
  * @param joined how this device came in, or null where it founded the database
+ * @param prefixes the documents this device holds begin with one of these; null for all
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record DatabaseFile(
@@ -36,7 +38,8 @@ record DatabaseFile(
     List<String> peers,
     List<Issued> invites,
     List<Pending> pending,
-    @Nullable Credit joined) {
+    @Nullable Credit joined,
+    @Nullable List<String> prefixes) {
   static final int FORMAT = 1;
 
   /** Most addresses kept for one database; the oldest gives way. */
@@ -83,6 +86,17 @@ record DatabaseFile(
     peers = List.copyOf(peers);
     invites = List.copyOf(invites);
     pending = List.copyOf(pending);
+    prefixes = prefixes == null ? null : List.copyOf(prefixes);
+  }
+
+  /** The prefixes, none for all documents. */
+  List<String> prefixesHeld() {
+    return prefixes == null ? List.of() : prefixes;
+  }
+
+  /** The documents this device holds. */
+  KeyScope scope() {
+    return KeyScope.of(prefixesHeld());
   }
 
   byte[] founderKey() {
@@ -96,17 +110,20 @@ record DatabaseFile(
     while (all.size() > MAX_PEERS) {
       all.removeFirst();
     }
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, pending, joined);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withoutPeer(String address) {
     var all = new ArrayList<>(peers);
     all.remove(address);
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, pending, joined);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withInvites(List<Issued> open) {
-    return new DatabaseFile(format, syncKey, epoch, founder, peers, open, pending, joined);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, peers, open, pending, joined, prefixes);
   }
 
   /** With a device that waits, in place of what it asked before. */
@@ -116,20 +133,17 @@ record DatabaseFile(
     while (all.size() > MAX_PENDING) {
       all.removeFirst();
     }
-    return new DatabaseFile(format, syncKey, epoch, founder, peers, invites, all, joined);
+    return withAllPending(all);
   }
 
   /** Without the device with this key in hex. */
   DatabaseFile withoutPending(String device) {
-    return new DatabaseFile(
-        format,
-        syncKey,
-        epoch,
-        founder,
-        peers,
-        invites,
-        pending.stream().filter(other -> !other.device().equals(device)).toList(),
-        joined);
+    return withAllPending(
+        pending.stream().filter(other -> !other.device().equals(device)).toList());
+  }
+
+  private DatabaseFile withAllPending(List<Pending> all) {
+    return new DatabaseFile(format, syncKey, epoch, founder, peers, invites, all, joined, prefixes);
   }
 
   static DatabaseFile load(Path file) {

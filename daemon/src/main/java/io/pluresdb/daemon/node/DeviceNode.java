@@ -7,8 +7,13 @@ import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.StableCut;
+import io.pluresdb.crdt.engine.CompactionStatus;
+import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.engine.ReplicaStore;
+import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
@@ -33,6 +38,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.SocketException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -45,6 +51,7 @@ import java.util.Collections;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -140,6 +147,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             List.of(),
             List.of(),
             List.of(),
+            null,
             null)
         .save(directory.databaseFile(name));
   }
@@ -166,6 +174,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(directory, name, device, environment, this::established);
+    database.store().execute(engine -> engine.remember(options.compaction()));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
@@ -362,6 +371,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         name,
         id,
         Topic.deriveTopic(id).hex(),
+        database.file().prefixesHeld(),
         database.store().status(),
         database.replicator().connections().size(),
         Members.role(database, device),
@@ -418,6 +428,53 @@ public final class DeviceNode implements Node, AutoCloseable {
   static String nameOf(LocalDatabase database, Session session) {
     Admit admission = database.store().view().membership().lastAdmission(session.peerPublicKey());
     return admission == null ? "" : admission.name();
+  }
+
+  @Override
+  public LogStatus log(String name) {
+    LocalDatabase database = database(name);
+    return CrdtStore.await(database.store().call(DeviceNode::log));
+  }
+
+  @Override
+  public CompletableFuture<LogStatus> vacuum(String name) {
+    LocalDatabase database = database(name);
+    var done = new CompletableFuture<LogStatus>();
+    return database
+        .store()
+        .call(
+            engine -> {
+              engine.compactNow(() -> done.complete(log(engine)));
+              return true;
+            })
+        .thenCompose(begun -> done);
+  }
+
+  private static LogStatus log(ReplicaEngine engine) {
+    CompactionStatus status = engine.compaction();
+    Membership membership = engine.replica().view().membership();
+    var members = new ArrayList<Standing>();
+    for (StableCut.Member member : status.cut().members()) {
+      String called =
+          membership.members().stream()
+              .filter(entry -> Arrays.equals(entry.device(), member.device()))
+              .map(entry -> entry.name())
+              .findFirst()
+              .orElse("");
+      members.add(
+          new Standing(
+              DeviceId.of(member.device()).toString(),
+              called,
+              member.standing().name().toLowerCase(Locale.ROOT),
+              Instant.ofEpochMilli(member.heardMillis()),
+              member.behind()));
+    }
+    return new LogStatus(
+        engine.replica().view().arrivals(),
+        status.floor().arrivals(),
+        status.settings().keepMillis(),
+        status.settings().leaseMillis(),
+        List.copyOf(members));
   }
 
   @Override
@@ -499,7 +556,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
-  public CompletableFuture<Joined> join(String name, String url) {
+  public CompletableFuture<Joined> join(String name, String url, List<String> prefixes) {
+    KeyScope scope = scope(prefixes);
     Net network = requireNetwork();
     if (!name.matches(NAME_PATTERN)) {
       throw CoreException.invalid(
@@ -521,7 +579,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           "database \"" + name + "\" is shared with other devices already",
           "join under another name: --db NAME");
     }
-    var join = new Joins(directory, device, environment);
+    if (present != null) {
+      requireWithin(scope, present);
+    }
+    var join = new Joins(directory, device, environment, prefixes);
     return admission
         .requestEntry(name, keys, invite, network.transport)
         .thenApplyAsync(
@@ -533,6 +594,32 @@ public final class DeviceNode implements Node, AutoCloseable {
               }
             },
             background);
+  }
+
+  private static KeyScope scope(List<String> prefixes) {
+    try {
+      return KeyScope.of(prefixes);
+    } catch (CodecException e) {
+      throw CoreException.invalid(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Documents that are carried over must be among those that will be held. */
+  private static void requireWithin(KeyScope scope, LocalDatabase present) {
+    if (scope.isAll()) {
+      return;
+    }
+    try (CrdtStore.Documents documents = present.store().list("", null)) {
+      while (documents.hasNext()) {
+        String id = documents.next().id();
+        if (!scope.contains(id.getBytes(StandardCharsets.UTF_8))) {
+          throw new NodeException(
+              "NODE_OUTSIDE_PREFIX",
+              "document \"" + id + "\" of this device does not begin with " + scope,
+              "delete it, or join under another name: --db NAME");
+        }
+      }
+    }
   }
 
   private Joined finishJoin(

@@ -3,7 +3,7 @@ package io.pluresdb.daemon.node;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.engine.Comparison;
-import io.pluresdb.crdt.reconcile.Differences;
+import io.pluresdb.crdt.reconcile.Differences.Side;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
@@ -19,9 +19,12 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.StringJoiner;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -44,6 +47,7 @@ final class Doctor {
 
   private static final int NAMED = 20;
   private static final int TRIES = 20;
+  private static final int FAILED_TRIES = 4;
   private static final long BETWEEN_TRIES_MILLIS = 500;
 
   private final DataDirectory directory;
@@ -223,7 +227,8 @@ final class Doctor {
           "no session with \"" + peer + "\" is up",
           "`pluresdb peers` shows who is connected");
     }
-    return attempt(session, 1, later);
+    // By its id from here on: a session may be replaced by another with the same device.
+    return attempt(session.peer().toString(), session, 1, later);
   }
 
   private @Nullable Session session(String peer) {
@@ -240,55 +245,68 @@ final class Doctor {
     return null;
   }
 
-  private CompletableFuture<Finding> attempt(Session session, int number, Executor later) {
+  private CompletableFuture<Finding> attempt(
+      String peer, Session session, int number, Executor later) {
     return database
         .replicator()
         .compare(session, MAX_DIFFERENCES)
         .thenCompose(
-            comparison -> {
-              boolean underWay =
-                  comparison instanceof Comparison.Compared compared
-                      && !compared.sameFrontier()
-                      && number < TRIES;
-              if (!underWay) {
-                return CompletableFuture.completedFuture(finding(comparison));
+            comparisons -> {
+              boolean failed = comparisons.stream().anyMatch(Comparison.Failed.class::isInstance);
+              boolean underWay = comparisons.stream().anyMatch(Doctor::isUnderWay);
+              if (number >= (failed ? FAILED_TRIES : TRIES) || !(failed || underWay)) {
+                return CompletableFuture.completedFuture(finding(comparisons));
               }
               database.store().execute(engine -> engine.probe());
               Executor delayed =
                   CompletableFuture.delayedExecutor(
                       BETWEEN_TRIES_MILLIS, TimeUnit.MILLISECONDS, later);
-              return CompletableFuture.supplyAsync(() -> number + 1, delayed)
-                  .thenCompose(next -> attempt(session, next, later));
+              return CompletableFuture.supplyAsync(() -> session(peer), delayed)
+                  .thenCompose(
+                      next -> attempt(peer, next == null ? session : next, number + 1, later));
             });
   }
 
-  private static Finding finding(Comparison comparison) {
-    return switch (comparison) {
-      case Comparison.Failed(var why) ->
-          Finding.warning("against", "not compared: " + why, "try again");
-      case Comparison.Compared compared -> {
-        Differences differences = compared.differences();
-        if (differences.isEmpty()) {
-          yield Finding.ok("against", "all documents are equal");
-        }
-        yield compared.sameFrontier()
-            ? Finding.error(
-                "against",
-                named(differences),
-                "look at these documents on a third device; start over on the device that is wrong"
-                    + " and join again")
-            : Finding.warning(
-                "against",
-                "operations are still on their way; until then " + named(differences),
-                "try again when both devices are quiet");
-      }
-    };
+  private static boolean isUnderWay(Comparison comparison) {
+    return comparison instanceof Comparison.Compared compared && !compared.sameFrontier();
   }
 
-  private static String named(Differences differences) {
-    int count = differences.documents().size();
+  private static Finding finding(List<Comparison> comparisons) {
+    var differences = new TreeMap<byte[], Side>(Arrays::compareUnsigned);
+    boolean complete = true;
+    boolean sameFrontier = true;
+    for (Comparison comparison : comparisons) {
+      switch (comparison) {
+        case Comparison.Failed(var why) -> {
+          return Finding.warning("against", "not compared: " + why, "try again");
+        }
+        case Comparison.Compared compared -> {
+          differences.putAll(compared.differences().documents());
+          complete &= compared.differences().complete();
+          sameFrontier &= compared.sameFrontier();
+        }
+      }
+    }
+    if (differences.isEmpty()) {
+      return Finding.ok("against", "all documents that both hold are equal");
+    }
+    String named = named(differences, complete);
+    return sameFrontier
+        ? Finding.error(
+            "against",
+            named,
+            "look at these documents on a third device; start over on the device that is wrong"
+                + " and join again")
+        : Finding.warning(
+            "against",
+            "operations are still on their way; until then " + named,
+            "try again when both devices are quiet");
+  }
+
+  private static String named(SortedMap<byte[], Side> differences, boolean complete) {
+    int count = differences.size();
     var names = new StringJoiner(", ");
-    differences.documents().entrySet().stream()
+    differences.entrySet().stream()
         .limit(NAMED)
         .forEach(
             entry ->
@@ -302,7 +320,7 @@ final class Doctor {
                           case BOTH -> " (other content)";
                         }));
     String more = count > NAMED ? " and " + (count - NAMED) + " more" : "";
-    String counted = differences.complete() ? "" + count : "more than " + count;
+    String counted = complete ? "" + count : "more than " + count;
     return counted + (count == 1 ? " document differs: " : " documents differ: ") + names + more;
   }
 }

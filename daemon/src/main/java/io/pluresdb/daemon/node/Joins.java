@@ -36,8 +36,15 @@ final class Joins {
   private final DataDirectory directory;
   private final DeviceIdentity device;
   private final Environment environment;
+  private final List<String> prefixes;
 
-  Joins(DataDirectory directory, DeviceIdentity device, Environment environment) {
+  /** Joins for the documents that begin with one of {@code prefixes}, or all when there is none. */
+  Joins(
+      DataDirectory directory,
+      DeviceIdentity device,
+      Environment environment,
+      List<String> prefixes) {
+    this.prefixes = List.copyOf(prefixes);
     this.directory = directory;
     this.device = device;
     this.environment = environment;
@@ -92,7 +99,8 @@ final class Joins {
             new DatabaseFile.Credit(
                 hex.formatHex(invite.inviter()),
                 hex.formatHex(InviteUrl.inviteId(invite.secret())),
-                hex.formatHex(InviteUrl.claim(invite.secret(), device.publicKey()))))
+                hex.formatHex(InviteUrl.claim(invite.secret(), device.publicKey()))),
+            prefixes.isEmpty() ? null : prefixes)
         .save(directory.databaseFile(draft));
     try (LocalDatabase joined =
         LocalDatabase.open(directory, draft, device, environment, session -> {})) {

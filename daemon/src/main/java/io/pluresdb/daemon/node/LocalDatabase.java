@@ -73,7 +73,9 @@ final class LocalDatabase implements AutoCloseable {
         new ReplicaIdentity(
             ReplicaIdentity.databaseHash(keys.databaseId()),
             file.founderKey(),
-            new Signer(device.publicKey(), device::sign));
+            new Signer(device.publicKey(), device::sign),
+            Signer::verify,
+            file.scope());
     RocksStorage storage =
         RocksStorage.open(
             directory.store(name), RocksOptions.defaults(directory.nativeDirectory()));

@@ -7,7 +7,9 @@ import io.pluresdb.crdt.store.Finding;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +47,7 @@ public interface Node {
    * @param id the database id, 64 hex digits for a private one; not a secret, but who knows it can
    *     look for its peers
    * @param topic hex of the topic
+   * @param prefixes the documents held begin with one of these; none for all
    * @param store document count, frontier, state hash, pending and bytes on disk
    * @param peers number of sessions that are up
    * @param role what this device may do: {@code pull} to {@code admin}, {@code pending} before it
@@ -55,6 +58,7 @@ public interface Node {
       String name,
       String id,
       String topic,
+      List<String> prefixes,
       CrdtStore.Status store,
       int peers,
       String role,
@@ -88,6 +92,44 @@ public interface Node {
       long bytesSent,
       long bytesReceived,
       String lastError) {}
+
+  /** What is kept of the log of a database, and why not less. */
+  LogStatus log(String database);
+
+  /**
+   * The log of a database.
+   *
+   * @param arrivals changes that ever arrived here
+   * @param floor those up to here are not in the log any more
+   * @param keepMillis age below which changes stay whoever has them
+   * @param leaseMillis silence after which a member does not count
+   * @param members all of them
+   */
+  record LogStatus(
+      long arrivals, long floor, long keepMillis, long leaseMillis, List<Standing> members) {
+    /** The member that counts and is furthest behind, if any is behind. */
+    public Optional<Standing> heldBackBy() {
+      return members.stream()
+          .filter(member -> member.state().equals("active") && member.behind() > 0)
+          .max(Comparator.comparingLong(Standing::behind));
+    }
+  }
+
+  /**
+   * What a member is known to have.
+   *
+   * @param state {@code self}, {@code active}, or {@code expired} after it was silent for its lease
+   * @param heard when it last said where it stands, or was admitted
+   * @param behind changes here that it is not known to have
+   */
+  record Standing(String deviceId, String name, String state, Instant heard, long behind) {}
+
+  /**
+   * Takes off the log at once what all members have that count, and what is old enough.
+   *
+   * @return the log afterwards
+   */
+  CompletableFuture<LogStatus> vacuum(String database);
 
   /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);
@@ -177,8 +219,17 @@ public interface Node {
    * admitted this one; fails with {@link NodeException} {@code NODE_INVITE_INVALID}, {@code
    * NODE_INVITE_EXPIRED}, {@code NODE_INVITE_USED}, {@code NODE_ALREADY_JOINED} or {@code
    * NODE_PEER_UNREACHABLE}, and then nothing has changed.
+   *
+   * @param prefixes this device holds only the documents whose ids begin with one of these; none
+   *     for all. It cannot be changed later. {@code NODE_OUTSIDE_PREFIX} when a document that is
+   *     here already begins with none of them
    */
-  CompletableFuture<Joined> join(String database, String url);
+  CompletableFuture<Joined> join(String database, String url, List<String> prefixes);
+
+  /** Joins for all documents. */
+  default CompletableFuture<Joined> join(String database, String url) {
+    return join(database, url, List.of());
+  }
 
   /**
    * A finished join.

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -12,8 +13,10 @@ import org.jspecify.annotations.Nullable;
  * @param deviceName what people call this device, 1 to {@link MembershipEntry#MAX_NAME_BYTES} bytes
  *     of UTF-8
  * @param network how to reach peers, or null for a node without a network
+ * @param compaction how long changes stay in the log
  */
-public record NodeOptions(String deviceName, @Nullable Network network) {
+public record NodeOptions(
+    String deviceName, @Nullable Network network, CompactionSettings compaction) {
   /**
    * How to reach peers.
    *
@@ -34,6 +37,11 @@ public record NodeOptions(String deviceName, @Nullable Network network) {
       throw new IllegalArgumentException(
           "device.name must be 1 to " + MembershipEntry.MAX_NAME_BYTES + " bytes, but is " + bytes);
     }
+  }
+
+  /** With {@link CompactionSettings#DEFAULT}. */
+  public NodeOptions(String deviceName, @Nullable Network network) {
+    this(deviceName, network, CompactionSettings.DEFAULT);
   }
 
   /** A node that only serves its own documents. */

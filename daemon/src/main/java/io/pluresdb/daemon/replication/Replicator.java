@@ -273,15 +273,17 @@ public final class Replicator implements SessionListener {
   }
 
   /**
-   * Compares all documents with the peer of a session, each side adding up its own once more.
+   * Compares all documents that both hold with the peer of a session, each side adding up its own
+   * once more.
    *
-   * @param maxDifferences no more are looked for than this
+   * @param maxDifferences no more are looked for than this in each range that both hold
+   * @return an outcome for each of these ranges; at least one
    */
-  public CompletableFuture<Comparison> compare(Session session, int maxDifferences) {
-    var outcome = new CompletableFuture<Comparison>();
+  public CompletableFuture<List<Comparison>> compare(Session session, int maxDifferences) {
+    var outcome = new CompletableFuture<List<Comparison>>();
     Link link = link(session);
     if (link == null) {
-      outcome.complete(new Comparison.Failed("the session has ended"));
+      outcome.complete(List.of(new Comparison.Failed("the session has ended")));
       return outcome;
     }
     var _ =
@@ -289,10 +291,12 @@ public final class Replicator implements SessionListener {
             .call(
                 engine -> {
                   ReplicaEngine.Peer peer = link.peer;
-                  if (peer == null) {
-                    outcome.complete(new Comparison.Failed("the session has just begun"));
+                  List<KeyRange> ranges = peer == null ? List.of() : engine.common(peer);
+                  if (peer == null || ranges.isEmpty()) {
+                    outcome.complete(
+                        List.of(new Comparison.Failed("there is nothing that both hold")));
                   } else {
-                    engine.compare(peer, KeyRange.ALL, true, maxDifferences, outcome::complete);
+                    compare(engine, peer, ranges, maxDifferences, new ArrayList<>(), outcome);
                   }
                   return true;
                 })
@@ -303,6 +307,29 @@ public final class Replicator implements SessionListener {
                   }
                 });
     return outcome;
+  }
+
+  /** Compares one range after another. */
+  private static void compare(
+      ReplicaEngine engine,
+      ReplicaEngine.Peer peer,
+      List<KeyRange> ranges,
+      int maxDifferences,
+      List<Comparison> done,
+      CompletableFuture<List<Comparison>> outcome) {
+    if (done.size() == ranges.size()) {
+      outcome.complete(done);
+      return;
+    }
+    engine.compare(
+        peer,
+        ranges.get(done.size()),
+        true,
+        maxDifferences,
+        comparison -> {
+          done.add(comparison);
+          compare(engine, peer, ranges, maxDifferences, done, outcome);
+        });
   }
 
   /** Whether a session with {@code peer} is up. */

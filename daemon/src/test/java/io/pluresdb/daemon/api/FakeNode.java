@@ -55,6 +55,7 @@ public final class FakeNode implements Node {
         database,
         "1d".repeat(32),
         "70".repeat(32),
+        List.of("note:"),
         store(database).status(),
         wanted.size(),
         "admin",
@@ -67,6 +68,25 @@ public final class FakeNode implements Node {
     return wanted.stream()
         .map(address -> new PeerStatus("", "", address, "none", "none", "connecting", 3, 0, 0, ""))
         .toList();
+  }
+
+  @Override
+  public LogStatus log(String database) {
+    store(database);
+    return new LogStatus(
+        12,
+        5,
+        60_000,
+        120_000,
+        List.of(
+            new Standing(deviceId(), "laptop", "self", STARTED, 0),
+            new Standing("PHON-EEEE", "phone", "active", STARTED, 3),
+            new Standing("OLDD-EEEE", "tablet", "expired", STARTED, 9)));
+  }
+
+  @Override
+  public CompletableFuture<LogStatus> vacuum(String database) {
+    return CompletableFuture.completedFuture(log(database));
   }
 
   @Override
@@ -126,7 +146,7 @@ public final class FakeNode implements Node {
   }
 
   @Override
-  public CompletableFuture<Joined> join(String database, String url) {
+  public CompletableFuture<Joined> join(String database, String url, List<String> prefixes) {
     if (url.endsWith("/expired")) {
       return CompletableFuture.failedFuture(
           new NodeException("NODE_INVITE_EXPIRED", "the invite has ended", "ask for another"));

@@ -337,6 +337,21 @@ class RoutesTest {
   }
 
   @Test
+  void status_andVacuum_showTheLog_andWhoHoldsItBack() {
+    String log =
+        "{\"arrivals\":12,\"floor\":5,\"keepMillis\":60000,\"leaseMillis\":120000,"
+            + "\"heldBackBy\":\"PHON-EEEE\",\"members\":["
+            + "{\"deviceId\":\"ABCD-EFGH\",\"name\":\"laptop\",\"state\":\"self\","
+            + "\"heard\":1700000000000,\"behind\":0},"
+            + "{\"deviceId\":\"PHON-EEEE\",\"name\":\"phone\",\"state\":\"active\","
+            + "\"heard\":1700000000000,\"behind\":3},"
+            + "{\"deviceId\":\"OLDD-EEEE\",\"name\":\"tablet\",\"state\":\"expired\","
+            + "\"heard\":1700000000000,\"behind\":9}]}";
+    assertThat(get("/api/status")).contains("\"log\":" + log);
+    assertThat(post("/api/vacuum", "{}")).isEqualTo(log);
+  }
+
+  @Test
   void doctor_showsWhatTheChecksFound() {
     assertThat(get("/api/doctor"))
         .isEqualTo(

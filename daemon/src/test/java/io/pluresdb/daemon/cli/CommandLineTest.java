@@ -169,7 +169,9 @@ class CommandLineTest {
     assertThat(run("put", "a", "{").err()).startsWith("Error [CORE_SERIALIZATION_ERROR]: ");
     assertThat(run("get", "a", "--db", "other").code()).isEqualTo(3);
     assertThat(run("status").out()).contains("DATABASE", "default", "3");
-    assertThat(run("status", "--detailed").out()).contains("frontierHash", "actor");
+    assertThat(run("status", "--detailed").out())
+        .contains("frontierHash", "actor", " changes kept");
+    assertThat(run("vacuum").out()).contains(" changes kept");
     assertThat(run("devices").out()).contains("test-device", "admin", "this");
   }
 

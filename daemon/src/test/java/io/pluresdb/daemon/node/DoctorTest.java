@@ -126,7 +126,7 @@ class DoctorTest {
       DeviceNode other = pair[1 - i];
       Finding finding =
           CrdtStore.await(pair[i].doctorAgainst(DB, other.deviceId().substring(0, 8)));
-      assertThat(finding.status()).isEqualTo(Status.ERROR);
+      assertThat(finding.status()).as(finding.message()).isEqualTo(Status.ERROR);
       assertThat(finding.message()).isEqualTo("1 document differs: \"doc:1234\" (other content)");
     }
     assertThat(finding(pair[0], "replay").status()).isEqualTo(Status.OK);

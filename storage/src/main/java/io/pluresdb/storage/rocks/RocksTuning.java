@@ -88,10 +88,11 @@ final class RocksTuning implements AutoCloseable {
 
   ColumnFamilyOptions family(Table table) {
     return switch (table) {
-      case META, FRONTIER, MEMBERS, BUCKET, VOID -> small(new BlockBasedTableConfig());
+      case META, FRONTIER, MEMBERS, BUCKET, FLOOR, STAND, VOID ->
+          small(new BlockBasedTableConfig());
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
-      case LOG -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
+      case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
       case STATE, SEQUENCE ->
           large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
     };

@@ -10,8 +10,12 @@ import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.doc.Sibling;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
+import io.pluresdb.crdt.store.DocumentHistory;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.Moment;
+import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Storage;
@@ -25,11 +29,15 @@ import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /** Looks at whole replicas. Everything here is computed anew from rows and changes. */
 public final class Checks {
   private static final BigInteger MODULUS = BigInteger.ONE.shiftLeft(256);
   private static final byte[] LOWEST = {};
+
+  /** Documents of a replica whose history is replayed. */
+  private static final int PAST_DOCUMENTS = 8;
 
   private Checks() {}
 
@@ -174,6 +182,31 @@ public final class Checks {
       throw new Violation(Invariant.I12, "replay of the log gives another state");
     }
     sameRows(storage, replica.storage(), Invariant.I12, "replay and replica");
+    past(replica);
+  }
+
+  /** A document replayed from its own changes, as of now, is the document. */
+  private static void past(Replica replica) {
+    var history = new DocumentHistory(replica.storage());
+    Moment now = Moment.Seen.of(replica.view().frontier());
+    for (byte[] id : rows(replica.storage()).keySet().stream().limit(PAST_DOCUMENTS).toList()) {
+      String is = shown(DocumentReader.read(replica.storage(), id));
+      String was = shown(history.asOf(id, now).orElse(null));
+      if (!was.equals(is)) {
+        throw new Violation(
+            Invariant.I12,
+            "document "
+                + new String(id, StandardCharsets.UTF_8)
+                + " is "
+                + is
+                + ", but by its history "
+                + was);
+      }
+    }
+  }
+
+  private static String shown(@Nullable NodeRecord record) {
+    return record == null ? "none" : record.json() + record.conflicts() + record.clock();
   }
 
   /** Compares the replica with a model that knows nothing but the changes. */

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Verifier;
+import io.pluresdb.crdt.compaction.Stand;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -22,6 +23,7 @@ import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.store.Transaction.Acknowledgement;
+import io.pluresdb.crdt.sync.StandMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.harness.check.Chains;
 import io.pluresdb.harness.check.Checks;
@@ -1079,6 +1081,14 @@ public final class SimCluster {
       case SyncMessage.Ranges ranges -> {}
       case SyncMessage.Frontiers frontiers -> {}
       case SyncMessage.Gossip gossip -> {}
+      case SyncMessage.Snapshots snapshots -> {}
+      case SyncMessage.StandsOf(var stands) -> {
+        if (stands instanceof StandMessage.Stands(var all)) {
+          for (Stand stand : all) {
+            checkPublished(node, own, stand.seq(own));
+          }
+        }
+      }
     }
   }
 

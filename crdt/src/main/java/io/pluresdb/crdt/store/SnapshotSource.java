@@ -1,0 +1,214 @@
+package io.pluresdb.crdt.store;
+
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.SegmentRow;
+import io.pluresdb.crdt.store.SnapshotEntry.Place;
+import io.pluresdb.crdt.store.Storage.Table;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The state of a replica as of one commit, for another replica to join: its rows in ascending order
+ * of {@link Place}, part by part, as often as they are asked for. Keeps no place of its own.
+ *
+ * <p>Two replicas with the same frontier have the same snapshot, byte for byte; so the hash of the
+ * frontier names it, and a transfer can go on with another replica. Holds a storage snapshot: close
+ * it.
+ */
+public final class SnapshotSource implements AutoCloseable {
+  /** A part ends before it exceeds this, unless a single piece does. */
+  public static final int PART_BYTES = 512 << 10;
+
+  /** Most bytes of rows that are read to compare a range. */
+  public static final int MAX_COMPARED_BYTES = 4 << 20;
+
+  private final Storage.Snapshot snapshot;
+  private final Hash database;
+  private final Frontier frontier;
+  private final long documents;
+  private final Hash stateHash;
+
+  private SnapshotSource(Storage.Snapshot snapshot, Hash database) {
+    this.snapshot = snapshot;
+    this.database = database;
+    var heads = new TreeMap<ActorId, Head>();
+    try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+      while (rows.next()) {
+        heads.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()).head());
+      }
+    }
+    frontier = Frontier.of(heads);
+    byte[] row = snapshot.get(Table.META, Rows.META_REPLICA);
+    if (row == null) {
+      throw new IllegalStateException("an open replica has its row");
+    }
+    var in = new ByteReader(row);
+    in.u8();
+    documents = in.varint();
+    stateHash = Fingerprint.read(in).hash();
+  }
+
+  /** Fixes the newest commit of a replica that {@link Replica#canGiveSnapshot}. */
+  public static SnapshotSource open(Replica replica) {
+    if (!replica.canGiveSnapshot()) {
+      throw new IllegalStateException("this replica has no snapshot to give");
+    }
+    Storage.Snapshot snapshot = replica.storage().snapshot();
+    try {
+      return new SnapshotSource(snapshot, replica.identity().database());
+    } catch (RuntimeException e) {
+      snapshot.close();
+      throw e;
+    }
+  }
+
+  /** Of the commit that was fixed; its hash names the snapshot. */
+  public Frontier frontier() {
+    return frontier;
+  }
+
+  public long documents() {
+    return documents;
+  }
+
+  /** Fingerprint of all documents. */
+  public Hash stateHash() {
+    return stateHash;
+  }
+
+  /**
+   * Rows of a snapshot.
+   *
+   * @param entries ascending
+   * @param next where the rows after them begin; null when there are none in the range
+   * @param nextOffset bytes of that row that are in {@code entries} already
+   */
+  public record Part(List<SnapshotEntry> entries, @Nullable Place next, int nextOffset) {}
+
+  /**
+   * The rows of {@code [from, to)}, as many as fit into a part.
+   *
+   * @param offset bytes of the row at {@code from} to leave out, for one that comes in pieces
+   * @param to null for no end
+   */
+  public Part part(Place from, int offset, @Nullable Place to) {
+    var entries = new ArrayList<SnapshotEntry>();
+    var next =
+        new Object() {
+          @Nullable Place place;
+          int offset;
+          int bytes;
+        };
+    each(
+        from,
+        to,
+        (place, row) -> {
+          int start = place.equals(from) ? Math.min(offset, row.length) : 0;
+          do {
+            int length = Math.min(SnapshotEntry.PIECE_BYTES, row.length - start);
+            byte[] piece = Arrays.copyOfRange(row, start, start + length);
+            var entry = new SnapshotEntry(place, row.length, start, piece);
+            if (!entries.isEmpty() && next.bytes + entry.encodedBytes() > PART_BYTES) {
+              next.place = place;
+              next.offset = start;
+              return false;
+            }
+            next.bytes += entry.encodedBytes();
+            entries.add(entry);
+            start += length;
+          } while (start < row.length);
+          return true;
+        });
+    return new Part(entries, next.place, next.offset);
+  }
+
+  /**
+   * Whether the rows of {@code [from, to)} add up to {@code hash}; false also when they are too
+   * many to look at.
+   */
+  public boolean matches(Place from, Place to, Hash hash) {
+    var digest = new SnapshotDigest();
+    boolean whole =
+        each(
+            from,
+            to,
+            (place, row) -> {
+              digest.add(place, row);
+              return digest.bytes() <= MAX_COMPARED_BYTES;
+            });
+    return whole && digest.hash().equals(hash);
+  }
+
+  private interface Visitor {
+    /** Returns false to stop. */
+    boolean visit(Place place, byte[] row);
+  }
+
+  /** Visits the rows of {@code [from, to)}; whether it came to the end of them. */
+  private boolean each(Place from, @Nullable Place to, Visitor visitor) {
+    if (from.section() == SnapshotEntry.HEADS) {
+      byte[] end = to != null && to.section() == SnapshotEntry.HEADS ? to.key() : null;
+      try (var rows = snapshot.scan(Table.FRONTIER, from.key(), end)) {
+        while (rows.next()) {
+          ActorId actor = ActorId.read(new ByteReader(rows.key()));
+          byte[] row = head(actor, ActorRow.read(rows.value())).toByteArray();
+          if (!visitor.visit(new Place(SnapshotEntry.HEADS, rows.key()), row)) {
+            return false;
+          }
+        }
+      }
+    }
+    if (to != null && to.section() == SnapshotEntry.HEADS) {
+      return true;
+    }
+    byte[] start = from.section() == SnapshotEntry.DOCUMENTS ? from.key() : new byte[0];
+    try (var rows = snapshot.scan(Table.STATE, start, to == null ? null : to.key())) {
+      while (rows.next()) {
+        if (!visitor.visit(new Place(SnapshotEntry.DOCUMENTS, rows.key()), rows.value())) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  private SignedHead head(ActorId actor, ActorRow row) {
+    long seq = row.head().seq();
+    byte[] floor = snapshot.get(Table.FLOOR, Rows.actorKey(actor));
+    if (floor != null) {
+      SignedHead head = SignedHead.read(floor);
+      if (head.seq() == seq) {
+        return head;
+      }
+    }
+    try (var rows =
+        snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1))) {
+      if (rows.next()) {
+        SegmentRow segment = SegmentRow.read(rows.value());
+        byte[] signature = segment.signature();
+        if (signature != null) {
+          return LogTruncation.head(
+              snapshot, database, actor, Rows.seq(rows.key()), segment, signature);
+        }
+      }
+    }
+    throw new StorageException.Failed(
+        "the log lacks change " + seq + " of actor " + actor + ", which is in the frontier",
+        new IllegalStateException("log and frontier disagree"));
+  }
+
+  @Override
+  public void close() {
+    snapshot.close();
+  }
+}

@@ -1,0 +1,115 @@
+package io.pluresdb.crdt.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.property.Gen;
+import io.pluresdb.crdt.property.Property;
+import io.pluresdb.crdt.store.CrdtStore.Receipt;
+import io.pluresdb.crdt.store.DocumentHistory;
+import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Moment;
+import io.pluresdb.crdt.store.NodeRecord;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** Documents with texts, lists and sets as they were: as each author saw them when writing. */
+class TypedHistoryTest {
+  private static final int HISTORIES = 60;
+  private static final String ID = "d";
+
+  /**
+   * What an author saw.
+   *
+   * @param moments the version and all that its author had
+   */
+  private record Seen(List<Moment> moments, String shown) {}
+
+  private static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static Edit edit(Random random) {
+    int at = random.nextInt(4);
+    byte[] value = utf8(Integer.toString(random.nextInt(3)));
+    return switch (random.nextInt(12)) {
+      case 0, 1 -> Edit.spliceText(ID, "t", at, 0, "ab" + random.nextInt(10));
+      case 2, 3 -> Edit.spliceText(ID, "t", at, 1, random.nextBoolean() ? "x" : "");
+      case 4, 5 -> Edit.insertIntoList(ID, "l", at, List.of(value, value));
+      case 6 -> Edit.deleteFromList(ID, "l", at, 1);
+      case 7 -> Edit.moveInList(ID, "l", at, 0);
+      case 8 -> Edit.addToSet(ID, "s", List.of(value));
+      case 9 -> Edit.removeFromSet(ID, "s", List.of(value));
+      case 10 -> Edit.patch(ID, utf8("{\"n\":" + at + ",\"t\":" + (at > 2 ? "null" : "1") + "}"));
+      default ->
+          random.nextInt(3) == 0
+              ? Edit.delete(ID)
+              : Edit.put(ID, utf8("{\"l\":[0,1],\"t\":\"new\",\"s\":[1]}"));
+    };
+  }
+
+  private static String shown(NodeRecord record) {
+    return record.json() + record.conflicts() + record.clock();
+  }
+
+  private static String now(Device device) {
+    NodeRecord record = device.get(ID);
+    return record == null ? "none" : shown(record);
+  }
+
+  private static void play(Random random, List<Device> devices, List<Seen> seen) {
+    for (int step = random.nextInt(10, 60); step > 0; step--) {
+      Device device = devices.get(random.nextInt(devices.size()));
+      if (random.nextInt(5) == 0) {
+        device.sync(devices.get((devices.indexOf(device) + 1) % devices.size()));
+        continue;
+      }
+      try {
+        Receipt receipt = device.write(edit(random));
+        seen.add(
+            new Seen(
+                List.of(
+                    new Moment.Version(receipt.actor(), receipt.seq()),
+                    Moment.Seen.of(device.view().frontier())),
+                now(device)));
+      } catch (CoreException e) {
+        // Not an edit of what is there; nothing was written.
+      }
+    }
+  }
+
+  @Test
+  void asOf_everyVersion_onEveryDevice_isWhatItsAuthorSawRightAfterWriting() {
+    Property.forAll(
+        HISTORIES,
+        Gen.of(random -> random.nextLong()),
+        seed -> {
+          Device first = Device.founder(1);
+          List<Device> devices = List.of(first, first.join(2), first.join(3));
+          first.put(ID, "{\"n\":0}");
+          devices.forEach(device -> first.sync(device == first ? devices.get(1) : device));
+          List<Seen> seen = new ArrayList<>();
+          play(new Random(seed), devices, seen);
+          for (int round = 0; round < 2; round++) {
+            for (int i = 0; i < devices.size(); i++) {
+              devices.get(i).sync(devices.get((i + 1) % devices.size()));
+            }
+          }
+          assertThat(seen).isNotEmpty();
+          for (Device device : devices) {
+            var history = new DocumentHistory(device.storage);
+            for (Seen one : seen) {
+              for (Moment moment : one.moments) {
+                assertThat(
+                        history.asOf(utf8(ID), moment).map(TypedHistoryTest::shown).orElse("none"))
+                    .as("%s", moment)
+                    .isEqualTo(one.shown);
+              }
+            }
+          }
+        });
+  }
+}
