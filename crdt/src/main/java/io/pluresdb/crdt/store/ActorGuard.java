@@ -2,11 +2,9 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.Arrays;
@@ -39,7 +37,8 @@ final class ActorGuard {
   }
 
   /** The stored actor if it may go on writing; null when there is none or it was given up now. */
-  @Nullable Own resume(Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors) {
+  @Nullable Own resume(
+      Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors, ChangeLog log) {
     byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
     relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
     if (nonce == null) {
@@ -54,7 +53,8 @@ final class ActorGuard {
             && switch (anchor.read()) {
               case Anchor.Reading.Missing() -> false;
               case Anchor.Reading.Damaged(var detail) -> false;
-              case Anchor.Reading.Valid(var mark) -> agrees(mark, database, actor, row);
+              case Anchor.Reading.Valid(var mark) ->
+                  agrees(mark, log.hashOf(database, actor, mark.seq()), actor, row);
             };
     if (trusted && !relaxedMarked) {
       recorded = anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark : null;
@@ -64,34 +64,13 @@ final class ActorGuard {
     return null;
   }
 
-  private boolean agrees(Anchor.Mark mark, Hash database, ActorId actor, ActorRow row) {
+  private boolean agrees(Anchor.Mark mark, @Nullable Hash here, ActorId actor, ActorRow row) {
     // A longer log is not enough: a copy may hold changes that were never shown, beside others of
     // the same numbers that were, after an earlier copy had been restored.
     return Arrays.equals(mark.instance(), instance)
         && mark.actor().equals(actor)
         && row.head().seq() >= mark.seq()
-        && mark.headHash().equals(hashAt(database, actor, mark.seq()));
-  }
-
-  /** The hash of an actor's change in the log, or null when it is not here. */
-  private @Nullable Hash hashAt(Hash database, ActorId actor, long seq) {
-    try (var snapshot = storage.snapshot();
-        var rows =
-            snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 1), Rows.logKey(actor, seq + 1))) {
-      if (!rows.next()) {
-        return null;
-      }
-      SegmentRow segment = SegmentRow.read(rows.value());
-      long at = Rows.seq(rows.key());
-      Hash hash = segment.previous();
-      for (Change change : segment.changes()) {
-        hash = change.hash(database, actor, at, hash);
-        if (at++ == seq) {
-          return hash;
-        }
-      }
-      return null;
-    }
+        && mark.headHash().equals(here);
   }
 
   private void fence() {

@@ -21,7 +21,6 @@ import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -40,16 +39,17 @@ public final class ChangeLog {
   static final byte[] VOUCHED = new byte[Signer.SIGNATURE_BYTES];
 
   private final Storage storage;
-  private final Supplier<Frontier> counting;
   private volatile LogFloor floor;
+  private volatile Frontier counting = Frontier.EMPTY;
 
-  /**
-   * @param counting each actor's newest change that counts; later ones are void and not handed out
-   */
-  ChangeLog(Storage storage, LogFloor floor, Supplier<Frontier> counting) {
+  ChangeLog(Storage storage, LogFloor floor) {
     this.storage = storage;
     this.floor = floor;
-    this.counting = counting;
+  }
+
+  /** Takes note of each actor's newest change that counts; later ones are void, and not sent. */
+  void counts(Frontier frontier) {
+    counting = frontier;
   }
 
   /** Where this log begins: changes at or below it may be missing. */
@@ -86,7 +86,7 @@ public final class ChangeLog {
       return new Batch(List.of(), cursor, 0);
     }
     try (var snapshot = storage.snapshot()) {
-      var builder = new BatchBuilder(snapshot, counting.get(), known, targetBytes);
+      var builder = new BatchBuilder(snapshot, counting, known, targetBytes);
       long first = rowAt(snapshot, cursor + 1);
       try (var rows =
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {

@@ -102,13 +102,12 @@ public final class Replica {
       ActorGuard guard,
       Environment environment,
       long lastTimestamp,
-      LogFloor floor,
+      ChangeLog log,
       Committed committed) {
     this.storage = storage;
     this.identity = identity;
     this.environment = environment;
-    this.view = committed.view();
-    this.log = new ChangeLog(storage, floor, () -> view.frontier());
+    this.log = log;
     this.guard = guard;
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
@@ -118,8 +117,9 @@ public final class Replica {
     this.inbox = new SnapshotInbox(storage, identity.database());
     if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
       beginJoining();
-      this.view = committed.view();
     }
+    this.view = committed.view();
+    log.counts(view.frontier());
     this.staging = new Staging(storage, committed);
   }
 
@@ -184,12 +184,13 @@ public final class Replica {
     committed.documents = documents;
     committed.actors.putAll(actors);
     committed.voids.putAll(voids);
-    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors);
+    var log = new ChangeLog(storage, floor);
+    committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
     }
-    return new Replica(storage, identity, guard, environment, lastTimestamp, floor, committed);
+    return new Replica(storage, identity, guard, environment, lastTimestamp, log, committed);
   }
 
   private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
@@ -1195,6 +1196,7 @@ public final class Replica {
     committed.membership = staged.membership;
     committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
     view = committed.view();
+    log.counts(view.frontier());
     staging = new Staging(storage, committed);
   }
 

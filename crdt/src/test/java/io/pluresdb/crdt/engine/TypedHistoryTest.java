@@ -24,9 +24,9 @@ class TypedHistoryTest {
   /**
    * What an author saw.
    *
-   * @param moments the version and all that its author had
+   * @param all everything its author had then
    */
-  private record Seen(List<Moment> moments, String shown) {}
+  private record Seen(Moment.Version version, Moment.Seen all, String shown) {}
 
   private static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
@@ -71,14 +71,39 @@ class TypedHistoryTest {
         Receipt receipt = device.write(edit(random));
         seen.add(
             new Seen(
-                List.of(
-                    new Moment.Version(receipt.actor(), receipt.seq()),
-                    Moment.Seen.of(device.view().frontier())),
+                new Moment.Version(receipt.actor(), receipt.seq()),
+                Moment.Seen.of(device.view().frontier()),
                 now(device)));
       } catch (CoreException e) {
         // Not an edit of what is there; nothing was written.
       }
     }
+  }
+
+  private record Played(List<Device> devices, List<Seen> seen) {}
+
+  /** Three devices that wrote and met at random and are equal now. */
+  private static Played played(long seed) {
+    Device first = Device.founder(1);
+    List<Device> devices = List.of(first, first.join(2), first.join(3));
+    first.put(ID, "{\"n\":0}");
+    devices.forEach(device -> first.sync(device == first ? devices.get(1) : device));
+    List<Seen> seen = new ArrayList<>();
+    play(new Random(seed), devices, seen);
+    for (int round = 0; round < 2; round++) {
+      for (int i = 0; i < devices.size(); i++) {
+        devices.get(i).sync(devices.get((i + 1) % devices.size()));
+      }
+    }
+    assertThat(seen).isNotEmpty();
+    return new Played(devices, seen);
+  }
+
+  private static String asOf(Device device, Moment moment) {
+    return new DocumentHistory(device.storage)
+        .asOf(utf8(ID), moment)
+        .map(TypedHistoryTest::shown)
+        .orElse("none");
   }
 
   @Test
@@ -87,29 +112,49 @@ class TypedHistoryTest {
         HISTORIES,
         Gen.of(random -> random.nextLong()),
         seed -> {
-          Device first = Device.founder(1);
-          List<Device> devices = List.of(first, first.join(2), first.join(3));
-          first.put(ID, "{\"n\":0}");
-          devices.forEach(device -> first.sync(device == first ? devices.get(1) : device));
-          List<Seen> seen = new ArrayList<>();
-          play(new Random(seed), devices, seen);
-          for (int round = 0; round < 2; round++) {
-            for (int i = 0; i < devices.size(); i++) {
-              devices.get(i).sync(devices.get((i + 1) % devices.size()));
-            }
-          }
-          assertThat(seen).isNotEmpty();
-          for (Device device : devices) {
-            var history = new DocumentHistory(device.storage);
-            for (Seen one : seen) {
-              for (Moment moment : one.moments) {
-                assertThat(
-                        history.asOf(utf8(ID), moment).map(TypedHistoryTest::shown).orElse("none"))
-                    .as("%s", moment)
-                    .isEqualTo(one.shown);
-              }
+          Played played = played(seed);
+          for (Device device : played.devices) {
+            for (Seen one : played.seen) {
+              assertThat(asOf(device, one.version)).isEqualTo(one.shown);
+              assertThat(asOf(device, one.all)).isEqualTo(one.shown);
             }
           }
         });
+  }
+
+  @Test
+  void asOf_aboveAFloor_isThatStill_orSaysThatItIsNoLongerKept() {
+    int[] answered = new int[1];
+    int[] refused = new int[1];
+    Property.forAll(
+        HISTORIES,
+        Gen.of(random -> random.nextLong()),
+        seed -> {
+          Played played = played(seed);
+          Device device = played.devices.getLast();
+          Moment.Seen floor = played.seen.get(played.seen.size() / 3).all;
+          device
+              .engine
+              .replica()
+              .truncate(actor -> floor.seqs().getOrDefault(actor, 0L), Long.MAX_VALUE);
+          for (Seen one : played.seen) {
+            boolean above =
+                floor.seqs().entrySet().stream()
+                    .allMatch(e -> one.all.seqs().getOrDefault(e.getKey(), 0L) >= e.getValue());
+            // Everything below the floor counts for a version, whether its author saw it or not.
+            for (Moment moment : above ? List.of(one.version, one.all) : List.of(one.all)) {
+              try {
+                assertThat(asOf(device, moment)).isEqualTo(one.shown);
+                answered[0]++;
+              } catch (CoreException e) {
+                assertThat(e.kind()).isEqualTo(CoreException.Kind.HISTORY_TRUNCATED);
+                refused[0]++;
+              }
+            }
+          }
+          assertThat(asOf(device, Moment.Seen.of(device.view().frontier()))).isEqualTo(now(device));
+        });
+    assertThat(answered[0]).isPositive();
+    assertThat(refused[0]).isPositive();
   }
 }
