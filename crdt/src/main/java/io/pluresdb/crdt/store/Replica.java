@@ -866,9 +866,13 @@ public final class Replica {
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
-      if (synced && author != null && row != null && !guard.knows(author.actor())) {
-        // An actor that is not in the anchor would be given up at the next start.
-        guard.record(author.actor(), row);
+      if (synced && author != null && row != null) {
+        if (guard.knows(author.actor())) {
+          guard.note(author.actor(), row);
+        } else {
+          // An actor that is not in the anchor would be given up at the next start.
+          guard.record(author.actor(), row);
+        }
       }
     } catch (RuntimeException e) {
       buckets.discard();

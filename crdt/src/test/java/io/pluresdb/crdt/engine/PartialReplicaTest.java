@@ -91,6 +91,25 @@ class PartialReplicaTest {
     assertThat(partial.get("photo:1")).isNull();
   }
 
+  /** The text of the photo is not here, and what is typed into it cannot be checked. */
+  @Test
+  void batchThatTypesIntoADocumentElsewhere_isAppliedInPart() {
+    full.put("photo:1", "{}");
+    full.put("note:1", "{}");
+    full.write(
+        Edit.spliceText("photo:1", "caption", 0, 0, "sea"),
+        Edit.spliceText("note:1", "body", 0, 0, "hello"));
+    full.sync(partial);
+    full.write(
+        Edit.spliceText("photo:1", "caption", 3, 0, "side"),
+        Edit.spliceText("note:1", "body", 5, 0, " there"));
+    full.sync(partial);
+    assertThat(partial.view().frontier()).isEqualTo(full.view().frontier());
+    assertSameNotes(full, partial);
+    assertThat(partial.get("photo:1")).isNull();
+    assertInOrder(partial);
+  }
+
   @Test
   void snapshot_ofAWholeReplica_isJoinedInPart() {
     full.put("note:1", "{\"a\":1}");
