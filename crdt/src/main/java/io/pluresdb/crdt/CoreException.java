@@ -24,6 +24,8 @@ public final class CoreException extends RuntimeException {
     HISTORY_TRUNCATED("CORE_HISTORY_TRUNCATED"),
     /** The document, batch or id is over a named limit. */
     TOO_LARGE("CORE_LIMIT_EXCEEDED"),
+    /** This device may not do that in this database, or not any more. */
+    NOT_ALLOWED("CORE_NOT_ALLOWED"),
     /** The replica has been closed; open it again. */
     CLOSED("CORE_CLOSED"),
     /** More requests wait than the named limit; try again. */

@@ -175,6 +175,14 @@ final class Gossip {
     }
   }
 
+  /** What is void never comes, and must not be waited for. */
+  private SyncMessage.Announce thatMayCome(SyncMessage.Announce announce) {
+    var seqs = new TreeMap<>(announce.seqs());
+    seqs.replaceAll(replica::countable);
+    seqs.values().removeIf(seq -> seq == 0);
+    return new SyncMessage.Announce(announce.cursor(), seqs);
+  }
+
   private void onAnnounce(Peer from, SyncMessage.Announce announce) {
     if (!from.session.isReady()) {
       return;
@@ -182,7 +190,7 @@ final class Gossip {
     Frontier here = replica.view().frontier();
     boolean tooMuch = false;
     for (Map.Entry<ActorId, Long> missing :
-        from.session.onAnnounce(announce, replica.view()).entrySet()) {
+        from.session.onAnnounce(thatMayCome(announce), replica.view()).entrySet()) {
       ActorId actor = missing.getKey();
       tooMuch |= !tree.onAnnounce(from, actor, missing.getValue(), here.seq(actor), now());
     }

@@ -18,6 +18,16 @@ public interface PeerLink {
   /** Told after a turn how far in our arrival log the peer has everything on its disk. */
   default void reached(long arrival) {}
 
+  /** The Ed25519 key the peer proved to have, or null where nobody asks. */
+  default byte @Nullable [] deviceKey() {
+    return null;
+  }
+
+  /** Ends the session: the peer was removed from the database, and has been told. */
+  default void dismiss() {
+    close("this device was removed from the database");
+  }
+
   /** Who is at the other end; null for a peer that no view of neighbours decides about. */
   default @Nullable Contact contact() {
     return null;

@@ -2,12 +2,16 @@ package io.pluresdb.crdt.engine;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.reconcile.KeyRange;
@@ -22,7 +26,10 @@ import io.pluresdb.crdt.sync.SnapshotMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,6 +97,7 @@ public final class ReplicaEngine {
   public static final class Peer {
     final PeerLink link;
     final SyncSession session;
+    private final Map<ActorId, Genesis> origins = new HashMap<>();
     private boolean staged;
     private boolean closed;
     private Hash divergedState = Hash.ZERO;
@@ -100,6 +108,14 @@ public final class ReplicaEngine {
     private Peer(PeerLink link, SyncSession session) {
       this.link = link;
       this.session = session;
+    }
+
+    private void learn(Hash database, List<Genesis> actors) {
+      for (Genesis genesis : actors) {
+        if (origins.size() < SyncMessage.MAX_ORIGINS) {
+          origins.put(genesis.actor(database), genesis);
+        }
+      }
     }
   }
 
@@ -205,9 +221,9 @@ public final class ReplicaEngine {
   }
 
   /**
-   * Admits a device: commits, and tells every peer.
+   * Takes in a membership entry made here: commits, and tells every peer.
    *
-   * @throws StorageException when the entry could not be written: nobody was admitted
+   * @throws StorageException when the entry could not be written: nothing has changed
    */
   public void admit(MembershipEntry entry) {
     if (broken != null) {
@@ -223,23 +239,83 @@ public final class ReplicaEngine {
     }
   }
 
+  /**
+   * Takes every role above {@code keep} from a device, accepting what is here of it.
+   *
+   * @param keep null for none: the device is no member any more
+   * @throws StorageException as {@link #admit}
+   */
+  public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
+    commit();
+    MembershipEntry.Revoke entry = replica.removal(device, keep, now());
+    admit(entry);
+    return entry;
+  }
+
+  /**
+   * Writes what a device did beyond its accepted changes again, as changes of our own.
+   *
+   * @return number of changes
+   * @throws CoreException when this device may not write; nothing happened then
+   */
+  public long adopt(byte[] device) {
+    commit();
+    long before = voidChanges(device);
+    for (Replica.VoidChanges changes : replica.voidChanges()) {
+      if (Arrays.equals(changes.device(), device)) {
+        var adoption = new Replica.Adoption(changes);
+        while (!adoption.isDone() && broken == null) {
+          replica.stage(adoption);
+          if (replica.isGroupFull()) {
+            commit();
+          }
+        }
+        commit();
+      }
+    }
+    if (broken != null) {
+      throw broken;
+    }
+    long adopted = before - voidChanges(device);
+    localChanges += adopted;
+    return adopted;
+  }
+
+  /** Number of changes of a device that are kept here, do not count and were not adopted here. */
+  public long voidChanges(byte[] device) {
+    return replica.voidChanges().stream()
+        .filter(changes -> Arrays.equals(changes.device(), device))
+        .mapToLong(Replica.VoidChanges::count)
+        .sum();
+  }
+
   private void grow(List<MembershipEntry> entries) {
     commit();
-    Hash before = replica.view().membership().hash();
+    if (broken != null) {
+      return;
+    }
+    Membership before = replica.view().membership();
     if (replica.stageMembers(entries)) {
       commit();
     }
-    // On a full disk nothing has grown: telling the old list would make every peer answer.
-    if (!replica.view().membership().hash().equals(before)) {
-      tellMembers();
+    Membership now = replica.view().membership();
+    // On a full disk nothing has grown.
+    if (now.hash().equals(before.hash())) {
+      return;
     }
-  }
-
-  private void tellMembers() {
-    var members = new SyncMessage.Members(replica.view().membership().entries());
-    for (Peer peer : peers.values()) {
-      answer(peer, members);
+    var known = new HashSet<>(before.entries());
+    List<SyncMessage.Members> news =
+        SyncMessage.Members.news(
+            now.entries().stream().filter(entry -> !known.contains(entry)).toList());
+    for (Peer peer : List.copyOf(peers.values())) {
+      if (!dismissRemoved(peer)) {
+        news.forEach(message -> answer(peer, message));
+      }
     }
+    peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
+    // What counts may have changed on both sides without a change having arrived.
+    probe();
+    release();
   }
 
   /**
@@ -267,12 +343,32 @@ public final class ReplicaEngine {
     return fresh;
   }
 
-  private static void sendOwed(Peer peer) {
+  private void sendOwed(Peer peer) {
     var messages = peer.owed.values().iterator();
     while (messages.hasNext() && peer.link.isWritable()) {
-      peer.link.send(messages.next());
+      SyncMessage message = messages.next();
+      if (message instanceof SyncMessage.Members) {
+        // Of several only the last is owed.
+        SyncMessage.Members.whole(replica.view().membership()).forEach(peer.link::send);
+      } else {
+        peer.link.send(message);
+      }
       messages.remove();
     }
+  }
+
+  /** Tells a peer that was removed why, and ends its session; false for any other. */
+  private boolean dismissRemoved(Peer peer) {
+    byte[] device = peer.link.deviceKey();
+    Membership membership = replica.view().membership();
+    if (device == null || !membership.isRemoved(device)) {
+      return false;
+    }
+    SyncMessage.Members.news(membership.about(device)).forEach(peer.link::send);
+    peer.link.flush();
+    disconnect(peer);
+    peer.link.dismiss();
+    return true;
   }
 
   /** Finds out where, once for each state of ours. */
@@ -319,7 +415,9 @@ public final class ReplicaEngine {
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
-      gossip.up(peer);
+      if (!dismissRemoved(peer)) {
+        gossip.up(peer);
+      }
     }
     return peer;
   }
@@ -339,6 +437,11 @@ public final class ReplicaEngine {
 
   public void receive(Peer peer, SyncMessage message) {
     if (peer.closed || broken != null) {
+      return;
+    }
+    if (message instanceof SyncMessage.Origins(var actors) && peer.session.isGreeted()) {
+      peer.learn(replica.identity().database(), actors);
+      release();
       return;
     }
     if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
@@ -389,7 +492,12 @@ public final class ReplicaEngine {
       syncWhatIsSaid();
     }
     if (!step.send().isEmpty() && mayPublish()) {
-      step.send().forEach(reply -> answer(peer, reply));
+      for (SyncMessage reply : step.send()) {
+        if (tellsFrontier(reply)) {
+          tellOrigins(peer);
+        }
+        answer(peer, reply);
+      }
     }
   }
 
@@ -478,6 +586,28 @@ public final class ReplicaEngine {
     }
   }
 
+  /** Tells whose the actors are of which nothing counts: changes the peer lacks may need it. */
+  private void tellOrigins(Peer peer) {
+    List<Genesis> ended = replica.endedActors();
+    if (!ended.isEmpty()) {
+      answer(
+          peer,
+          new SyncMessage.Origins(
+              ended.subList(0, Math.min(ended.size(), SyncMessage.MAX_ORIGINS))));
+    }
+  }
+
+  /** Finds out from what peers said whose an unknown actor is; true when it need not be awaited. */
+  private boolean learn(ActorId actor) {
+    for (Peer peer : peers.values()) {
+      Genesis origin = peer.origins.get(actor);
+      if (origin != null && replica.stageOrigin(origin)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /**
    * Makes the anchor say what we are about to show; false when it could not and everything stopped.
    * Before each message that holds our frontier or changes.
@@ -535,6 +665,9 @@ public final class ReplicaEngine {
 
   private RunOutcome stage(ChangeRun run, Object sender) {
     RunOutcome outcome = replica.stage(run);
+    while (outcome instanceof RunOutcome.Waiting(var actor, var seq) && learn(actor)) {
+      outcome = replica.stage(run);
+    }
     switch (outcome) {
       case RunOutcome.Applied(int changes) -> applied(run, changes);
       case RunOutcome.Known known -> knownRuns++;
@@ -557,7 +690,10 @@ public final class ReplicaEngine {
       progress = false;
       for (Held held : waiting.take()) {
         switch (replica.stage(held.run())) {
-          case RunOutcome.Waiting waits -> waiting.keep(held);
+          case RunOutcome.Waiting(var actor, var seq) -> {
+            waiting.keep(held);
+            progress |= learn(actor);
+          }
           case RunOutcome.Ahead ahead -> waiting.keep(held);
           case RunOutcome.Applied(int changes) -> {
             applied(held.run(), changes);

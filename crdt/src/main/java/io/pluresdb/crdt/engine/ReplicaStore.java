@@ -231,10 +231,11 @@ public final class ReplicaStore implements CrdtStore {
   public CompletableFuture<RunOutcome> apply(ChangeRun run) {
     return call(
         e -> {
+          long before = replica.view().frontier().seq(run.actor());
           RunOutcome outcome = e.apply(run);
           e.turn(false);
-          if (outcome instanceof RunOutcome.Applied
-              && replica.view().frontier().seq(run.actor()) < run.toSeq()) {
+          if (outcome instanceof RunOutcome.Applied(int changes)
+              && replica.view().frontier().seq(run.actor()) < before + changes) {
             RuntimeException broken = e.broken();
             throw broken != null
                 ? broken

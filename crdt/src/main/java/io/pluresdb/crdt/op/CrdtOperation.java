@@ -1,7 +1,10 @@
 package io.pluresdb.crdt.op;
 
 import io.pluresdb.crdt.causal.Dot;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One step on one register of one document.
@@ -82,6 +85,93 @@ public sealed interface CrdtOperation {
    * @param tag at least {@link ChangeBody#FIRST_UNKNOWN_TAG}
    */
   record Unknown(int tag, byte[] register, byte[] payload) implements CrdtOperation {}
+
+  /** What names in an operation are to another author. */
+  interface Names {
+    /** A dot that was seen; null when it is nothing. */
+    @Nullable Dot dot(Dot dot);
+
+    /** An element of the sequence; null when it is not there. */
+    @Nullable ElementId element(ElementId element);
+
+    /** What had been seen of each actor, ascending by actor. */
+    List<Change.Dependency> seen(List<Change.Dependency> seen);
+  }
+
+  /** The same step by another author, or null when nothing is left of it. */
+  default @Nullable CrdtOperation renamed(Names names) {
+    return switch (this) {
+      case Assign(var register, var observed, var value) ->
+          new Assign(register, dots(observed, names), value);
+      case Remove(var register, var observed) -> new Remove(register, dots(observed, names));
+      case Increment increment -> increment;
+      case TextInsert(var register, var observed, var place, var text) ->
+          new TextInsert(register, dots(observed, names), place(place, names), text);
+      case TextDelete(var register, var ranges) -> {
+        List<ElementRange> known = ranges(ranges, names);
+        yield known.isEmpty() ? null : new TextDelete(register, known);
+      }
+      case ListInsert(var register, var observed, var place, var values) ->
+          new ListInsert(register, dots(observed, names), place(place, names), values);
+      case ListDelete(var register, var seen, var ranges) -> {
+        List<ElementRange> known = ranges(ranges, names);
+        yield known.isEmpty() ? null : new ListDelete(register, names.seen(seen), known);
+      }
+      case ListSet(var register, var observed, var element, var replaced, var value) -> {
+        ElementId known = names.element(element);
+        yield known == null
+            ? new ListInsert(register, dots(observed, names), Place.START, List.of(value))
+            : new ListSet(register, dots(observed, names), known, dots(replaced, names), value);
+      }
+      case ListMove(var register, var observed, var element, var place) -> {
+        ElementId known = names.element(element);
+        yield known == null
+            ? new ListInsert(register, dots(observed, names), Place.START, List.of())
+            : new ListMove(register, dots(observed, names), known, place(place, names));
+      }
+      case Unknown unknown -> unknown;
+    };
+  }
+
+  private static List<Dot> dots(List<Dot> dots, Names names) {
+    var renamed = new ArrayList<Dot>(dots.size());
+    for (Dot dot : dots) {
+      Dot name = names.dot(dot);
+      if (name != null) {
+        renamed.add(name);
+      }
+    }
+    return renamed;
+  }
+
+  private static Place place(Place place, Names names) {
+    ElementId origin = place.origin();
+    ElementId known = origin == null ? null : names.element(origin);
+    return known == null ? Place.START : new Place(known, place.isLeft());
+  }
+
+  private static List<ElementRange> ranges(List<ElementRange> ranges, Names names) {
+    var elements = new TreeSet<ElementId>();
+    for (ElementRange range : ranges) {
+      for (int counter = range.from(); counter < range.end(); counter++) {
+        ElementId known = names.element(new ElementId(range.actor(), counter));
+        if (known != null) {
+          elements.add(known);
+        }
+      }
+    }
+    var renamed = new ArrayList<ElementRange>();
+    for (ElementId element : elements) {
+      ElementRange last = renamed.isEmpty() ? null : renamed.getLast();
+      if (last != null && last.actor().equals(element.actor()) && last.end() == element.counter()) {
+        renamed.removeLast();
+        renamed.add(new ElementRange(last.actor(), last.from(), last.length() + 1));
+      } else {
+        renamed.add(new ElementRange(element.actor(), element.counter(), 1));
+      }
+    }
+    return renamed;
+  }
 
   /** Whether this operation takes a dot. */
   default boolean makesDot() {

@@ -5,6 +5,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.doc.Content;
+import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.ElementId;
@@ -86,6 +87,72 @@ public abstract sealed class Sequence permits TextSequence, ListSequence {
    * @param timestamp hybrid time of its change
    */
   public abstract void apply(OnSequence operation, Dot dot, long timestamp);
+
+  /**
+   * Applies an operation although some elements it names will never be here, because the changes
+   * that made them do not count: what hangs below one of them hangs below the root.
+   */
+  public void applyRest(OnSequence operation, Dot dot, long timestamp) {
+    if (namesOnlyKnown(operation)) {
+      apply(operation, dot, timestamp);
+      return;
+    }
+    switch (operation) {
+      case CrdtOperation.ListSet set when !order.contains(set.element()) -> {}
+      case CrdtOperation.ListMove move when !order.contains(move.element()) ->
+          // The slot that a move takes is taken all the same: its author counts it.
+          insert(dot.actor(), 1, Place.START, false);
+      default -> {
+        if (operation.renamed(known()) instanceof OnSequence rest) {
+          apply(rest, dot, timestamp);
+        }
+      }
+    }
+  }
+
+  private boolean namesOnlyKnown(OnSequence operation) {
+    return switch (operation) {
+      case CrdtOperation.TextInsert insert -> isKnown(insert.place());
+      case CrdtOperation.TextDelete delete -> areKnown(delete.ranges());
+      case CrdtOperation.ListInsert insert -> isKnown(insert.place());
+      case CrdtOperation.ListDelete delete -> areKnown(delete.ranges());
+      case CrdtOperation.ListSet set -> order.contains(set.element());
+      case CrdtOperation.ListMove move -> order.contains(move.element()) && isKnown(move.place());
+    };
+  }
+
+  private boolean isKnown(Place place) {
+    ElementId origin = place.origin();
+    return origin == null || order.contains(origin);
+  }
+
+  private boolean areKnown(List<ElementRange> ranges) {
+    for (ElementRange range : ranges) {
+      if (range.end() > count(range.actor())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private CrdtOperation.Names known() {
+    return new CrdtOperation.Names() {
+      @Override
+      public Dot dot(Dot dot) {
+        return dot;
+      }
+
+      @Override
+      public @Nullable ElementId element(ElementId element) {
+        return order.contains(element) ? element : null;
+      }
+
+      @Override
+      public List<Change.Dependency> seen(List<Change.Dependency> seen) {
+        return seen;
+      }
+    };
+  }
 
   /** What a reader sees. */
   public abstract Content content();

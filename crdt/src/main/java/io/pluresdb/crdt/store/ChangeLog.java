@@ -1,13 +1,16 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
@@ -15,8 +18,10 @@ import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -28,12 +33,24 @@ import org.jspecify.annotations.Nullable;
  * <p>Reads only; usable from any thread.
  */
 public final class ChangeLog {
+  /**
+   * Stands for the signature of a change that is the last that counts, in the middle of a stretch:
+   * whoever knows that it is the last has its hash from a membership entry.
+   */
+  static final byte[] VOUCHED = new byte[Signer.SIGNATURE_BYTES];
+
   private final Storage storage;
   private volatile LogFloor floor;
+  private volatile Frontier counting = Frontier.EMPTY;
 
   ChangeLog(Storage storage, LogFloor floor) {
     this.storage = storage;
     this.floor = floor;
+  }
+
+  /** Takes note of each actor's newest change that counts; later ones are void, and not sent. */
+  void counts(Frontier frontier) {
+    counting = frontier;
   }
 
   /** Where this log begins: changes at or below it may be missing. */
@@ -70,7 +87,7 @@ public final class ChangeLog {
       return new Batch(List.of(), cursor, 0);
     }
     try (var snapshot = storage.snapshot()) {
-      var builder = new BatchBuilder(snapshot, known, targetBytes);
+      var builder = new BatchBuilder(snapshot, counting, known, targetBytes);
       long first = rowAt(snapshot, cursor + 1);
       try (var rows =
           snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), Rows.arrivalKey(end + 1))) {
@@ -102,6 +119,55 @@ public final class ChangeLog {
     try (var snapshot = storage.snapshot();
         var rows = segmentsBackwards(snapshot, actor, seq)) {
       return rows.next() ? SegmentRow.arrivalOf(rows.value(), seq - Rows.seq(rows.key())) : 0;
+    }
+  }
+
+  /** Up to where the log is no longer kept, with what came by joining. */
+  Floor storedFloor() {
+    try (var snapshot = storage.snapshot()) {
+      return new Floor(snapshot);
+    }
+  }
+
+  /** The hash and the hybrid time of a change. */
+  record Place(Hash hash, long timestamp) {}
+
+  /**
+   * Where a change stands in its chain.
+   *
+   * @throws StorageException.Failed when it is not here
+   */
+  Place place(Hash database, ActorId actor, long seq) {
+    Head lowest = floor.frontier().heads().get(actor);
+    byte[] row = storage.get(Table.FLOOR, Rows.actorKey(actor));
+    if (lowest != null && lowest.seq() == seq && row != null) {
+      return new Place(lowest.hash(), SignedHead.read(row).timestamp());
+    }
+    try (var snapshot = storage.snapshot();
+        var rows = segmentsBackwards(snapshot, actor, seq)) {
+      if (!rows.next()) {
+        throw missing(actor, seq);
+      }
+      long at = Rows.seq(rows.key());
+      SegmentRow segment = SegmentRow.read(rows.value());
+      Hash hash = segment.previous();
+      for (Change change : segment.changes()) {
+        hash = change.hash(database, actor, at, hash);
+        if (at++ == seq) {
+          return new Place(hash, change.timestamp());
+        }
+      }
+      throw missing(actor, seq);
+    }
+  }
+
+  /** Hands over the stored changes {@code [from, to]} of an actor, void ones too. */
+  void changes(ActorId actor, long from, long to, Consumer<Arrived> consumer) {
+    try (var snapshot = storage.snapshot();
+        var log = new Segments(snapshot, actor, from, to)) {
+      while (log.next()) {
+        consumer.accept(new Arrived(log.arrival(), actor, log.seq(), log.change()));
+      }
     }
   }
 
@@ -164,6 +230,32 @@ public final class ChangeLog {
       }
     }
     return changes;
+  }
+
+  /**
+   * Hands over every change that may touch one of the documents and that the log still holds, in
+   * order of arrival.
+   */
+  void touching(Collection<byte[]> ids, Consumer<Arrived> consumer) {
+    var wanted = ids.stream().map(TouchedIds.Wanted::of).toList();
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(0), null)) {
+      while (rows.next()) {
+        byte[] value = rows.value();
+        if (JoinedRow.is(value)
+            || wanted.stream().noneMatch(id -> ArrivalRow.mayTouch(value, id))) {
+          continue;
+        }
+        ArrivalRow row = ArrivalRow.read(value);
+        try (var log = new Segments(snapshot, row.actor(), row.fromSeq(), row.lastSeq())) {
+          while (log.next()) {
+            if (log.change().omitted() == null) {
+              consumer.accept(new Arrived(log.arrival(), row.actor(), log.seq(), log.change()));
+            }
+          }
+        }
+      }
+    }
   }
 
   /**
@@ -318,6 +410,7 @@ public final class ChangeLog {
   /** Gathers rows into runs and cuts at the last signed change that fits. */
   private static final class BatchBuilder {
     private final Storage.Snapshot snapshot;
+    private final Frontier counting;
     private final ToLongFunction<ActorId> known;
     private final int targetBytes;
     private final List<ChangeRun> runs = new ArrayList<>();
@@ -335,15 +428,21 @@ public final class ChangeLog {
     private long signedArrival;
     private byte @Nullable [] signature;
 
-    BatchBuilder(Storage.Snapshot snapshot, ToLongFunction<ActorId> known, int targetBytes) {
+    BatchBuilder(
+        Storage.Snapshot snapshot,
+        Frontier counting,
+        ToLongFunction<ActorId> known,
+        int targetBytes) {
       this.snapshot = snapshot;
+      this.counting = counting;
       this.known = known;
       this.targetBytes = targetBytes;
     }
 
     void row(ArrivalRow row, long skip, long arrival) {
       long first = Math.max(row.fromSeq() + skip, known.applyAsLong(row.actor()) + 1);
-      long last = row.lastSeq();
+      long head = counting.seq(row.actor());
+      long last = Math.min(row.lastSeq(), head);
       if (first > last) {
         pass(arrival + row.count() - 1);
         return;
@@ -357,7 +456,11 @@ public final class ChangeLog {
       }
       try (var log = new Segments(snapshot, row.actor(), first, last)) {
         while (!full && log.next()) {
-          add(log.change(), log.arrival(), log.signature());
+          byte[] own = log.signature();
+          add(
+              log.change(),
+              arrival + log.seq() - row.fromSeq(),
+              own == null && log.seq() == head ? VOUCHED : own);
         }
       }
     }

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.TreeMap;
@@ -18,6 +19,7 @@ final class Committed {
   record Own(ActorId actor, Genesis genesis) {}
 
   final Map<ActorId, ActorRow> actors = new HashMap<>();
+  final Map<ActorId, VoidRow> voids = new HashMap<>();
   final BucketSums buckets;
   Membership membership;
   long documents;
@@ -47,7 +49,12 @@ final class Committed {
 
   Replica.View view() {
     var heads = new TreeMap<ActorId, Head>();
-    actors.forEach((actor, row) -> heads.put(actor, row.head()));
+    actors.forEach(
+        (actor, row) -> {
+          if (row.head().seq() > 0) {
+            heads.put(actor, row.head());
+          }
+        });
     return new Replica.View(
         Frontier.of(heads),
         membership,

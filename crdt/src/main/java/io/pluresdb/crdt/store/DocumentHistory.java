@@ -92,10 +92,12 @@ public final class DocumentHistory {
     ArrivalRow row = ArrivalRow.read(rows.value());
     long arrival = Rows.arrival(rows.key());
     var found = new ArrayList<Found>();
+    byte[] head = snapshot.get(Table.FRONTIER, Rows.actorKey(row.actor()));
+    long counting = head == null ? 0 : ActorRow.read(head).head().seq();
     try (var log = new Segments(snapshot, row.actor(), row.fromSeq(), row.lastSeq())) {
       while (log.next()) {
         Change change = log.change();
-        if (!holds(change.body(), id)) {
+        if (log.seq() > counting || !holds(change.body(), id)) {
           continue;
         }
         List<DocumentEdit> edits = ChangeBody.decode(row.actor(), change.body());

@@ -92,6 +92,11 @@ final class LogAppender {
     endSegment(signature);
   }
 
+  /** Ends a stretch whose last change a membership entry answers for, not a signature. */
+  void vouch() {
+    endSegment(null);
+  }
+
   private void endSegment(byte @Nullable [] signature) {
     ActorId author = actor;
     if (author == null || count == 0) {
@@ -119,7 +124,7 @@ final class LogAppender {
     }
   }
 
-  /** Lets documents arrive that changed by joining a peer's state; after all changes. */
+  /** Lets documents arrive that changed by no change of their own; after all changes. */
   void joined(JoinedRow row) {
     endArrival();
     arrivals++;

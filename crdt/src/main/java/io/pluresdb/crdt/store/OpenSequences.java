@@ -14,6 +14,7 @@ import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Staging.StagedDocument;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -35,6 +36,9 @@ final class OpenSequences {
     final byte[] id;
     final byte[] prefix;
     final Sequence sequence;
+
+    /** Whether it was begun anew: its stored rows go, and its document's sum began anew too. */
+    boolean anew;
 
     Open(byte[] id, byte[] prefix, Sequence sequence) {
       this.id = id;
@@ -120,7 +124,32 @@ final class OpenSequences {
     if (staged.add(target) && transaction) {
       fresh.add(target);
     }
-    target.sequence.apply(operation, dot, timestamp);
+    target.sequence.applyRest(operation, dot, timestamp);
+  }
+
+  /** Begins all sequences of a document anew, empty; its state must be new as well. */
+  void beginAnew(byte[] id) {
+    byte[] document = SequenceRows.documentPrefix(id);
+    var prefixes = new LinkedHashSet<DocumentKey>();
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.SEQUENCE, document, SequenceRows.end(document))) {
+      while (rows.next()) {
+        prefixes.add(new DocumentKey(SequenceRows.registerPrefix(rows.key())));
+      }
+    }
+    open.forEach(
+        (prefix, known) -> {
+          if (Arrays.equals(known.id, id)) {
+            prefixes.add(prefix);
+          }
+        });
+    for (DocumentKey prefix : prefixes) {
+      staged.remove(open.remove(prefix));
+      var fresh = new Open(id, prefix.bytes, Sequence.empty(SequenceRows.register(prefix.bytes)));
+      fresh.anew = true;
+      open.put(prefix, fresh);
+      staged.add(fresh);
+    }
   }
 
   /** From here on, what is applied can be taken back. */
@@ -155,10 +184,15 @@ final class OpenSequences {
       if (document == null) {
         throw new IllegalStateException("a sequence changed in a document that is not staged");
       }
+      boolean anew = changed.anew;
+      if (anew) {
+        deleteRows(batch, changed.prefix);
+        changed.anew = false;
+      }
       changed.sequence.flush(
           changed.prefix,
           (key, row) -> {
-            byte[] before = storage.get(Table.SEQUENCE, key);
+            byte[] before = anew ? null : storage.get(Table.SEQUENCE, key);
             Fingerprint sum = document.state().sequenceSum();
             if (before != null) {
               sum = sum.minus(hasher.of(key, before));
@@ -171,6 +205,15 @@ final class OpenSequences {
             }
             document.state().sequenceSum(sum);
           });
+    }
+  }
+
+  private void deleteRows(Storage.Batch batch, byte[] prefix) {
+    try (var snapshot = storage.snapshot();
+        var rows = snapshot.scan(Table.SEQUENCE, prefix, SequenceRows.end(prefix))) {
+      while (rows.next()) {
+        batch.delete(Table.SEQUENCE, rows.key());
+      }
     }
   }
 

@@ -64,7 +64,7 @@ final class Replay {
                 .computeIfAbsent(
                     new DocumentKey(onSequence.register()),
                     r -> Sequence.empty(onSequence.register()))
-                .apply(onSequence, dot, timestamp);
+                .applyRest(onSequence, dot, timestamp);
           }
         } else if (about && operation instanceof OnSequence) {
           edited = Math.max(edited, timestamp);

@@ -22,12 +22,17 @@ import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.ElementId;
+import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.KeyScope;
+import io.pluresdb.crdt.sequence.Sequence;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Staging.StagedDocument;
@@ -35,10 +40,12 @@ import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -72,10 +79,13 @@ public final class Replica {
   public record View(
       Frontier frontier, Membership membership, long documents, Hash stateHash, long arrivals) {}
 
+  private static final byte[] NO_REGISTER = {Register.TEXT};
+
   private final Storage storage;
   private final ReplicaIdentity identity;
   private final Environment environment;
   private final ChangeLog log;
+  private final Limits limits;
   private final ActorGuard guard;
   private final HybridClock clock;
   private final Committed committed;
@@ -102,12 +112,14 @@ public final class Replica {
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
     this.sequences = new OpenSequences(storage, identity.database());
+    this.limits = new Limits(identity, log, sequences);
     this.stands = new StandTable(storage, identity.database());
     this.inbox = new SnapshotInbox(storage, identity.database());
     if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
       beginJoining();
     }
     this.view = committed.view();
+    log.counts(view.frontier());
     this.staging = new Staging(storage, committed);
   }
 
@@ -144,6 +156,7 @@ public final class Replica {
     long lastTimestamp = in.i64();
     var entries = new ArrayList<MembershipEntry>();
     var actors = new HashMap<ActorId, ActorRow>();
+    var voids = new HashMap<ActorId, VoidRow>();
     LogFloor floor;
     var buckets = new BucketSums(storage, identity.database());
     try (var snapshot = storage.snapshot()) {
@@ -157,6 +170,11 @@ public final class Replica {
           actors.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()));
         }
       }
+      try (var rows = snapshot.scan(Table.VOID, new byte[0], null)) {
+        while (rows.next()) {
+          voids.put(ActorId.read(new ByteReader(rows.key())), VoidRow.read(rows.value()));
+        }
+      }
       floor = readFloor(snapshot, identity.database());
       buckets.load(snapshot, sum);
     }
@@ -165,6 +183,7 @@ public final class Replica {
     var committed = new Committed(buckets, membership, arrivals);
     committed.documents = documents;
     committed.actors.putAll(actors);
+    committed.voids.putAll(voids);
     var log = new ChangeLog(storage, floor);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
@@ -275,12 +294,7 @@ public final class Replica {
    * @param ahead what was read for this transaction before, not used by anybody else; or null
    */
   public Receipt stage(Transaction transaction, @Nullable ReadAhead ahead) {
-    // A device that was just let in has not seen the membership log yet: its first writes count
-    // once the others have its entry, which they have before its changes.
-    if (!staging.membership.entries().isEmpty()
-        && !staging.membership.may(identity.signer().publicKey(), Role.WRITE)) {
-      throw CoreException.invalid("this device's role in the database does not include writing");
-    }
+    requireWriter();
     for (Edit edit : transaction.edits()) {
       requireInScope(edit.id());
     }
@@ -341,7 +355,23 @@ public final class Replica {
       adopt(author);
     }
     staging.documents.putAll(touched);
-    return stageOwn(author, new Change(dependencies(), timestamp, body), edits, transaction);
+    return stageOwn(
+        author, new Change(dependencies(), timestamp, body), edits, transaction.acknowledgement());
+  }
+
+  /** A device that was just let in has not seen the membership log yet, and may write. */
+  private void requireWriter() {
+    byte[] device = identity.signer().publicKey();
+    Membership membership = staging.membership;
+    if (membership.entries().isEmpty() || membership.may(device, Role.WRITE)) {
+      return;
+    }
+    throw new CoreException(
+        CoreException.Kind.NOT_ALLOWED,
+        membership.isRemoved(device)
+            ? "this device was removed from the database: it stays readable here, but takes no"
+                + " writes"
+            : "this device's role in the database does not include writing");
   }
 
   /**
@@ -424,7 +454,9 @@ public final class Replica {
     }
     var deps = new ArrayList<Change.Dependency>(staging.undeclared.size());
     for (ActorId actor : staging.undeclared) {
-      deps.add(new Change.Dependency(actor, seqToDependOn(actor)));
+      if (seqToDependOn(actor) > 0) {
+        deps.add(new Change.Dependency(actor, seqToDependOn(actor)));
+      }
     }
     staging.undeclared = new TreeSet<>();
     return deps;
@@ -437,7 +469,10 @@ public final class Replica {
   }
 
   private Receipt stageOwn(
-      Own author, Change change, List<DocumentEdit> edits, Transaction transaction) {
+      Own author,
+      Change change,
+      List<DocumentEdit> edits,
+      Transaction.Acknowledgement acknowledgement) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
@@ -446,7 +481,7 @@ public final class Replica {
     long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
-    switch (transaction.acknowledgement()) {
+    switch (acknowledgement) {
       case LOCAL -> staging.synced = true;
       case RELAXED -> staging.relaxed = true;
     }
@@ -478,18 +513,21 @@ public final class Replica {
       return new RunOutcome.Rejected(
           Reason.WRONG_GENESIS, "actor " + actor + " is not derived from its key");
     }
-    if (!staging.membership.may(genesis.deviceKey(), Role.WRITE)) {
+    Head limit = limits.limit(staging, actor, genesis.deviceKey());
+    if (limit != null && limit.seq() <= head) {
       return new RunOutcome.Rejected(
-          Reason.NOT_A_MEMBER, "the device of actor " + actor + " may not write");
+          Reason.NOT_A_MEMBER,
+          "the device of actor " + actor + " may not write, or not after change " + head);
     }
-    return stageForeign(run, row, genesis, head);
+    return stageForeign(run, row, genesis, head, limit);
   }
 
   private RunOutcome stageForeign(
-      ChangeRun run, @Nullable ActorRow row, Genesis genesis, long head) {
+      ChangeRun run, @Nullable ActorRow row, Genesis genesis, long head, @Nullable Head limit) {
     ActorId actor = run.actor();
+    long last = limit == null ? run.toSeq() : Math.min(run.toSeq(), limit.seq());
     List<Change> fresh =
-        run.changes().subList((int) (head + 1 - run.fromSeq()), run.changes().size());
+        run.changes().subList((int) (head + 1 - run.fromSeq()), (int) (last + 1 - run.fromSeq()));
     long wallMillis = environment.wallClock().millis();
     long timestamp = row == null ? -1 : row.timestamp();
     Hash hash = row == null ? Hash.ZERO : row.head().hash();
@@ -508,7 +546,7 @@ public final class Replica {
         if (dependency.actor().equals(actor)) {
           return malformed(actor, seq, "depends on itself");
         }
-        if (staging.seq(dependency.actor()) < dependency.seq()) {
+        if (isMissing(dependency.actor(), dependency.seq())) {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
@@ -519,13 +557,17 @@ public final class Replica {
       hash = change.hash(identity.database(), actor, seq, hash);
       hashes.add(hash);
     }
-    if (!identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature())) {
+    boolean vouched = limit != null && new Head(seq, hash).equals(limit);
+    boolean signed =
+        last == run.toSeq()
+            && identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature());
+    if (!signed && !vouched) {
       return new RunOutcome.Rejected(
           Reason.BAD_SIGNATURE,
           "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
-    var elements = new SequenceCheck(sequences, actor, staging::seq);
+    var elements = new SequenceCheck(sequences, actor, staging::seq, this::isMissing);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         Change change = fresh.get(i);
@@ -544,11 +586,36 @@ public final class Replica {
       // A peer knows more of our operations than we do: this storage was rolled back.
       stageFence();
     }
-    integrate(run, fresh, hashes, bodies, row);
+    for (Change change : fresh) {
+      change.deps().forEach(dependency -> noteSkipped(dependency.actor(), dependency.seq()));
+    }
+    VoidRow known = staging.voidRow(actor);
+    integrate(run.actor(), signed ? run.signature() : null, fresh, hashes, bodies, row);
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
+    if (known != null) {
+      // Something may count already that had to come after this.
+      staging.voids.put(
+          actor, new VoidRow(new Head(seq, hash), timestamp, known.skipped(), known.adopted()));
+      if (head < known.skipped()) {
+        var touched = new LinkedHashSet<DocumentKey>();
+        bodies.forEach(edits -> edits.forEach(edit -> touched.add(new DocumentKey(edit.id()))));
+        limits.rebuild(staging, touched);
+      }
+    }
     staging.undeclared.add(actor);
     clock.observe(timestamp);
     return new RunOutcome.Applied(fresh.size());
+  }
+
+  /** Whether a change must be waited for. */
+  private boolean isMissing(ActorId actor, long seq) {
+    return staging.seq(actor) < seq && !limits.isSkipped(staging, actor, seq);
+  }
+
+  private void noteSkipped(ActorId actor, long seq) {
+    if (staging.seq(actor) < seq) {
+      limits.skip(staging, actor, seq);
+    }
   }
 
   private boolean isOwn(ActorId actor) {
@@ -606,7 +673,7 @@ public final class Replica {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
             }
-          } else if (staging.seq(dot.actor()) < dot.seq()) {
+          } else if (isMissing(dot.actor(), dot.seq())) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
           }
         }
@@ -631,12 +698,12 @@ public final class Replica {
   }
 
   private void integrate(
-      ChangeRun run,
+      ActorId actor,
+      byte @Nullable [] signature,
       List<Change> fresh,
       List<Hash> hashes,
       List<List<DocumentEdit>> bodies,
       @Nullable ActorRow row) {
-    ActorId actor = run.actor();
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 0 : row.head().seq();
     staging.sign(identity.signer());
@@ -654,10 +721,14 @@ public final class Replica {
         index =
             apply(edit.id(), edit.operations(), document, actor, seq, index, change.timestamp());
       }
-      staging.log.append(actor, seq, previous, change, bodies.get(i));
+      staging.append(actor, seq, previous, change, bodies.get(i));
       previous = hashes.get(i);
     }
-    staging.log.sign(run.signature());
+    if (signature == null) {
+      staging.log.vouch();
+    } else {
+      staging.log.sign(signature);
+    }
     staging.changes += fresh.size();
   }
 
@@ -749,8 +820,9 @@ public final class Replica {
 
   /** What keeps an authentic head from being accepted, or null. */
   private @Nullable String refusal(ActorId actor, SignedHead head, Hash hash) {
-    if (!committed.membership.may(head.genesis().deviceKey(), Role.WRITE)) {
-      return "the device of actor " + actor + " may not write";
+    Head limit = limits.limit(staging, actor, head.genesis().deviceKey());
+    if (limit != null && limit.seq() < head.seq()) {
+      return "the device of actor " + actor + " may not write, or not so far";
     }
     if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
       return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
@@ -805,20 +877,262 @@ public final class Replica {
     }
   }
 
-  /** Stages membership entries; false when none of them is new and authentic. */
-  public boolean stageMembers(Collection<MembershipEntry> entries) {
-    Membership grown = staging.membership.with(entries);
-    if (grown == staging.membership) {
+  /**
+   * Stages membership entries, and what follows from them: changes that do not count any more are
+   * taken out of the documents, and those that count again come back. Call it when no changes are
+   * staged.
+   *
+   * @return false when none of the entries is new and authentic, or when documents are being joined
+   *     with a snapshot: what counts must not change under that
+   */
+  public boolean stageMembers(Collection<? extends MembershipEntry> entries) {
+    if (isJoining()) {
       return false;
     }
+    Membership before = staging.membership;
+    Membership grown = before.with(entries);
+    if (grown == before) {
+      return false;
+    }
+    var kept = new HashSet<Hash>();
     for (MembershipEntry entry : grown.entries()) {
-      var out = new ByteWriter(320);
-      entry.write(out);
-      staging.batch.put(Table.MEMBERS, entry.hash().bytes(), out.toByteArray());
+      kept.add(entry.hash());
+      staging.batch.put(Table.MEMBERS, entry.hash().bytes(), entry.toByteArray());
+    }
+    for (MembershipEntry entry : before.entries()) {
+      if (!kept.contains(entry.hash())) {
+        staging.batch.delete(Table.MEMBERS, entry.hash().bytes());
+      }
     }
     staging.membership = grown;
     staging.synced = true;
+    limits.settle(staging);
+    Own own = staging.own;
+    if (own != null && limits.limit(staging, own.actor(), own.genesis().deviceKey()) != null) {
+      // Whatever comes next, even after this device was let in again, is another actor's.
+      stageFence();
+    }
     return true;
+  }
+
+  /**
+   * A signed removal of a device that accepts what counts of it here.
+   *
+   * @param keep the role that is left, or null for none
+   */
+  public MembershipEntry.Revoke removal(byte[] device, @Nullable Role keep, long atMillis) {
+    var heads = new HashMap<ActorId, Head>();
+    committed.actors.forEach(
+        (actor, row) -> {
+          if (row.head().seq() > 0 && Arrays.equals(row.genesis().deviceKey(), device)) {
+            heads.put(actor, row.head());
+          }
+        });
+    return MembershipEntry.Revoke.sign(
+        identity.database(),
+        device,
+        keep,
+        atMillis,
+        heads,
+        committed.membership.newest(),
+        identity.signer());
+  }
+
+  /**
+   * Void changes that this device has not written again.
+   *
+   * @param device who made them, Ed25519 key
+   * @param from seq of the first
+   * @param to seq of the last
+   */
+  public record VoidChanges(ActorId actor, byte[] device, long from, long to) {
+    public long count() {
+      return to - from + 1;
+    }
+  }
+
+  /** What is kept here and does not count, ascending by actor. Call it when nothing is staged. */
+  public List<VoidChanges> voidChanges() {
+    var all = new ArrayList<VoidChanges>();
+    for (ActorId actor : new TreeSet<>(committed.voids.keySet())) {
+      ActorRow row = committed.actors.get(actor);
+      VoidRow known = committed.voids.get(actor);
+      if (row != null && known != null) {
+        long from = Math.max(row.head().seq(), known.adopted()) + 1;
+        if (from <= known.tail().seq()) {
+          all.add(new VoidChanges(actor, row.genesis().deviceKey(), from, known.tail().seq()));
+        }
+      }
+    }
+    return all;
+  }
+
+  /** An adoption under way: what the names in the void changes are in those that replace them. */
+  public static final class Adoption {
+    private final VoidChanges changes;
+    private final Map<Long, Dot> names = new HashMap<>();
+    private final Map<DocumentKey, ElementId> elements = new HashMap<>();
+    private long next;
+
+    public Adoption(VoidChanges changes) {
+      this.changes = changes;
+      this.next = changes.from();
+    }
+
+    public boolean isDone() {
+      return next > changes.to();
+    }
+  }
+
+  /**
+   * Stages the next void change of an adoption as a change of our own that does the same: what it
+   * had seen of the others it replaces, what they did since stays beside it.
+   *
+   * @throws CoreException when this device may not write, or the change has no room for it
+   */
+  public void stage(Adoption adoption) {
+    requireWriter();
+    Own author = staging.own == null ? mint() : staging.own;
+    ActorId voided = adoption.changes.actor();
+    long seq = adoption.next++;
+    long ownSeq = staging.seq(author.actor()) + 1;
+    var edits = new ArrayList<DocumentEdit>();
+    log.changes(
+        voided,
+        seq,
+        seq,
+        arrived -> {
+          for (DocumentEdit edit : ChangeBody.decode(voided, arrived.change().body())) {
+            var operations = new ArrayList<CrdtOperation>();
+            for (CrdtOperation operation : edit.operations()) {
+              CrdtOperation renamed =
+                  operation.renamed(new Renaming(adoption, author.actor(), edit.id(), operation));
+              if (renamed != null) {
+                operations.add(renamed);
+              }
+            }
+            edits.add(new DocumentEdit(edit.id(), operations));
+          }
+        });
+    byte[] body = ChangeBody.encode(author.actor(), edits);
+    if (body.length > ChangeBody.MAX_BYTES) {
+      throw CoreException.tooLarge("change " + seq + " has no room for what it is to replace");
+    }
+    long timestamp = clock.next(environment.wallClock().millis());
+    int index = 0;
+    for (DocumentEdit edit : edits) {
+      StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
+      index =
+          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, index, timestamp);
+    }
+    if (staging.own == null) {
+      adopt(author);
+    }
+    stageOwn(
+        author,
+        new Change(dependencies(), timestamp, body),
+        edits,
+        Transaction.Acknowledgement.LOCAL);
+    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
+    VoidRow known = staging.voidRow(voided);
+    if (known != null) {
+      staging.voids.put(voided, known.adopted(seq));
+    }
+  }
+
+  /** What the names in a void change are in the change that replaces it. */
+  private final class Renaming implements CrdtOperation.Names {
+    private final Adoption adoption;
+    private final ActorId voided;
+    private final ActorId author;
+    private final Sequence sequence;
+    private final ElementId first;
+
+    /** Must be made before anything of the change is applied. */
+    Renaming(Adoption adoption, ActorId author, byte[] id, CrdtOperation operation) {
+      this.adoption = adoption;
+      this.voided = adoption.changes.actor();
+      this.author = author;
+      boolean onSequence = operation instanceof CrdtOperation.OnSequence;
+      sequence = onSequence ? sequences.get(id, operation.register()) : Sequence.empty(NO_REGISTER);
+      first =
+          onSequence
+              ? adoption.elements.computeIfAbsent(
+                  new DocumentKey(SequenceRows.prefix(id, operation.register())),
+                  k -> new ElementId(author, sequence.count(author)))
+              : new ElementId(author, 0);
+    }
+
+    @Override
+    public @Nullable Dot dot(Dot dot) {
+      Dot again = dot.actor().equals(voided) ? adoption.names.get(dot.seq()) : null;
+      if (again != null) {
+        return new Dot(again.actor(), again.seq(), dot.index());
+      }
+      return staging.seq(dot.actor()) >= dot.seq() ? dot : null;
+    }
+
+    @Override
+    public @Nullable ElementId element(ElementId element) {
+      int known = sequence.count(element.actor());
+      if (element.counter() < known) {
+        return element;
+      }
+      // The void elements follow those that count, and so do the ones that replace them.
+      return element.actor().equals(voided)
+          ? new ElementId(author, first.counter() + element.counter() - known)
+          : null;
+    }
+
+    @Override
+    public List<Change.Dependency> seen(List<Change.Dependency> seen) {
+      var renamed = new TreeMap<ActorId, Long>();
+      for (Change.Dependency last : seen) {
+        long counting = Math.min(last.seq(), staging.seq(last.actor()));
+        if (counting > 0) {
+          renamed.merge(last.actor(), counting, Math::max);
+        }
+        if (last.actor().equals(voided)) {
+          for (Map.Entry<Long, Dot> name : adoption.names.entrySet()) {
+            if (name.getKey() <= last.seq()) {
+              renamed.merge(author, name.getValue().seq(), Math::max);
+            }
+          }
+        }
+      }
+      return renamed.entrySet().stream()
+          .map(last -> new Change.Dependency(last.getKey(), last.getValue()))
+          .toList();
+    }
+  }
+
+  /**
+   * Stages whose an actor is of which nothing counts: without it, changes that depend on its would
+   * wait for ever where they never arrived.
+   *
+   * @return whether that was news
+   */
+  public boolean stageOrigin(Genesis genesis) {
+    return limits.learn(staging, genesis);
+  }
+
+  /** The greatest of the changes up to {@code seq} that may ever count, as far as is known here. */
+  public long countable(ActorId actor, long seq) {
+    ActorRow row = staging.actor(actor);
+    Head limit = row == null ? null : limits.limit(staging, actor, row.genesis().deviceKey());
+    return limit == null ? seq : Math.min(seq, limit.seq());
+  }
+
+  /** The actors of which nothing counts, for {@link #stageOrigin} elsewhere. */
+  public List<Genesis> endedActors() {
+    var ended = new ArrayList<Genesis>();
+    for (ActorId actor : new TreeSet<>(committed.actors.keySet())) {
+      ActorRow row = committed.actors.get(actor);
+      if (row != null && row.head().seq() == 0) {
+        ended.add(row.genesis());
+      }
+    }
+    return ended;
   }
 
   /**
@@ -853,6 +1167,9 @@ public final class Replica {
       buckets.write(batch);
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
+      }
+      for (var entry : staged.voids.entrySet()) {
+        batch.put(Table.VOID, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
       batch.put(
           Table.META,
@@ -890,6 +1207,7 @@ public final class Replica {
       committed.joining = null;
     }
     committed.actors.putAll(staged.actors);
+    committed.voids.putAll(staged.voids);
     committed.documents = documents;
     committed.arrivals = staged.log.arrivals();
     committed.own = staged.own;
@@ -897,6 +1215,7 @@ public final class Replica {
     committed.membership = staged.membership;
     committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
     view = committed.view();
+    log.counts(view.frontier());
     staging = new Staging(storage, committed);
   }
 

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  * LOG      actor 16 | first seq u64 -> {@link SegmentRow}
  * ARRIVAL  first arrival u64        -> {@link ArrivalRow} or {@link JoinedRow}
  * FRONTIER actor 16                 -> seq varint | head hash 32 | timestamp u64 | device key 32 | nonce 16
+ * VOID     actor 16                 -> {@link VoidRow}
  * STATE    id                       -> {@link io.pluresdb.crdt.doc.DocumentState}
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
  * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
@@ -206,8 +207,8 @@ final class Rows {
   }
 
   /**
-   * Documents that changed by joining a peer's state; takes one arrival, so that whoever follows
-   * the arrival log hears of them.
+   * Documents that changed by joining a peer's state, or because other changes count; takes one
+   * arrival, so that whoever follows the arrival log hears of them.
    *
    * <pre>
    * joined := 16 zero bytes | count varint | (idLength varint | id) *
@@ -276,7 +277,11 @@ final class Rows {
     }
   }
 
-  /** What a replica remembers of an actor. */
+  /**
+   * What a replica remembers of an actor.
+   *
+   * @param head the newest change that counts; seq 0 when none does
+   */
   record ActorRow(Head head, long timestamp, Genesis genesis) {
     byte[] toByteArray() {
       var out = new ByteWriter(100);
@@ -289,6 +294,47 @@ final class Rows {
       var in = new ByteReader(value);
       var head = new Head(in.varint(), new Hash(in.bytes(Hash.BYTES)));
       var row = new ActorRow(head, in.i64(), Genesis.read(in));
+      in.end();
+      return row;
+    }
+  }
+
+  /**
+   * What a replica has of an actor beyond what counts.
+   *
+   * <pre>
+   * void := seq varint | hash 32 | timestamp u64 | skipped varint | adopted varint
+   * </pre>
+   *
+   * @param tail the newest change in the log, at or beyond the head that counts
+   * @param timestamp of that change
+   * @param skipped the newest change that others' changes depend on without it being applied here
+   * @param adopted the newest change this device wrote again as its own
+   */
+  record VoidRow(Head tail, long timestamp, long skipped, long adopted) {
+    /** What follows from a row of which everything counts. */
+    static VoidRow of(ActorRow row) {
+      return new VoidRow(row.head(), row.timestamp(), 0, 0);
+    }
+
+    VoidRow skipping(long seq) {
+      return new VoidRow(tail, timestamp, Math.max(skipped, seq), adopted);
+    }
+
+    VoidRow adopted(long seq) {
+      return new VoidRow(tail, timestamp, skipped, seq);
+    }
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(64);
+      out.varint(tail.seq()).bytes(tail.hash().bytes()).i64(timestamp);
+      return out.varint(skipped).varint(adopted).toByteArray();
+    }
+
+    static VoidRow read(byte[] value) {
+      var in = new ByteReader(value);
+      var tail = new Head(in.varint(), new Hash(in.bytes(Hash.BYTES)));
+      var row = new VoidRow(tail, in.i64(), in.varint(), in.varint());
       in.end();
       return row;
     }

@@ -17,6 +17,7 @@ import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiPredicate;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -28,15 +29,22 @@ final class SequenceCheck {
   private final OpenSequences sequences;
   private final ActorId author;
   private final ToLongFunction<ActorId> lastSeq;
+  private final BiPredicate<ActorId, Long> missing;
   private final Map<DocumentKey, Integer> counts = new HashMap<>();
 
   /**
    * @param lastSeq the newest change that was applied, by actor
+   * @param missing whether a change must be waited for
    */
-  SequenceCheck(OpenSequences sequences, ActorId author, ToLongFunction<ActorId> lastSeq) {
+  SequenceCheck(
+      OpenSequences sequences,
+      ActorId author,
+      ToLongFunction<ActorId> lastSeq,
+      BiPredicate<ActorId, Long> missing) {
     this.sequences = sequences;
     this.author = author;
     this.lastSeq = lastSeq;
+    this.missing = missing;
   }
 
   /** What stands in the way of an operation, or null. */
@@ -82,7 +90,7 @@ final class SequenceCheck {
         if (last.seq() > seq) {
           return new Problem.Malformed("has seen a change of its own future");
         }
-      } else if (lastSeq.applyAsLong(last.actor()) < last.seq()) {
+      } else if (missing.test(last.actor(), last.seq())) {
         return new Problem.Missing(last.actor(), last.seq());
       }
     }
@@ -111,9 +119,11 @@ final class SequenceCheck {
           ? null
           : new Problem.Malformed("names an element of its own future");
     }
-    return element.counter() < sequences.get(id, operation.register()).count(element.actor())
-        ? null
-        : new Problem.Missing(element.actor(), lastSeq.applyAsLong(element.actor()) + 1);
+    if (element.counter() < sequences.get(id, operation.register()).count(element.actor())) {
+      return null;
+    }
+    long next = lastSeq.applyAsLong(element.actor()) + 1;
+    return missing.test(element.actor(), next) ? new Problem.Missing(element.actor(), next) : null;
   }
 
   private int own(byte[] id, OnSequence operation) {

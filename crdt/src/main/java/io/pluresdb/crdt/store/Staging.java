@@ -7,12 +7,16 @@ import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Committed.Own;
 import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -62,7 +66,12 @@ final class Staging implements AutoCloseable {
   final Storage.Batch batch;
   final LogAppender log;
   final Map<ActorId, ActorRow> actors = new LinkedHashMap<>();
+  final Map<ActorId, VoidRow> voids = new LinkedHashMap<>();
   final Map<DocumentKey, StagedDocument> documents = new LinkedHashMap<>();
+
+  /** The changes staged so far; kept only while there are void ones, for rebuilding documents. */
+  final List<Arrived> recent = new ArrayList<>();
+
   TreeSet<ActorId> undeclared;
   @Nullable Own own;
   Membership membership;
@@ -85,6 +94,11 @@ final class Staging implements AutoCloseable {
     membership = base.membership;
   }
 
+  /** Length of the arrival log before anything was staged. */
+  long committedArrivals() {
+    return base.arrivals;
+  }
+
   boolean isEmpty() {
     return changes == 0 && membership == base.membership;
   }
@@ -92,6 +106,23 @@ final class Staging implements AutoCloseable {
   @Nullable ActorRow actor(ActorId id) {
     ActorRow row = actors.get(id);
     return row != null ? row : base.actors.get(id);
+  }
+
+  /** What is known of the actor beyond what counts, or null when that is nothing. */
+  @Nullable VoidRow voidRow(ActorId id) {
+    VoidRow row = voids.get(id);
+    return row != null ? row : base.voids.get(id);
+  }
+
+  boolean hasVoids() {
+    return !voids.isEmpty() || !base.voids.isEmpty();
+  }
+
+  /** Actors of which something is here or known, in ascending order. */
+  NavigableSet<ActorId> allActors() {
+    var all = new TreeSet<>(base.actors.keySet());
+    all.addAll(actors.keySet());
+    return all;
   }
 
   long seq(ActorId id) {
@@ -135,11 +166,20 @@ final class Staging implements AutoCloseable {
   /** Appends a local change whose signature follows by {@link #sign}. */
   long appendOwn(
       ActorId actor, long seq, Hash previous, Change change, List<DocumentEdit> edits, Hash hash) {
-    long arrival = log.append(actor, seq, previous, change, edits);
+    long arrival = append(actor, seq, previous, change, edits);
     unsigned = hash;
     groupChanges++;
     groupBytes += change.body().length;
     changes++;
+    return arrival;
+  }
+
+  /** Appends a change to the log. */
+  long append(ActorId actor, long seq, Hash previous, Change change, List<DocumentEdit> edits) {
+    long arrival = log.append(actor, seq, previous, change, edits);
+    if (hasVoids()) {
+      recent.add(new Arrived(arrival, actor, seq, change));
+    }
     return arrival;
   }
 

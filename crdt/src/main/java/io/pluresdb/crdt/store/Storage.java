@@ -35,7 +35,9 @@ public interface Storage extends AutoCloseable {
     /** Device to the newest that it said about what it has. */
     STAND,
     /** A peer's state on its way into this replica, and how far it has come. */
-    SNAPSHOT
+    SNAPSHOT,
+    /** Actors with changes that are kept but do not count: their newest stored change. */
+    VOID
   }
 
   /** How far a commit must have got before it returns. */

@@ -9,6 +9,7 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.overlay.OverlayMessage;
 import io.pluresdb.crdt.reconcile.FrontierMessage;
 import io.pluresdb.crdt.reconcile.KeyScope;
@@ -26,11 +27,12 @@ import java.util.TreeMap;
  * message := tag u8 | fields
  * 1 Hello   := version u8 | database 32 | frontierHash 32 | membersHash 32 | stateHash 32
  *              | nonce 16 | actors varint | windowBytes varint | scope
- * 2 Members := count varint | entry *
+ * 2 Members := part u8 | count varint | entry *
  * 3 Heads   := wantReply u8 | frontier
  * 4 Changes := cursor varint | count varint | run *
  * 5 Ack     := bytes varint | cursor varint
  * 6 Probe   := frontierHash 32 | membersHash 32 | stateHash 32
+ * 16 Origins := count varint | (deviceKey 32 | nonce 16) *
  * 24 to 28  := {@link RangeMessage}
  * 56 Overlay  := overlay message
  * 57 Announce := cursor varint | seqs
@@ -48,6 +50,9 @@ public sealed interface SyncMessage {
 
   /** Largest message, in bytes before compression. */
   int MAX_BYTES = 4 << 20;
+
+  /** Most actors in one {@link Origins}. */
+  int MAX_ORIGINS = 4_096;
 
   int NONCE_BYTES = 16;
 
@@ -104,8 +109,57 @@ public sealed interface SyncMessage {
     }
   }
 
-  /** All membership entries of the sender. */
-  record Members(List<MembershipEntry> entries) implements SyncMessage {}
+  /** Membership entries. */
+  record Members(Part part, List<MembershipEntry> entries) implements SyncMessage {
+    /** What they are to the sender's whole set. */
+    public enum Part {
+      /** Some that the receiver may lack. */
+      NEWS,
+      /** A part of the whole set; more follows. */
+      FIRST,
+      /** The last part of the whole set: the receiver answers with what is missing in it. */
+      LAST
+    }
+
+    /** Bytes of entries after which the next message begins. */
+    static final int TARGET_BYTES = 1 << 20;
+
+    /** The whole set, in as many messages as it takes. */
+    public static List<Members> whole(Membership membership) {
+      List<Members> messages = split(Part.FIRST, membership.entries());
+      messages.set(messages.size() - 1, new Members(Part.LAST, messages.getLast().entries()));
+      return messages;
+    }
+
+    /** Some entries, in as many messages as it takes. */
+    public static List<Members> news(List<MembershipEntry> entries) {
+      return entries.isEmpty() ? List.of() : split(Part.NEWS, entries);
+    }
+
+    private static List<Members> split(Part part, List<MembershipEntry> entries) {
+      var messages = new ArrayList<Members>();
+      var some = new ArrayList<MembershipEntry>();
+      int bytes = 0;
+      for (MembershipEntry entry : entries) {
+        bytes += entry.toByteArray().length;
+        if (bytes > TARGET_BYTES && !some.isEmpty()) {
+          messages.add(new Members(part, List.copyOf(some)));
+          some.clear();
+          bytes = 0;
+        }
+        some.add(entry);
+      }
+      messages.add(new Members(part, some));
+      return messages;
+    }
+  }
+
+  /**
+   * Whose the actors are of which nothing counts at the sender: changes may depend on theirs.
+   *
+   * @param actors at most {@link #MAX_ORIGINS}
+   */
+  record Origins(List<Genesis> actors) implements SyncMessage {}
 
   /** The sender's whole frontier. */
   record Heads(boolean wantReply, Frontier frontier) implements SyncMessage {}
@@ -187,7 +241,11 @@ public sealed interface SyncMessage {
         out.bytes(hello.membersHash.bytes()).bytes(hello.stateHash.bytes()).bytes(hello.nonce);
         hello.scope.write(out.varint(hello.actors).varint(hello.windowBytes));
       }
-      case Members(var entries) -> Membership.write(entries, out.u8(2));
+      case Members(var part, var entries) -> Membership.write(entries, out.u8(2).u8(part(part)));
+      case Origins(var actors) -> {
+        out.u8(16).varint(actors.size());
+        actors.forEach(actor -> actor.write(out));
+      }
       case Heads(var wantReply, var frontier) -> frontier.write(out.u8(3).u8(wantReply ? 1 : 0));
       case Changes(var cursor, var runs) -> {
         out.u8(4).varint(cursor).varint(runs.size());
@@ -233,11 +291,12 @@ public sealed interface SyncMessage {
                   in.count("actors of a frontier", Frontier.MAX_ACTORS),
                   in.count("window", 1 << 30),
                   KeyScope.read(in));
-          case 2 -> new Members(Membership.read(in));
+          case 2 -> new Members(part(in.u8()), Membership.read(in));
           case 3 -> new Heads(in.u8() == 1, Frontier.read(in));
           case 4 -> changes(in);
           case 5 -> new Ack(in.varint(), in.varint());
           case 6 -> new Probe(hash(in), hash(in), hash(in));
+          case 16 -> origins(in);
           case 24, 25, 26, 27, 28 -> new Ranges(RangeMessage.read(tag, in));
           case 56 -> new Overlay(OverlayMessage.read(in));
           case 57 -> new Announce(in.varint(), seqs(in));
@@ -254,6 +313,32 @@ public sealed interface SyncMessage {
 
   private static Hash hash(ByteReader in) {
     return new Hash(in.bytes(Hash.BYTES));
+  }
+
+  private static int part(Members.Part part) {
+    return switch (part) {
+      case NEWS -> 0;
+      case FIRST -> 1;
+      case LAST -> 2;
+    };
+  }
+
+  private static Members.Part part(int code) {
+    return switch (code) {
+      case 0 -> Members.Part.NEWS;
+      case 1 -> Members.Part.FIRST;
+      case 2 -> Members.Part.LAST;
+      default -> throw new CodecException("part of a list must be 0 to 2, but is " + code);
+    };
+  }
+
+  private static Origins origins(ByteReader in) {
+    int count = in.count("actors without changes", MAX_ORIGINS);
+    var actors = new ArrayList<Genesis>(Math.min(count, 64));
+    for (int i = 0; i < count; i++) {
+      actors.add(Genesis.read(in));
+    }
+    return new Origins(actors);
   }
 
   private static Changes changes(ByteReader in) {

@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.sync;
 
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
@@ -34,6 +35,7 @@ import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -135,7 +137,8 @@ public final class SyncSession {
   private long beforeLastCursor;
   private boolean completed;
   private long lastProbeMillis;
-  private Hash answeredMembers = Hash.ZERO;
+  private Hash toldMembers = Hash.ZERO;
+  private final Set<MembershipEntry> listed = new HashSet<>();
 
   // What the comparison of frontiers found is pushed whatever the link is.
   private long pushUntil;
@@ -224,7 +227,8 @@ public final class SyncSession {
     }
     return switch (message) {
       case Hello peer -> onHello(peer, view);
-      case Members(var entries) -> onMembers(entries, view);
+      case Members members -> onMembers(members, view);
+      case SyncMessage.Origins origins -> Step.sending();
       case Heads(var wantReply, var frontier) ->
           standsAt(
               frontier,
@@ -265,7 +269,7 @@ public final class SyncSession {
     }
     var send = new ArrayList<SyncMessage>();
     if (!peer.membersHash().equals(hello.membersHash())) {
-      send.add(new Members(view.membership().entries()));
+      send.addAll(allMembers(view));
     }
     // Both sides compare the same two hashes, so both reach the same verdict whatever happened
     // since they were sent.
@@ -286,7 +290,7 @@ public final class SyncSession {
   private Step onProbe(Probe peer, View view) {
     var send = new ArrayList<SyncMessage>();
     if (!peer.membersHash().equals(view.membership().hash())) {
-      send.add(new Members(view.membership().entries()));
+      send.addAll(allMembers(view));
     }
     boolean same = peer.frontierHash().equals(view.frontier().hash());
     if (!same) {
@@ -320,22 +324,25 @@ public final class SyncSession {
     };
   }
 
-  private Step onMembers(List<MembershipEntry> entries, View view) {
-    Hash ours = view.membership().hash();
-    // Once for each list: two full ones that differ would answer each other for ever.
-    boolean weKnowMore =
-        !ours.equals(answeredMembers)
-            && !new HashSet<>(entries).containsAll(view.membership().entries());
-    if (weKnowMore) {
-      answeredMembers = ours;
+  private List<Members> allMembers(View view) {
+    toldMembers = view.membership().hash();
+    return Members.whole(view.membership());
+  }
+
+  private Step onMembers(Members members, View view) {
+    var send = new ArrayList<SyncMessage>();
+    if (members.part() != Members.Part.NEWS && listed.size() < Membership.MAX_ENTRIES) {
+      listed.addAll(members.entries());
     }
-    return new Step(
-        null,
-        entries,
-        null,
-        List.of(),
-        weKnowMore ? List.of(new Members(view.membership().entries())) : List.of(),
-        false);
+    if (members.part() == Members.Part.LAST) {
+      if (!toldMembers.equals(view.membership().hash())) {
+        send.addAll(
+            Members.news(
+                view.membership().entries().stream().filter(e -> !listed.contains(e)).toList()));
+      }
+      listed.clear();
+    }
+    return new Step(null, members.entries(), null, List.of(), send, false);
   }
 
   /** The peer has told its frontier: everything behind it is sent from now on. */
@@ -622,6 +629,11 @@ public final class SyncSession {
     var ack = new Ack(received, confirmed);
     received = 0;
     return ack;
+  }
+
+  /** Waits for no more of each actor's announced changes than may come. */
+  public void expectOnly(BiFunction<ActorId, Long, Long> countable) {
+    announced.replaceAll(countable);
   }
 
   /**

@@ -165,13 +165,14 @@ class ChainTest {
     for (Role role : new Role[] {Role.PULL, Role.READ}) {
       var signer = new Signer(filled(role == Role.PULL ? 40 : 41));
       founder.engine.admit(
-          MembershipEntry.sign(
+          MembershipEntry.Admit.sign(
               Device.DATABASE,
               signer.publicKey(),
               role,
               "reader",
               0,
               new byte[16],
+              List.of(),
               founder.signer));
       assertRejected(new Author(signer, 1).add("x", NOW).run(1, 1), Reason.NOT_A_MEMBER);
     }

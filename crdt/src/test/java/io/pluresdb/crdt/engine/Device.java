@@ -28,6 +28,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.random.RandomGenerator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** A device for tests: an engine over a storage in memory, with a clock that is set by hand. */
@@ -45,7 +47,7 @@ final class Device {
 
   private final KeyScope scope;
 
-  private Device(long seed, byte @Nullable [] founder) {
+  Device(long seed, byte @Nullable [] founder) {
     this(seed, founder, KeyScope.ALL);
   }
 
@@ -66,16 +68,53 @@ final class Device {
 
   /** A further device, admitted by this one. */
   Device join(long seed) {
-    return join(seed, KeyScope.ALL);
+    return join(seed, Role.WRITE);
+  }
+
+  Device join(long seed, Role role) {
+    var device = new Device(seed, founder);
+    admit(device, role);
+    return device;
   }
 
   /** A further device that holds some documents, admitted by this one. */
   Device join(long seed, KeyScope scope) {
     var device = new Device(seed, founder, scope);
-    engine.admit(
-        MembershipEntry.sign(
-            DATABASE, device.signer.publicKey(), Role.WRITE, "d" + seed, 0, new byte[16], signer));
+    admit(device, Role.WRITE);
     return device;
+  }
+
+  void admit(Device device, Role role) {
+    engine.admit(
+        MembershipEntry.Admit.sign(
+            DATABASE,
+            device.signer.publicKey(),
+            role,
+            "d",
+            ++wallMillis,
+            new byte[16],
+            view().membership().newest(),
+            signer));
+  }
+
+  /** Takes every role above {@code keep}, accepting what is here. */
+  void revoke(Device device, @Nullable Role keep) {
+    engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
+  }
+
+  /** Writes again what another device did that does not count. */
+  long adopt(Device other) {
+    wallMillis++;
+    long adopted = engine.adopt(other.signer.publicKey());
+    engine.turn(true);
+    return adopted;
+  }
+
+  /** Code points of the text at {@code t} of a document, 0 when there is none. */
+  int textLength(String id) {
+    String json = json(id);
+    Matcher text = Pattern.compile("\"t\":\"([^\"]*)\"").matcher(json == null ? "" : json);
+    return text.find() ? text.group(1).length() : 0;
   }
 
   private ReplicaEngine open() {

@@ -181,7 +181,8 @@ class HostilePeerTest {
   void admission_onAFullDisk_isReported() {
     byte[] device = new Signer(new byte[32]).publicKey();
     var entry =
-        MembershipEntry.sign(Device.DATABASE, device, Role.WRITE, "d", 0, new byte[16], a.signer);
+        MembershipEntry.Admit.sign(
+            Device.DATABASE, device, Role.WRITE, "d", 0, new byte[16], List.of(), a.signer);
     a.storage.failNextCommit(MemoryStorage.Fault.FULL);
     assertThatThrownBy(() -> a.engine.admit(entry)).isInstanceOf(StorageException.Full.class);
     assertThat(a.view().membership().role(device)).isNull();

@@ -42,8 +42,15 @@ class SequenceAttackTest {
     key[0] = (byte) secret;
     var signer = new Signer(key);
     device.engine.admit(
-        MembershipEntry.sign(
-            Device.DATABASE, signer.publicKey(), Role.WRITE, "x", 0, new byte[16], device.signer));
+        MembershipEntry.Admit.sign(
+            Device.DATABASE,
+            signer.publicKey(),
+            Role.WRITE,
+            "x",
+            0,
+            new byte[16],
+            List.of(),
+            device.signer));
     return new Author(signer, secret);
   }
 

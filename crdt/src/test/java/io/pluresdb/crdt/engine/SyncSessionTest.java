@@ -108,7 +108,7 @@ class SyncSessionTest {
         List.of(
             new SyncMessage.Ack(0, 0),
             new SyncMessage.Changes(0, List.of()),
-            new SyncMessage.Members(List.of()),
+            new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of()),
             new SyncMessage.Heads(true, a.view().frontier()),
             new SyncMessage.Probe(Hash.ZERO, Hash.ZERO, Hash.ZERO))) {
       assertThat(tell(session(a), a, message).violation()).isEqualTo(Violation.NOT_HELLO_FIRST);
@@ -229,13 +229,14 @@ class SyncSessionTest {
   }
 
   private static MembershipEntry entryBy(Device signer, int device) {
-    return MembershipEntry.sign(
+    return MembershipEntry.Admit.sign(
         Device.DATABASE,
         new Signer(filled(device)).publicKey(),
         Role.WRITE,
         "x",
         0,
         new byte[16],
+        List.of(),
         signer.signer);
   }
 

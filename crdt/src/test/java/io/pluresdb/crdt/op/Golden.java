@@ -212,8 +212,54 @@ public final class Golden {
   }
 
   static MembershipEntry entry() {
-    return MembershipEntry.sign(
-        DATABASE, SIGNER.publicKey(), Role.WRITE, "caf\u00e9", 5, filled(16, 3), SIGNER);
+    return MembershipEntry.Admit.sign(
+        DATABASE,
+        SIGNER.publicKey(),
+        Role.WRITE,
+        "caf\u00e9",
+        5,
+        filled(16, 3),
+        List.of(Hash.of("seen")),
+        SIGNER);
+  }
+
+  static MembershipEntry removal() {
+    return MembershipEntry.Revoke.sign(
+        DATABASE,
+        new Signer(filled(32, 8)).publicKey(),
+        Role.READ,
+        6,
+        Map.of(OTHER, new Head(300, Hash.of("head"))),
+        List.of(entry().hash()),
+        SIGNER);
+  }
+
+  static MembershipEntry fork() {
+    var genesis = new ChangeRun.Genesis(SIGNER.publicKey(), filled(16, 9));
+    var common = new Head(0, Hash.ZERO);
+    return MembershipEntry.Fork.of(
+        DATABASE,
+        genesis,
+        common,
+        branch(change()),
+        branch(new Change(List.of(), change().timestamp(), body())));
+  }
+
+  private static MembershipEntry.Fork.Branch branch(Change first) {
+    byte[] hash = first.hash(DATABASE, ACTOR, 1, Hash.ZERO).bytes();
+    return new MembershipEntry.Fork.Branch(List.of(first.link()), SIGNER.sign(hash));
+  }
+
+  private static Format membership(String name, MembershipEntry entry) {
+    return new Format(
+        name,
+        entry.toByteArray(),
+        bytes -> {
+          var in = new ByteReader(bytes);
+          MembershipEntry read = MembershipEntry.read(in);
+          in.end();
+          return read.toByteArray();
+        });
   }
 
   static SignedHead signedHead() {
@@ -280,16 +326,9 @@ public final class Golden {
               in.end();
               return written(read::write);
             }));
-    formats.add(
-        new Format(
-            "membership entry",
-            written(entry()::write),
-            bytes -> {
-              var in = new ByteReader(bytes);
-              MembershipEntry read = MembershipEntry.read(in);
-              in.end();
-              return written(read::write);
-            }));
+    formats.add(membership("membership entry", entry()));
+    formats.add(membership("removal", removal()));
+    formats.add(membership("fork", fork()));
     formats.add(
         new Format(
             "signed head",
@@ -330,7 +369,11 @@ public final class Golden {
             2,
             8 << 20,
             KeyScope.of(List.of("note:", "task:"))));
-    messages.put("Members", new SyncMessage.Members(List.of(entry())));
+    messages.put(
+        "Members", new SyncMessage.Members(SyncMessage.Members.Part.LAST, List.of(entry())));
+    messages.put(
+        "Origins",
+        new SyncMessage.Origins(List.of(new ChangeRun.Genesis(SIGNER.publicKey(), filled(16, 9)))));
     messages.put("Heads", new SyncMessage.Heads(true, frontier()));
     messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));
     messages.put("Ack", new SyncMessage.Ack(1_000, 1));

@@ -241,14 +241,15 @@ class LimitsTest {
     }
   }
 
-  private static MembershipEntry member(String name) {
-    return MembershipEntry.sign(
+  private static MembershipEntry.Admit member(String name) {
+    return MembershipEntry.Admit.sign(
         Golden.DATABASE,
         Golden.SIGNER.publicKey(),
         Role.READ,
         name,
         0,
         new byte[16],
+        List.of(),
         Golden.SIGNER);
   }
 

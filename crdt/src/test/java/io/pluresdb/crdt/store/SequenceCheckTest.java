@@ -18,7 +18,7 @@ class SequenceCheckTest {
   @Test
   void elementsOfOneActor_beyondTheLimit_areMalformed() {
     var sequences = new OpenSequences(new MemoryStorage(), Hash.ZERO);
-    var check = new SequenceCheck(sequences, new ActorId(1, 1), actor -> 0);
+    var check = new SequenceCheck(sequences, new ActorId(1, 1), actor -> 0, (actor, seq) -> true);
     byte[] id = {'d'};
     int each = 1 << 20;
     var insert = new TextInsert(TEXT, List.of(), Place.START, "x".repeat(each));

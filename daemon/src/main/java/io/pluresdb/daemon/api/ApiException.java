@@ -108,6 +108,9 @@ public final class ApiException extends RuntimeException {
       case HISTORY_TRUNCATED -> new ApiException(410, core.code(), "ask for a later moment", core);
       case TOO_LARGE ->
           new ApiException(413, core.code(), "split it into several documents or batches", core);
+      case NOT_ALLOWED ->
+          new ApiException(
+              403, core.code(), "devices shows the roles; an admin can change them", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);

@@ -43,6 +43,9 @@ final class NodeRoutes {
         new Route("GET", "/api/status", 0, db, new Waiting(this::status)),
         new Route("GET", "/api/peers", 0, db, new Waiting(this::peers)),
         new Route("GET", "/api/devices", 0, db, new Waiting(this::devices)),
+        new Route("POST", "/api/approve", BODY_BYTES, db, new Waiting(this::approve)),
+        new Route("POST", "/api/revoke", BODY_BYTES, db, new Waiting(this::revoke)),
+        new Route("POST", "/api/adopt", BODY_BYTES, db, new Waiting(this::adopt)),
         new Route(
             "GET", "/api/doctor", 0, List.of(Api.DATABASE, "against"), new Waiting(this::doctor)),
         new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
@@ -78,6 +81,7 @@ final class NodeRoutes {
     json.name("name").string(status.name());
     json.name("id").string(status.id());
     json.name("topic").string(status.topic());
+    json.name("role").string(status.role());
     json.name("prefixes").beginArray();
     status.prefixes().forEach(json::string);
     json.endArray();
@@ -155,16 +159,46 @@ final class NodeRoutes {
   private Answer devices(Request request) {
     var json = new JsonWriter().beginArray();
     for (Device device : node.devices(Parameters.database(request))) {
-      json.beginObject();
-      json.name("deviceId").string(device.deviceId());
-      json.name("name").string(device.name());
-      json.name("role").string(device.role().toString());
-      json.name("since").number(device.since().toEpochMilli());
-      json.name("connected").bool(device.connected());
-      json.name("self").bool(device.self());
-      json.endObject();
+      device(json, device);
     }
     return Answer.of(json.endArray());
+  }
+
+  private static void device(JsonWriter json, Device device) {
+    Role role = device.role();
+    json.beginObject();
+    json.name("deviceId").string(device.deviceId());
+    json.name("name").string(device.name());
+    json.name("role").string(role == null ? "none" : role.toString());
+    json.name("state").string(device.state());
+    json.name("since").number(device.since().toEpochMilli());
+    json.name("connected").bool(device.connected());
+    json.name("self").bool(device.self());
+    json.name("voided").number(device.voided());
+    json.name("forked").bool(device.forked());
+    json.endObject();
+  }
+
+  private Answer approve(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("device", "role"));
+    Role role = body.has("role") ? Role.parse(body.string("role")) : null;
+    var json = new JsonWriter();
+    device(json, node.approve(Parameters.database(request), body.string("device"), role));
+    return Answer.of(json);
+  }
+
+  private Answer revoke(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("device", "keep"));
+    Role keep = body.has("keep") ? Role.parse(body.string("keep")) : null;
+    var json = new JsonWriter();
+    device(json, node.revoke(Parameters.database(request), body.string("device"), keep));
+    return Answer.of(json);
+  }
+
+  private Answer adopt(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("device"));
+    long changes = node.adopt(Parameters.database(request), body.string("device"));
+    return Answer.of(new JsonWriter().beginObject().name("changes").number(changes).endObject());
   }
 
   private Answer doctor(Request request) {
@@ -223,7 +257,7 @@ final class NodeRoutes {
 
   private Answer invite(Request request) {
     byte[] bytes = request.bytes().length == 0 ? new byte[] {'{', '}'} : request.bytes();
-    var body = JsonMembers.read(bytes, "the body", List.of("role", "expiresSeconds"));
+    var body = JsonMembers.read(bytes, "the body", List.of("role", "expiresSeconds", "approval"));
     Role role = body.has("role") ? Role.parse(body.string("role")) : Role.WRITE;
     var validity =
         Duration.ofSeconds(
@@ -232,7 +266,8 @@ final class NodeRoutes {
                 SHORTEST_INVITE.toSeconds(),
                 LONGEST_INVITE.toSeconds(),
                 Node.DEFAULT_INVITE_VALIDITY.toSeconds()));
-    Node.Invite invite = node.invite(Parameters.database(request), role, validity);
+    boolean approval = body.bool("approval", false);
+    Node.Invite invite = node.invite(Parameters.database(request), role, validity, approval);
     return Answer.of(
         new JsonWriter()
             .beginObject()

@@ -128,6 +128,9 @@ public final class Main {
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);
     commands.put("devices", Sharing.Devices::new);
+    commands.put("approve", Sharing.Approve::new);
+    commands.put("revoke", Sharing.Revoke::new);
+    commands.put("adopt", Sharing.Adopt::new);
     commands.put("connect", Sharing.Connect::new);
     commands.put("disconnect", Sharing.Disconnect::new);
     commands.put("peers", Sharing.Peers::new);

@@ -57,10 +57,12 @@ final class Sharing {
       out.println("up       " + uptime.toSeconds() + " s");
       out.println();
       var databases = status.getOrDefault("databases", Json.NONE).objects();
-      var table = new Table("DATABASE", "DOCUMENTS", "PEERS", "PENDING", "FRONTIER", "STATE");
+      var table =
+          new Table("DATABASE", "ROLE", "DOCUMENTS", "PEERS", "PENDING", "FRONTIER", "STATE");
       for (Map<String, Json> database : databases) {
         table.row(
             Json.text(database, "name"),
+            Json.text(database, "role"),
             Json.text(database, "documents"),
             Json.text(database, "peers"),
             Json.text(database, "pending"),
@@ -161,6 +163,11 @@ final class Sharing {
         description = "How long it is valid: 30m, 24h, 7d (default: 24h).")
     private @Nullable String expires;
 
+    @Option(
+        names = "--approve",
+        description = "Whoever comes with it waits until approve lets it in.")
+    private boolean approval;
+
     @Option(names = "--no-qr", description = "Print the URL only.")
     private boolean noQr;
 
@@ -176,6 +183,9 @@ final class Sharing {
       }
       if (expires != null) {
         body.name("expiresSeconds").number(seconds(expires));
+      }
+      if (approval) {
+        body.name("approval").bool(true);
       }
       byte[] answer = root.call(Request.post("/api/invite", body.endObject().toByteArray()));
       if (root.json()) {
@@ -271,17 +281,139 @@ final class Sharing {
         root.print(answer);
         return Main.OK;
       }
-      var table = new Table("NAME", "ROLE", "CONNECTED", "SINCE", "DEVICE");
+      var table = new Table("NAME", "ROLE", "STATE", "CONNECTED", "SINCE", "VOID", "DEVICE");
+      boolean voided = false;
       for (Map<String, Json> device : Json.parse(answer).objects()) {
         boolean self = Json.text(device, "self").equals("true");
         table.row(
             Json.text(device, "name"),
             Json.text(device, "role"),
+            Json.text(device, "state"),
             self ? "this" : Json.text(device, "connected").equals("true") ? "yes" : "no",
             Json.time(device, "since"),
+            Json.text(device, "voided"),
             Json.text(device, "deviceId"));
+        voided |= !Json.text(device, "voided").equals("0");
       }
       table.print(root.io().out());
+      if (voided) {
+        root.io().out().println("VOID: changes kept here that do not count; adopt takes them over");
+      }
+      for (Map<String, Json> device : Json.parse(answer).objects()) {
+        if (Json.text(device, "forked").equals("true")) {
+          root.io()
+              .out()
+              .println(
+                  "warning: "
+                      + Json.text(device, "name")
+                      + " wrote twice under one actor: a copy of its data directory is in use, or"
+                      + " its key is in other hands");
+        }
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(
+      name = "approve",
+      description = "Let a device in that waits or was removed, or give it another role.")
+  static final class Approve implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "DEVICE", description = "Its id, the start of it, or its name.")
+    private String device = "";
+
+    @Option(names = "--role", paramLabel = "R", description = "pull, read, write or admin.")
+    private @Nullable String role;
+
+    Approve(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      var body = new JsonWriter().beginObject().name("device").string(device);
+      if (role != null) {
+        body.name("role").string(role);
+      }
+      byte[] answer = root.call(Request.post("/api/approve", body.endObject().toByteArray()));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      Map<String, Json> approved = Json.parse(answer).members();
+      root.io()
+          .out()
+          .println(Json.text(approved, "name") + " has the role " + Json.text(approved, "role"));
+      return Main.OK;
+    }
+  }
+
+  @Command(
+      name = "revoke",
+      description = {
+        "Remove a device from the database, or leave it a lesser role.",
+        "What is here of it stays; what it did and did not send counts nowhere."
+      })
+  static final class Revoke implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "DEVICE", description = "Its id, the start of it, or its name.")
+    private String device = "";
+
+    @Option(
+        names = "--keep",
+        paramLabel = "R",
+        description = "The role it keeps: pull, read, write.")
+    private @Nullable String keep;
+
+    Revoke(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      var body = new JsonWriter().beginObject().name("device").string(device);
+      if (keep != null) {
+        body.name("keep").string(keep);
+      }
+      byte[] answer = root.call(Request.post("/api/revoke", body.endObject().toByteArray()));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      Map<String, Json> revoked = Json.parse(answer).members();
+      String name = Json.text(revoked, "name");
+      String role = Json.text(revoked, "role");
+      root.io()
+          .out()
+          .println(role.equals("none") ? name + " was removed" : name + " keeps the role " + role);
+      return Main.OK;
+    }
+  }
+
+  @Command(
+      name = "adopt",
+      description = "Write again, as this device, what a device did that does not count.")
+  static final class Adopt implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "DEVICE", description = "Its id, the start of it, or its name.")
+    private String device = "";
+
+    Adopt(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.call(Request.post("/api/adopt", object("device", device)));
+      if (root.json()) {
+        root.print(answer);
+      } else {
+        String changes = Json.text(Json.parse(answer).members(), "changes");
+        root.io().out().println("adopted " + changes + " changes");
+      }
       return Main.OK;
     }
   }

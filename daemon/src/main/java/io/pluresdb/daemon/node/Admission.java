@@ -3,12 +3,8 @@ package io.pluresdb.daemon.node;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
-import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.CodecException;
-import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.store.CrdtStore;
-import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.daemon.node.DatabaseFile.Credit;
 import io.pluresdb.daemon.node.DatabaseFile.Issued;
 import io.pluresdb.transport.identity.DeviceIdentity;
@@ -48,6 +44,9 @@ final class Admission implements SessionPolicy {
   private static final Logger log = LoggerFactory.getLogger(Admission.class);
   private static final Duration RETRY = Duration.ofMillis(300);
   private static final HexFormat HEX = HexFormat.of();
+  private static final String PENDING_CODE = "INVITE_PENDING";
+  private static final Decision PENDING =
+      new Decision.Reject(PENDING_CODE, "the device waits to be approved");
 
   private final DeviceNode node;
   private final DeviceIdentity device;
@@ -69,6 +68,7 @@ final class Admission implements SessionPolicy {
     final InviteUrl invite;
     final CompletableFuture<Boolean> entered = new CompletableFuture<>();
     volatile String lastFailure = "no address answered";
+    volatile boolean pending;
 
     Entry(DatabaseKeys keys, InviteUrl invite) {
       this.keys = keys;
@@ -95,8 +95,11 @@ final class Admission implements SessionPolicy {
 
     void failed(CloseReason reason) {
       lastFailure = Endings.text(reason);
+      pending |=
+          reason instanceof CloseReason.EndedByPeer(var code, var _) && code.equals(PENDING_CODE);
       if (reason instanceof CloseReason.EndedByPeer(var code, var message)
-          && code.startsWith("INVITE_")) {
+          && code.startsWith("INVITE_")
+          && !code.equals(PENDING_CODE)) {
         entered.completeExceptionally(
             new NodeException(
                 "NODE_" + code, message, "run `pluresdb invite` on the other device again"));
@@ -149,7 +152,9 @@ final class Admission implements SessionPolicy {
     if (database != null) {
       Credit credit = database.file().joined();
       Membership membership = database.store().view().membership();
-      if (credit != null && membership.role(device.publicKey()) == null) {
+      if (credit != null
+          && membership.role(device.publicKey()) == null
+          && !membership.isRemoved(device.publicKey())) {
         invite = HEX.parseHex(credit.invite());
         claim = HEX.parseHex(credit.claim());
       }
@@ -194,6 +199,10 @@ final class Admission implements SessionPolicy {
     } catch (CodecException e) {
       return new Decision.Reject("BAD_INTRODUCTION", "the handshake carries no introduction");
     }
+    if (introduction.claim() == null && membership.isRemoved(peerKey)) {
+      // To be told, and to hear no more than that.
+      return new Decision.Accept();
+    }
     return claimed(database, peerKey, introduction);
   }
 
@@ -225,41 +234,50 @@ final class Admission implements SessionPolicy {
               "INVITE_EXPIRED",
               "the invite ended at " + Instant.ofEpochMilli(issued.expiresMillis()));
         }
-        admit(database, peerKey, introduction.name(), Role.parse(issued.role()), invite);
+        if (issued.approval()) {
+          wait(database, peerKey, introduction.name(), issued, invite);
+        } else {
+          new Members(database, device, environment)
+              .admit(
+                  peerKey, Role.parse(issued.role()), introduction.name(), HEX.formatHex(invite));
+        }
         database.update(
             file ->
                 file.withInvites(
                     file.invites().stream().filter(other -> !other.equals(issued)).toList()));
-        return new Decision.Accept();
+        return issued.approval() ? PENDING : new Decision.Accept();
+      }
+      if (database.file().pending().stream()
+          .anyMatch(
+              other ->
+                  other.device().equals(HEX.formatHex(peerKey))
+                      && other.invite().equals(HEX.formatHex(invite)))) {
+        return PENDING;
       }
     }
     return new Decision.Reject("INVITE_USED", "the invite was used already or is not known here");
   }
 
-  private void admit(
-      LocalDatabase database, byte[] peerKey, String name, Role role, byte[] invite) {
-    MembershipEntry entry =
-        MembershipEntry.sign(
-            ReplicaIdentity.databaseHash(database.keys().databaseId()),
-            peerKey,
-            role,
+  private void wait(
+      LocalDatabase database, byte[] peerKey, String name, Issued issued, byte[] invite) {
+    var pending =
+        new DatabaseFile.Pending(
+            HEX.formatHex(peerKey),
             name.isEmpty() ? "unnamed" : name,
-            environment.wallClock().millis(),
-            invite,
-            new Signer(device.publicKey(), device::sign));
-    CrdtStore.await(
-        database
-            .store()
-            .call(
-                engine -> {
-                  engine.admit(entry);
-                  return true;
-                }));
-    log.info("device admitted database={} name={} role={}", database.name(), name, role);
+            issued.role(),
+            HEX.formatHex(invite),
+            environment.wallClock().millis());
+    database.update(file -> file.withPending(pending));
+    log.info("device waits for approval database={} name={}", database.name(), name);
   }
 
   /** Makes an invite and remembers it. */
-  Node.Invite invite(LocalDatabase database, Role role, Duration validity, List<String> addresses) {
+  Node.Invite invite(
+      LocalDatabase database,
+      Role role,
+      Duration validity,
+      boolean approval,
+      List<String> addresses) {
     byte[] secret = environment.randomBytes(InviteUrl.SECRET_BYTES);
     long now = environment.wallClock().millis();
     long expires = now + validity.toMillis();
@@ -274,7 +292,7 @@ final class Admission implements SessionPolicy {
         throw CoreException.tooLarge(
             "at most " + DatabaseFile.MAX_INVITES + " invites can be open: wait until some end");
       }
-      open.add(new Issued(HEX.formatHex(secret), role.toString(), expires));
+      open.add(new Issued(HEX.formatHex(secret), role.toString(), expires, approval));
       database.update(file -> file.withInvites(open));
     }
     DatabaseFile file = database.file();
@@ -309,16 +327,7 @@ final class Admission implements SessionPolicy {
             ENTRY_TIMEOUT,
             () ->
                 entry.entered.completeExceptionally(
-                    new NodeException(
-                        "NODE_PEER_UNREACHABLE",
-                        "the inviting device did not answer within "
-                            + ENTRY_TIMEOUT.toSeconds()
-                            + " s at "
-                            + String.join(", ", invite.addresses())
-                            + " ("
-                            + entry.lastFailure
-                            + ")",
-                        "check that its daemon runs and that both are on one network")));
+                    entry.pending ? notApproved() : unreachable(entry)));
     for (String address : invite.addresses()) {
       attempt(entry, Addresses.parse(address), transport);
     }
@@ -328,6 +337,26 @@ final class Admission implements SessionPolicy {
             endJoining(name);
           }
         });
+  }
+
+  private NodeException notApproved() {
+    return new NodeException(
+        "NODE_INVITE_PENDING",
+        "the inviting device has not approved this one yet",
+        "run `pluresdb approve " + device.id().shortForm() + "` there, then join again here");
+  }
+
+  private static NodeException unreachable(Entry entry) {
+    return new NodeException(
+        "NODE_PEER_UNREACHABLE",
+        "the inviting device did not answer within "
+            + ENTRY_TIMEOUT.toSeconds()
+            + " s at "
+            + String.join(", ", entry.invite.addresses())
+            + " ("
+            + entry.lastFailure
+            + ")",
+        "check that its daemon runs and that both are on one network");
   }
 
   private static void attempt(Entry entry, InetSocketAddress address, TcpTransport transport) {

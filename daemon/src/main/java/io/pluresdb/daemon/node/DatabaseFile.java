@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param founder hex of the founder's Ed25519 key
  * @param peers addresses to keep connected, {@code host:port}
  * @param invites invites this device made and that may still be used
+ * @param pending devices that came with an invite of ours and wait for approval
  * @param joined how this device came in, or null where it founded the database
  * @param prefixes the documents this device holds begin with one of these; null for all
  */
@@ -36,6 +37,7 @@ record DatabaseFile(
     String founder,
     List<String> peers,
     List<Issued> invites,
+    List<Pending> pending,
     @Nullable Credit joined,
     @Nullable List<String> prefixes) {
   static final int FORMAT = 1;
@@ -52,8 +54,24 @@ record DatabaseFile(
           .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .build();
 
-  /** An invite that was made here. {@code secret} is 32 hex digits. */
-  record Issued(String secret, String role, long expiresMillis) {}
+  /** Most devices that wait for approval; the oldest gives way. */
+  static final int MAX_PENDING = 64;
+
+  /**
+   * An invite that was made here.
+   *
+   * @param secret 32 hex digits
+   * @param approval whether who comes with it waits for approval
+   */
+  record Issued(String secret, String role, long expiresMillis, boolean approval) {}
+
+  /**
+   * A device that waits for approval.
+   *
+   * @param device hex of its key
+   * @param invite hex of the id of the invite it came with
+   */
+  record Pending(String device, String name, String role, String invite, long atMillis) {}
 
   /**
    * The claim to be let in, kept until the membership log shows that it was honoured.
@@ -67,6 +85,7 @@ record DatabaseFile(
   DatabaseFile {
     peers = List.copyOf(peers);
     invites = List.copyOf(invites);
+    pending = List.copyOf(pending);
     prefixes = prefixes == null ? null : List.copyOf(prefixes);
   }
 
@@ -91,17 +110,40 @@ record DatabaseFile(
     while (all.size() > MAX_PEERS) {
       all.removeFirst();
     }
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined, prefixes);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withoutPeer(String address) {
     var all = new ArrayList<>(peers);
     all.remove(address);
-    return new DatabaseFile(format, syncKey, epoch, founder, all, invites, joined, prefixes);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withInvites(List<Issued> open) {
-    return new DatabaseFile(format, syncKey, epoch, founder, peers, open, joined, prefixes);
+    return new DatabaseFile(
+        format, syncKey, epoch, founder, peers, open, pending, joined, prefixes);
+  }
+
+  /** With a device that waits, in place of what it asked before. */
+  DatabaseFile withPending(Pending asking) {
+    var all = new ArrayList<>(withoutPending(asking.device()).pending());
+    all.add(asking);
+    while (all.size() > MAX_PENDING) {
+      all.removeFirst();
+    }
+    return withAllPending(all);
+  }
+
+  /** Without the device with this key in hex. */
+  DatabaseFile withoutPending(String device) {
+    return withAllPending(
+        pending.stream().filter(other -> !other.device().equals(device)).toList());
+  }
+
+  private DatabaseFile withAllPending(List<Pending> all) {
+    return new DatabaseFile(format, syncKey, epoch, founder, peers, invites, all, joined, prefixes);
   }
 
   static DatabaseFile load(Path file) {

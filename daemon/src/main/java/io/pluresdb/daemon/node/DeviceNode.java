@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
@@ -145,6 +146,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             HexFormat.of().formatHex(device.publicKey()),
             List.of(),
             List.of(),
+            List.of(),
             null,
             null)
         .save(directory.databaseFile(name));
@@ -177,13 +179,14 @@ public final class DeviceNode implements Node, AutoCloseable {
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
       MembershipEntry entry =
-          MembershipEntry.sign(
+          MembershipEntry.Admit.sign(
               ReplicaIdentity.databaseHash(database.keys().databaseId()),
               device.publicKey(),
               Role.ADMIN,
               options.deviceName(),
               environment.wallClock().millis(),
               new byte[MembershipEntry.INVITE_BYTES],
+              membership.newest(),
               new Signer(device.publicKey(), device::sign));
       CrdtStore.await(
           database
@@ -371,6 +374,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         database.file().prefixesHeld(),
         database.store().status(),
         database.replicator().connections().size(),
+        Members.role(database, device),
         database.replicator().trafficBytes());
   }
 
@@ -422,12 +426,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   static String nameOf(LocalDatabase database, Session session) {
-    for (MembershipEntry entry : database.store().view().membership().members()) {
-      if (Arrays.equals(entry.device(), session.peerPublicKey())) {
-        return entry.name();
-      }
-    }
-    return "";
+    Admit admission = database.store().view().membership().lastAdmission(session.peerPublicKey());
+    return admission == null ? "" : admission.name();
   }
 
   @Override
@@ -479,20 +479,26 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   @Override
   public List<Device> devices(String name) {
-    LocalDatabase database = database(name);
-    var devices = new ArrayList<Device>();
-    for (MembershipEntry entry : database.store().view().membership().members()) {
-      DeviceId id = DeviceId.of(entry.device());
-      devices.add(
-          new Device(
-              id.toString(),
-              entry.name(),
-              entry.role(),
-              Instant.ofEpochMilli(entry.atMillis()),
-              database.replicator().isConnected(id),
-              id.equals(device.id())));
-    }
-    return devices;
+    return members(name).devices();
+  }
+
+  @Override
+  public Device approve(String name, String which, @Nullable Role role) {
+    return members(name).approve(which, role);
+  }
+
+  @Override
+  public Device revoke(String name, String which, @Nullable Role keep) {
+    return members(name).revoke(which, keep);
+  }
+
+  @Override
+  public long adopt(String name, String which) {
+    return members(name).adopt(which);
+  }
+
+  private Members members(String name) {
+    return new Members(database(name), device, environment);
   }
 
   @Override
@@ -502,17 +508,12 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (key == null) {
       return new Author("", "");
     }
-    String called =
-        store.view().membership().members().stream()
-            .filter(entry -> Arrays.equals(entry.device(), key))
-            .map(MembershipEntry::name)
-            .findFirst()
-            .orElse("");
-    return new Author(DeviceId.of(key).toString(), called);
+    Admit admission = store.view().membership().lastAdmission(key);
+    return new Author(DeviceId.of(key).toString(), admission == null ? "" : admission.name());
   }
 
   @Override
-  public Invite invite(String name, Role role, Duration validity) {
+  public Invite invite(String name, Role role, Duration validity, boolean approval) {
     LocalDatabase database = database(name);
     Net network = requireNetwork();
     if (validity.compareTo(MIN_VALIDITY) < 0 || validity.compareTo(MAX_VALIDITY) > 0) {
@@ -525,7 +526,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           "this device is no admin of database \"" + name + "\"",
           "make the invite on the device that made the database");
     }
-    return admission.invite(database, role, validity, addresses(network.listening));
+    return admission.invite(database, role, validity, approval, addresses(network.listening));
   }
 
   /**

@@ -95,6 +95,7 @@ final class Joins {
             hex.formatHex(invite.founder()),
             invite.addresses(),
             List.of(),
+            List.of(),
             new DatabaseFile.Credit(
                 hex.formatHex(invite.inviter()),
                 hex.formatHex(InviteUrl.inviteId(invite.secret())),

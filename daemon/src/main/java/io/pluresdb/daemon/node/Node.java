@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a running node offers to its interfaces (HTTP, Unix socket, command line). Safe from any
@@ -49,6 +50,8 @@ public interface Node {
    * @param prefixes the documents held begin with one of these; none for all
    * @param store document count, frontier, state hash, pending and bytes on disk
    * @param peers number of sessions that are up
+   * @param role what this device may do: {@code pull} to {@code admin}, {@code pending} before it
+   *     is known, {@code removed}
    * @param trafficBytes bytes on the wire of all sessions since the start, both directions
    */
   record DatabaseStatus(
@@ -58,6 +61,7 @@ public interface Node {
       List<String> prefixes,
       CrdtStore.Status store,
       int peers,
+      String role,
       long trafficBytes) {}
 
   /** The sessions and wanted addresses of a database. */
@@ -127,17 +131,60 @@ public interface Node {
    */
   CompletableFuture<LogStatus> vacuum(String database);
 
-  /** The members of a database. */
+  /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);
 
   /**
-   * A member.
+   * A device of a database.
    *
+   * @param role null for one that is no member
+   * @param state {@code member}, {@code pending} or {@code removed}
+   * @param since when it was let in, asked, or was removed
    * @param connected whether a session with it is up
    * @param self whether it is this device
+   * @param voided number of its changes that are kept here and do not count
+   * @param forked whether it was caught writing twice under one actor: two copies of a data
+   *     directory, or a device that lies
    */
   record Device(
-      String deviceId, String name, Role role, Instant since, boolean connected, boolean self) {}
+      String deviceId,
+      String name,
+      @Nullable Role role,
+      String state,
+      Instant since,
+      boolean connected,
+      boolean self,
+      long voided,
+      boolean forked) {}
+
+  /**
+   * Lets a device in that waits, lets one in again that was removed, or gives a member another
+   * role. What an earlier removal did not accept stays void.
+   *
+   * @param device its id, four or more characters its id starts with, or its name
+   * @param role null for what the invite says, or the role it had
+   * @throws NodeException {@code NODE_NOT_ALLOWED} when this device is no admin of the database,
+   *     {@code NODE_UNKNOWN_DEVICE} or {@code NODE_AMBIGUOUS_DEVICE} when {@code device} does not
+   *     name one
+   */
+  Device approve(String database, String device, @Nullable Role role);
+
+  /**
+   * Removes a device, or leaves it a lesser role. What is here of it is accepted; what it did
+   * beyond, and not yet sent here, counts nowhere.
+   *
+   * @param device as in {@link #approve}; this device itself may leave
+   * @param keep null for none
+   * @throws NodeException as {@link #approve}
+   */
+  Device revoke(String database, String device, @Nullable Role keep);
+
+  /**
+   * Writes what a device did beyond its accepted changes again, as changes of this device.
+   *
+   * @return number of changes
+   */
+  long adopt(String database, String device);
 
   /** The device an actor writes for; both texts are empty when the actor is not known here. */
   Author author(String database, ActorId actor);
@@ -153,10 +200,16 @@ public interface Node {
    * Makes an invite for one device.
    *
    * @param validity 1 minute to 30 days
+   * @param approval whether who comes with it waits for {@link #approve}
    * @return the URL, {@code pluresdb://join/…}, and when it ends
    * @throws NodeException {@code NODE_NOT_ALLOWED} when this device is no admin of the database
    */
-  Invite invite(String database, Role role, Duration validity);
+  Invite invite(String database, Role role, Duration validity, boolean approval);
+
+  /** An invite that needs no approval. */
+  default Invite invite(String database, Role role, Duration validity) {
+    return invite(database, role, validity, false);
+  }
 
   record Invite(String url, Instant expires) {}
 

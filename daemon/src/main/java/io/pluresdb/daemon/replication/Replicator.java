@@ -107,6 +107,16 @@ public final class Replicator implements SessionListener {
     }
 
     @Override
+    public byte[] deviceKey() {
+      return session.peerPublicKey();
+    }
+
+    @Override
+    public void dismiss() {
+      session.close(new CloseReason.Ended("REMOVED", "this device was removed from the database"));
+    }
+
+    @Override
     public void diverged(Comparison comparison) {
       divergence = comparison;
       switch (comparison) {

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListSet;
+import org.jspecify.annotations.Nullable;
 
 /** A node with one database in memory and no network. */
 public final class FakeNode implements Node {
@@ -57,6 +58,7 @@ public final class FakeNode implements Node {
         List.of("note:"),
         store(database).status(),
         wanted.size(),
+        "admin",
         0);
   }
 
@@ -90,7 +92,41 @@ public final class FakeNode implements Node {
   @Override
   public List<Device> devices(String database) {
     store(database);
-    return List.of(new Device(deviceId(), "laptop", Role.ADMIN, STARTED, false, true));
+    return List.of(laptop(Role.ADMIN));
+  }
+
+  private Device laptop(@Nullable Role role) {
+    return new Device(
+        deviceId(),
+        "laptop",
+        role,
+        role == null ? "removed" : "member",
+        STARTED,
+        false,
+        true,
+        role == null ? 3 : 0,
+        false);
+  }
+
+  @Override
+  public Device approve(String database, String device, @Nullable Role role) {
+    store(database);
+    if (!device.equals("laptop")) {
+      throw new NodeException("NODE_UNKNOWN_DEVICE", "no device " + device, "devices lists them");
+    }
+    return laptop(role == null ? Role.WRITE : role);
+  }
+
+  @Override
+  public Device revoke(String database, String device, @Nullable Role keep) {
+    store(database);
+    return laptop(keep);
+  }
+
+  @Override
+  public long adopt(String database, String device) {
+    store(database);
+    return 3;
   }
 
   @Override
@@ -100,12 +136,13 @@ public final class FakeNode implements Node {
   }
 
   @Override
-  public Invite invite(String database, Role role, Duration validity) {
+  public Invite invite(String database, Role role, Duration validity, boolean approval) {
     store(database);
     if (role == Role.ADMIN) {
       throw new NodeException("NODE_NOT_ALLOWED", "only an admin may invite", "ask one");
     }
-    return new Invite("pluresdb://join/" + role, STARTED.plus(validity));
+    return new Invite(
+        "pluresdb://join/" + role + (approval ? "/approval" : ""), STARTED.plus(validity));
   }
 
   @Override

@@ -88,7 +88,8 @@ final class RocksTuning implements AutoCloseable {
 
   ColumnFamilyOptions family(Table table) {
     return switch (table) {
-      case META, FRONTIER, MEMBERS, BUCKET, FLOOR, STAND -> small(new BlockBasedTableConfig());
+      case META, FRONTIER, MEMBERS, BUCKET, FLOOR, STAND, VOID ->
+          small(new BlockBasedTableConfig());
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
       case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));

@@ -118,8 +118,15 @@ class SnapshotOnRocksTest {
     try (var a = new Node(directory.resolve("a"), 1, new byte[0]);
         var b = new Node(directory.resolve("b"), 2, a.founder)) {
       a.engine.admit(
-          MembershipEntry.sign(
-              DATABASE, b.signer.publicKey(), Role.WRITE, "b", 0, new byte[16], a.signer));
+          MembershipEntry.Admit.sign(
+              DATABASE,
+              b.signer.publicKey(),
+              Role.WRITE,
+              "b",
+              0,
+              new byte[16],
+              List.of(),
+              a.signer));
       for (int i = 0; i < DOCUMENTS; i++) {
         a.put(i);
       }

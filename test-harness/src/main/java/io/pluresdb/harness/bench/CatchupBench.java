@@ -160,8 +160,15 @@ final class CatchupBench {
     try (Side side = new Side(a, folder.resolve("native"), founder.publicKey(), founder)) {
       for (Signer device : List.of(founder, second)) {
         side.engine.admit(
-            MembershipEntry.sign(
-                DATABASE, device.publicKey(), Role.ADMIN, "bench", 0, new byte[16], founder));
+            MembershipEntry.Admit.sign(
+                DATABASE,
+                device.publicKey(),
+                Role.ADMIN,
+                "bench",
+                0,
+                new byte[16],
+                List.of(),
+                founder));
       }
       var source = new Documents(1);
       var edits = new ArrayList<Edit>();

@@ -140,13 +140,14 @@ public final class OverlayRun {
     Signer founder = signers.getFirst();
     for (int i = 0; i < most; i++) {
       members.add(
-          MembershipEntry.sign(
+          MembershipEntry.Admit.sign(
               DATABASE,
               signers.get(i).publicKey(),
               i == 0 ? Role.ADMIN : Role.WRITE,
               "d" + i,
               0,
               new byte[MembershipEntry.INVITE_BYTES],
+              List.of(),
               founder));
     }
   }

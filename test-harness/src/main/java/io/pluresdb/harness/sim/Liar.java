@@ -421,17 +421,21 @@ final class Liar {
       secret[1] = (byte) self.index;
       var nobody = new Signer(secret);
       spam.add(
-          MembershipEntry.sign(
+          MembershipEntry.Admit.sign(
               spam.size() % 4 == 3 ? Hash.ZERO : SimCluster.DATABASE,
               nobody.publicKey(),
               Role.ADMIN,
               "nobody",
               0,
               new byte[MembershipEntry.INVITE_BYTES],
+              List.of(),
               spam.size() % 2 == 0 ? nobody : self.signer));
     }
     int from = random.nextInt(spam.size());
-    say(end, new SyncMessage.Members(List.copyOf(spam.subList(from, spam.size()))));
+    say(
+        end,
+        new SyncMessage.Members(
+            SyncMessage.Members.Part.LAST, List.copyOf(spam.subList(from, spam.size()))));
     return true;
   }
 

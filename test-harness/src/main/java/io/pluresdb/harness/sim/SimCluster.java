@@ -525,13 +525,14 @@ public final class SimCluster {
             return;
           }
           var entry =
-              MembershipEntry.sign(
+              MembershipEntry.Admit.sign(
                   DATABASE,
                   device,
                   Role.WRITE,
                   "node " + newcomer.index,
                   EPOCH,
                   new byte[MembershipEntry.INVITE_BYTES],
+                  engine.replica().view().membership().newest(),
                   founder.signer);
           try {
             engine.admit(entry);
@@ -1074,6 +1075,7 @@ public final class SimCluster {
           checkPublished(node, own, seqs.getOrDefault(own, 0L));
       case SyncMessage.Hello hello -> {}
       case SyncMessage.Members members -> {}
+      case SyncMessage.Origins origins -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
       case SyncMessage.Ranges ranges -> {}
