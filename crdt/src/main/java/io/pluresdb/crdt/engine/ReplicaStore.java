@@ -368,8 +368,9 @@ public final class ReplicaStore implements CrdtStore {
     byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
     replica.requireInScope(start);
     var events = new ArrayList<Event>();
-    long next = since;
-    for (ChangeLog.Touched touched : replica.log().touched(since, limit)) {
+    ChangeLog.Followed followed = replica.log().touched(since, limit);
+    long next = Math.max(since, followed.floor());
+    for (ChangeLog.Touched touched : followed.touched()) {
       next = touched.arrival();
       for (byte[] id : touched.ids()) {
         if (id.length >= start.length
@@ -379,7 +380,7 @@ public final class ReplicaStore implements CrdtStore {
         }
       }
     }
-    return new Events(events, next);
+    return new Events(events, next, since < followed.floor());
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
@@ -266,12 +267,22 @@ public final class ChangeLog {
   public record Touched(long arrival, List<byte[]> ids) {}
 
   /**
+   * What was touched after a place.
+   *
+   * @param floor arrivals up to here are told of no more
+   */
+  public record Followed(List<Touched> touched, long floor) {}
+
+  /**
    * What changes and joined snapshots touched after {@code cursor}, in order of arrival, by at most
    * {@code limit} of them. Nothing is told of what lies below the floor.
    */
-  public List<Touched> touched(long cursor, int limit) {
+  public Followed touched(long cursor, int limit) {
     var touched = new ArrayList<Touched>();
+    long lowest;
     try (var snapshot = storage.snapshot()) {
+      byte[] stored = snapshot.get(Table.META, Rows.META_FLOOR);
+      lowest = stored == null ? 0 : new ByteReader(stored).varint();
       long first = rowAt(snapshot, cursor + 1);
       try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
         while (touched.size() < limit && rows.next()) {
@@ -311,7 +322,7 @@ public final class ChangeLog {
         }
       }
     }
-    return touched;
+    return new Followed(touched, lowest);
   }
 
   static StorageException missing(ActorId actor, long seq) {

@@ -65,8 +65,10 @@ public interface CrdtStore extends AutoCloseable {
    *
    * @param events oldest first
    * @param next hand this to the next call; equals the argument when there was nothing
+   * @param truncated changes after that place have left the log: documents may have changed that no
+   *     event tells of
    */
-  record Events(List<Event> events, long next) {}
+  record Events(List<Event> events, long next, boolean truncated) {}
 
   /**
    * A hit of {@link #vectorSearch}.

@@ -144,6 +144,11 @@ public final class Inspection {
         if (floor != null && floor.seq() == fromSeq - 1 && chain.seq < floor.seq()) {
           begin(chain, floor);
         }
+        if (floor != null && fromSeq > chain.seq + 1 && fromSeq <= floor.seq()) {
+          // Left of a log that was cut before a snapshot raised the floor.
+          chain.seq = fromSeq - 1;
+          chain.hash = segment.previous();
+        }
         if (wrong == null) {
           wrong = follow(chain, fromSeq, segment, frontier.get(actor));
           changes += segment.changes().size();

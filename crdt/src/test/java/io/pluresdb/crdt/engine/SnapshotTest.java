@@ -96,6 +96,28 @@ class SnapshotTest {
   }
 
   @Test
+  void whoFollowsTheArrivals_hearsOfWhatASnapshotChanged_andOfWhatIsGone() {
+    a.put("shared", "{\"x\":1}");
+    a.put("same", "{}");
+    a.sync(b);
+    long before = b.view().arrivals();
+    a.patch("shared", "{\"x\":2}");
+    a.put("new", "{}");
+    cut(a);
+    a.sync(b);
+    var followed = b.engine.replica().log().touched(before, 100);
+    assertThat(followed.floor()).isZero();
+    assertThat(followed.touched()).hasSize(1);
+    assertThat(followed.touched().getFirst().arrival()).isEqualTo(b.view().arrivals());
+    assertThat(
+            followed.touched().getFirst().ids().stream()
+                .map(id -> new String(id, java.nio.charset.StandardCharsets.UTF_8)))
+        .containsExactly("new", "shared");
+    assertThat(b.engine.replica().log().touched(b.view().arrivals(), 100).touched()).isEmpty();
+    assertThat(a.engine.replica().log().touched(0, 100).floor()).isEqualTo(a.view().arrivals());
+  }
+
+  @Test
   void bothBehindEachOther_joinBothWays() {
     a.put("d", "{\"a\":1}");
     a.sync(b);

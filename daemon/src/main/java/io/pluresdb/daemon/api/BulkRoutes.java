@@ -187,6 +187,9 @@ final class BulkRoutes {
 
   private static void send(CrdtStore.Events events, JsonWriter json, Sink sink) throws IOException {
     List<CrdtStore.Event> list = events.events();
+    if (events.truncated()) {
+      ascii(sink, "data: {\"type\":\"truncated\"}\n\n");
+    }
     for (int i = 0; i < list.size(); i++) {
       CrdtStore.Event event = list.get(i);
       // Events of one change share their place: only the last may say it, or resuming skips some.

@@ -43,6 +43,7 @@ public final class FakeStore implements CrdtStore {
 
   private final NavigableMap<String, Stored> documents = new ConcurrentSkipListMap<>();
   private final List<List<String>> log = new ArrayList<>();
+  private long truncatedBelow;
   private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
   private final Map<String, List<NodeRecord.Conflict>> conflicts = new HashMap<>();
   private volatile @Nullable RuntimeException failure;
@@ -215,10 +216,15 @@ public final class FakeStore implements CrdtStore {
     };
   }
 
+  /** Forgets the events up to a place. */
+  synchronized void truncate(long upTo) {
+    truncatedBelow = upTo;
+  }
+
   @Override
   public synchronized Events events(String prefix, long since, int limit) {
     var events = new ArrayList<Event>();
-    long next = since;
+    long next = Math.max(since, truncatedBelow);
     for (; next < log.size() && next - since < limit; next++) {
       for (String id : log.get((int) next)) {
         if (id.startsWith(prefix)) {
@@ -226,7 +232,7 @@ public final class FakeStore implements CrdtStore {
         }
       }
     }
-    return new Events(events, next);
+    return new Events(events, next, since < truncatedBelow);
   }
 
   @Override

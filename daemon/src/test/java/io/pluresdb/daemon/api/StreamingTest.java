@@ -172,6 +172,24 @@ class StreamingTest {
   }
 
   @Test
+  void watch_fromBelowWhatIsKept_isToldSo_once() throws IOException {
+    for (int i = 1; i <= 5; i++) {
+      put("n" + i, i);
+    }
+    served.node.store().truncate(3);
+    try (Raw raw = watch("?since=1", "")) {
+      assertThat(until(raw, "\"n5\""))
+          .filteredOn(l -> l.startsWith("data"))
+          .hasSize(3)
+          .first()
+          .isEqualTo("data: {\"type\":\"truncated\"}");
+    }
+    try (Raw raw = watch("?since=3", "")) {
+      assertThat(until(raw, "\"n5\"")).noneMatch(l -> l.contains("truncated"));
+    }
+  }
+
+  @Test
   void watch_ofOneChangeWithManyDocuments_saysItsPlaceOnlyAtTheEnd() throws IOException {
     served
         .node
