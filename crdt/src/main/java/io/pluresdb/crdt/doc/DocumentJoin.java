@@ -51,6 +51,7 @@ public final class DocumentJoin {
         joined.add(new RegisterState(key, siblings));
       }
     }
+    // What is in texts and lists is joined row by row; whoever does that corrects the sum.
     return new DocumentState(joined, here.sequenceSum());
   }
 
@@ -119,7 +120,11 @@ public final class DocumentJoin {
     if (sibling.timestamp() < 0) {
       throw new CodecException("timestamp must be 0 or more");
     }
-    if (!sibling.isIncrement()) {
+    if (Register.isSequence(register.key())) {
+      if (sibling.value().length > 0) {
+        throw new CodecException("the register of a text or list holds no value");
+      }
+    } else if (!sibling.isIncrement()) {
       ChangeBody.checkValue(register.key()[0], sibling.value());
     } else if (!register.isField() || !isIncrement(sibling.value())) {
       throw new CodecException("an increment is on no field or not a number");

@@ -198,6 +198,10 @@ public final class ReplicaEngine {
       }
     }
     try {
+      if (replica.isJoining()) {
+        commit();
+        replica.joinFirst(transaction);
+      }
       Receipt receipt = replica.stage(transaction, ahead);
       localChanges++;
       waiters.add(new Waiter(receipt, callback));
@@ -469,7 +473,9 @@ public final class ReplicaEngine {
     if (step.heads() != null) {
       commit();
       compareOwn(step.heads());
-      if (peer.session.needsSnapshot() && mayPublish()) {
+      // A replica of some documents has no snapshot to give to one that holds others.
+      boolean covers = replica.identity().scope().covers(peer.session.peerScope());
+      if (peer.session.needsSnapshot() && covers && mayPublish()) {
         syncWhatIsSaid();
         guarded(() -> snapshots.offer(peer));
       }

@@ -48,7 +48,7 @@ import org.jspecify.annotations.Nullable;
  * An element that has no value and was never moved has no row.
  */
 public final class ListSequence extends Sequence {
-  private static final int VERSION = 1;
+  static final int VERSION = 1;
 
   /** A slot an element was moved to, and when. */
   private record Position(long timestamp, Dot dot, long slot) {
@@ -398,12 +398,12 @@ public final class ListSequence extends Sequence {
     }
   }
 
-  private static void write(Dot dot, ByteWriter out) {
+  static void write(Dot dot, ByteWriter out) {
     dot.actor().write(out);
     out.varint(dot.seq()).varint(dot.index());
   }
 
-  private static Dot readDot(ByteReader in) {
+  static Dot readDot(ByteReader in) {
     return new Dot(ActorId.read(in), in.varint(), in.count("dot index", Integer.MAX_VALUE));
   }
 

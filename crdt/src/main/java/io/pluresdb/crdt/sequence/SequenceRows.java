@@ -48,31 +48,47 @@ public final class SequenceRows {
     return out.u8(register.length >>> 8).u8(register.length).bytes(register).array();
   }
 
-  /** What the keys of all rows of one document begin with. */
-  public static byte[] documentPrefix(byte[] id) {
-    var out = new ByteWriter(2 + id.length);
-    return out.u8(id.length >>> 8).u8(id.length).bytes(id).array();
+  /** The id of the document a row belongs to. */
+  public static byte[] document(byte[] key) {
+    var in = new ByteReader(key);
+    return in.bytes(in.u8() << 8 | in.u8());
   }
 
-  /** The part of a row's key that {@link #prefix} makes. */
-  public static byte[] registerPrefix(byte[] key) {
+  /** What the keys of all rows of one document begin with. */
+  public static byte[] prefixOf(byte[] id) {
+    return new ByteWriter(2 + id.length).u8(id.length >>> 8).u8(id.length).bytes(id).array();
+  }
+
+  /** The length of what a key has in common with those of its register. */
+  public static int prefixLength(byte[] key) {
     var in = new ByteReader(key);
     in.skip(in.u8() << 8 | in.u8());
     in.skip(in.u8() << 8 | in.u8());
-    return Arrays.copyOf(key, in.position());
+    return in.position();
   }
 
-  /** The register in a key or in what {@link #prefix} makes. */
+  /** The register a row belongs to. */
   public static byte[] register(byte[] key) {
     var in = new ByteReader(key);
     in.skip(in.u8() << 8 | in.u8());
     return in.bytes(in.u8() << 8 | in.u8());
   }
 
-  /** The id of the document a row belongs to. */
-  public static byte[] document(byte[] key) {
-    var in = new ByteReader(key);
-    return in.bytes(in.u8() << 8 | in.u8());
+  /** Reads over the head of a chunk's row; how many elements the chunk has. */
+  static int elements(ByteReader in) {
+    in.u8();
+    in.skip(ActorId.BYTES * in.count("actors of a sequence row", Chunk.ELEMENTS));
+    int runs = in.count("runs of a chunk", Chunk.ELEMENTS);
+    int elements = 0;
+    for (int i = 0; i < runs; i++) {
+      int kind = in.u8();
+      elements += in.count("length of a run", Chunk.ELEMENTS - elements);
+      if (kind == RIGHT_OF || kind == LEFT_OF) {
+        in.varint();
+        in.varint();
+      }
+    }
+    return elements;
   }
 
   /** The least key greater than every key that begins with {@code prefix}. */

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps an actor from being used twice: compares the storage with the anchor when it is opened, and
- * moves the anchor before anything is published. What nobody else has seen may be forgotten and
- * written anew.
+ * moves the anchor before anything is published. What nobody else has seen is only noted: power
+ * loss may take the note, not the end of the process.
  */
 final class ActorGuard {
   private final Storage storage;
@@ -111,14 +111,32 @@ final class ActorGuard {
    * made since gives the actor up, and every earlier one is behind the anchor.
    */
   void record(ActorId actor, ActorRow row) {
-    if (knows(actor)
-        && (recordedMark || (recorded != null && recorded.seq() == row.head().seq()))) {
+    if (isRecorded(actor, row)) {
       return;
     }
-    var mark = new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash());
+    Anchor.Mark mark = mark(actor, row);
     anchor.record(mark);
     recorded = mark;
     recordedMark = relaxedMarked;
+  }
+
+  /**
+   * Notes what is on disk and nobody else has seen yet: an earlier copy that is restored would use
+   * its numbers once more, and this one could come back after it.
+   */
+  void note(ActorId actor, ActorRow row) {
+    if (!isRecorded(actor, row)) {
+      anchor.note(mark(actor, row));
+    }
+  }
+
+  private boolean isRecorded(ActorId actor, ActorRow row) {
+    return knows(actor)
+        && (recordedMark || (recorded != null && recorded.seq() == row.head().seq()));
+  }
+
+  private Anchor.Mark mark(ActorId actor, ActorRow row) {
+    return new Anchor.Mark(instance, actor, row.head().seq(), row.head().hash());
   }
 
   /** Ends cleanly; everything is on disk. {@code row} is the own actor's newest, if it has one. */

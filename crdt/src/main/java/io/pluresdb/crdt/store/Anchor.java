@@ -54,4 +54,12 @@ public interface Anchor {
    * @throws StorageException.Failed when it may not have
    */
   void record(Mark mark);
+
+  /**
+   * Notes {@code mark} without waiting for the disk: it survives the end of the process. After
+   * power loss {@link #read} may find the mark that was recorded last instead.
+   *
+   * @throws StorageException.Failed when it could not be written
+   */
+  void note(Mark mark);
 }

@@ -294,7 +294,12 @@ public final class ChangeLog {
                 continue;
               }
               var ids = new LinkedHashSet<DocumentKey>();
-              for (DocumentEdit edit : ChangeBody.decode(row.actor(), log.change().body())) {
+              Change change = log.change();
+              List<DocumentEdit> edits =
+                  change.omitted() == null
+                      ? ChangeBody.decode(row.actor(), change.body())
+                      : List.of();
+              for (DocumentEdit edit : edits) {
                 ids.add(new DocumentKey(edit.id()));
               }
               touched.add(

@@ -8,6 +8,11 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.DocumentJoin;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.reconcile.KeyScope;
+import io.pluresdb.crdt.sequence.SequenceJoin;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.JoinedPast;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
@@ -43,16 +48,20 @@ final class Joining {
   private final Storage storage;
   private final Committed base;
   private final SnapshotInbox inbox;
+  private final KeyScope scope;
+  private final DocumentHasher hasher;
   private final NavigableMap<ActorId, SignedHead> heads;
 
   // What the staged commit will have done.
   private byte[] stagedTo;
   private boolean stagedEnd;
 
-  Joining(Storage storage, Committed base, SnapshotInbox inbox) {
+  Joining(Storage storage, ReplicaIdentity identity, Committed base, SnapshotInbox inbox) {
     this.storage = storage;
     this.base = base;
     this.inbox = inbox;
+    this.scope = identity.scope();
+    this.hasher = new DocumentHasher(identity.database());
     this.heads = inbox.storedHeads();
     this.stagedTo = inbox.joined();
     for (ActorId actor : heads.keySet()) {
@@ -94,18 +103,37 @@ final class Joining {
     return DocumentJoin.join(mine, this::seenHere, theirs, this::seenThere);
   }
 
-  /** The document as it is, joined if that has not been done. */
-  StagedDocument document(DocumentKey id) {
-    StagedDocument stored = ReadAhead.read(storage, id);
-    if (Arrays.compareUnsigned(id.bytes, inbox.joined()) < 0) {
-      return stored;
+  /** Whether a document has not been joined, so that nothing may be written to it. */
+  boolean awaits(byte[] id) {
+    if (Arrays.compareUnsigned(id, inbox.joined()) < 0) {
+      return false;
     }
-    byte[] row = inbox.document(id.bytes);
-    if (row != null && row.length == 0) {
-      return stored;
+    byte[] row = inbox.document(id);
+    return row == null || row.length > 0;
+  }
+
+  /**
+   * Stages documents before their turn, and marks them, so that they are not joined a second time:
+   * what is removed from then on would come back. Nothing else may be staged.
+   */
+  void stageFirst(Staging staging, Iterable<byte[]> ids) {
+    var touched = new ArrayList<byte[]>();
+    try (var snapshot = storage.snapshot()) {
+      for (byte[] id : ids) {
+        if (awaits(id)) {
+          byte[] others = inbox.document(id);
+          stage(staging, snapshot, id, snapshot.get(Table.STATE, id), others, touched);
+          staging.batch.put(
+              Table.SNAPSHOT,
+              SnapshotInbox.rowKey(new Place(SnapshotEntry.DOCUMENTS, id)),
+              new byte[0]);
+          staging.changes++;
+        }
+      }
     }
-    DocumentState theirs = row == null ? new DocumentState() : DocumentState.read(row);
-    return new StagedDocument(join(stored.state(), theirs), stored.before(), stored.existed());
+    if (!touched.isEmpty()) {
+      staging.log.joined(new JoinedRow(touched));
+    }
   }
 
   /** Stages the next documents; nothing else may be staged. */
@@ -138,7 +166,7 @@ final class Joining {
           bytes += others.length;
         }
         if (others == null || others.length > 0) {
-          stage(staging, id, ours, others, touched);
+          stage(staging, snapshot, id, ours, others, touched);
         }
         rows++;
         bytes += ours == null ? 0 : ours.length;
@@ -164,21 +192,92 @@ final class Joining {
 
   private void stage(
       Staging staging,
+      Storage.Snapshot snapshot,
       byte[] id,
       byte @Nullable [] ours,
       byte @Nullable [] others,
       Collection<byte[]> touched) {
+    if (!scope.contains(id)) {
+      // A replica of some documents takes no others; their texts and lists go with the snapshot.
+      return;
+    }
     if (Arrays.equals(ours, others)) {
+      // Also of its texts and lists: their sum is in the row.
+      if (others != null && !DocumentState.read(others).sequenceSum().equals(Fingerprint.ZERO)) {
+        drop(staging.batch, snapshot, id);
+      }
       return;
     }
     DocumentState mine = ours == null ? new DocumentState() : DocumentState.read(ours);
     DocumentState theirs = others == null ? new DocumentState() : DocumentState.read(others);
     DocumentState joined = join(mine, theirs);
+    joined.sequenceSum(joinSequences(staging.batch, snapshot, id, mine, theirs));
     boolean same = joined.isEmpty() ? ours == null : Arrays.equals(joined.toByteArray(), ours);
     if (!same) {
       staging.documents.put(new DocumentKey(id), new StagedDocument(joined, ours, mine.exists()));
       touched.add(id);
     }
+  }
+
+  private static byte[] sequenceKey(byte[] key) {
+    return SnapshotInbox.rowKey(new Place(SnapshotEntry.SEQUENCES, key));
+  }
+
+  private static void drop(Storage.Batch batch, Storage.Snapshot snapshot, byte[] id) {
+    byte[] from = sequenceKey(SequenceRows.prefixOf(id));
+    try (var rows = snapshot.scan(Table.SNAPSHOT, from, SequenceRows.end(from))) {
+      while (rows.next()) {
+        batch.delete(Table.SNAPSHOT, rows.key());
+      }
+    }
+  }
+
+  /** Joins the rows of a document's texts and lists; what they add up to then. */
+  private Fingerprint joinSequences(
+      Storage.Batch batch,
+      Storage.Snapshot snapshot,
+      byte[] id,
+      DocumentState mine,
+      DocumentState theirs) {
+    Fingerprint sum = mine.sequenceSum();
+    if (theirs.sequenceSum().equals(sum)) {
+      if (!sum.equals(Fingerprint.ZERO)) {
+        drop(batch, snapshot, id);
+      }
+      return sum;
+    }
+    byte[] prefix = SequenceRows.prefixOf(id);
+    var keys = new TreeMap<byte[], byte @Nullable []>(Arrays::compareUnsigned);
+    byte[] from = sequenceKey(prefix);
+    try (var rows = snapshot.scan(Table.SNAPSHOT, from, SequenceRows.end(from))) {
+      while (rows.next()) {
+        keys.put(Arrays.copyOfRange(rows.key(), 1, rows.key().length), rows.value());
+        batch.delete(Table.SNAPSHOT, rows.key());
+      }
+    }
+    try (var rows = snapshot.scan(Table.SEQUENCE, prefix, SequenceRows.end(prefix))) {
+      while (rows.next()) {
+        keys.putIfAbsent(rows.key(), null);
+      }
+    }
+    for (var entry : keys.entrySet()) {
+      byte[] key = entry.getKey();
+      byte[] ours = snapshot.get(Table.SEQUENCE, key);
+      byte[] row = SequenceJoin.join(key, ours, this::seenHere, entry.getValue(), this::seenThere);
+      if (Arrays.equals(ours, row)) {
+        continue;
+      }
+      if (ours != null) {
+        sum = sum.minus(hasher.of(key, ours));
+      }
+      if (row != null) {
+        sum = sum.plus(hasher.of(key, row));
+        batch.put(Table.SEQUENCE, key, row);
+      } else {
+        batch.delete(Table.SEQUENCE, key);
+      }
+    }
+    return sum;
   }
 
   private void end(Staging staging, Hash database) {
@@ -199,32 +298,14 @@ final class Joining {
         Table.META,
         Rows.META_JOINED,
         new JoinedPast(Math.max(past.timestamp(), timestamp()), seqs).toByteArray());
-    inbox.putEnd(staging.batch, heads.keySet());
-  }
-
-  /**
-   * Marks in a commit the documents it writes before their turn, so that they are not joined a
-   * second time: what was removed since would come back.
-   */
-  void mark(Storage.Batch batch, Iterable<DocumentKey> written) {
-    if (stagedEnd) {
-      return;
-    }
-    for (DocumentKey id : written) {
-      if (Arrays.compareUnsigned(id.bytes, stagedTo) >= 0) {
-        batch.put(
-            Table.SNAPSHOT,
-            SnapshotInbox.rowKey(new Place(SnapshotEntry.DOCUMENTS, id.bytes)),
-            new byte[0]);
-      }
-    }
+    inbox.putEnd(staging.batch);
   }
 
   /** What was staged is committed; whether that was the end. */
   boolean committed() {
     inbox.setJoined(stagedTo);
     if (stagedEnd) {
-      inbox.reset();
+      inbox.ended();
     }
     return stagedEnd;
   }

@@ -129,12 +129,13 @@ final class OpenSequences {
 
   /** Begins all sequences of a document anew, empty; its state must be new as well. */
   void beginAnew(byte[] id) {
-    byte[] document = SequenceRows.documentPrefix(id);
+    byte[] document = SequenceRows.prefixOf(id);
     var prefixes = new LinkedHashSet<DocumentKey>();
     try (var snapshot = storage.snapshot();
         var rows = snapshot.scan(Table.SEQUENCE, document, SequenceRows.end(document))) {
       while (rows.next()) {
-        prefixes.add(new DocumentKey(SequenceRows.registerPrefix(rows.key())));
+        prefixes.add(
+            new DocumentKey(Arrays.copyOf(rows.key(), SequenceRows.prefixLength(rows.key()))));
       }
     }
     open.forEach(
@@ -229,6 +230,11 @@ final class OpenSequences {
       weight -= eldest.next().sequence.weight();
       eldest.remove();
     }
+  }
+
+  /** Rows were changed by somebody else: reads all again. Nothing may be staged. */
+  void reread() {
+    open.clear();
   }
 
   /** What was staged is not committed: forgets it. */

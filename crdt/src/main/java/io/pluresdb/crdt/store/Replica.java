@@ -743,6 +743,8 @@ public final class Replica {
     if (hasStaged() || !canGiveSnapshot()) {
       return false;
     }
+    // The next start looks up in the log what the anchor says.
+    anchorOwn();
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
     log.raise(step.floor());
@@ -750,18 +752,11 @@ public final class Replica {
   }
 
   /**
-   * Whether another replica could join the state of this one. A replica of some documents has no
-   * state to give, and a snapshot does not carry the elements of texts and lists yet: both keep
-   * their whole log.
+   * Whether another replica could join the state of this one; if not, this one keeps its whole log.
+   * A replica of some documents has no state to give.
    */
   public boolean canGiveSnapshot() {
-    if (committed.joining != null || !identity.scope().isAll()) {
-      return false;
-    }
-    try (var snapshot = storage.snapshot();
-        var rows = snapshot.scan(Table.SEQUENCE, new byte[0], null)) {
-      return !rows.next();
-    }
+    return committed.joining == null && identity.scope().isAll();
   }
 
   /** Where the members of the database stand. */
@@ -818,7 +813,7 @@ public final class Replica {
   }
 
   private void beginJoining() {
-    var joining = new Joining(storage, committed, inbox);
+    var joining = new Joining(storage, identity, committed, inbox);
     committed.joining = joining;
     clock.observe(joining.timestamp());
   }
@@ -853,10 +848,33 @@ public final class Replica {
     }
     joining.stage(staging, identity.database());
     commit();
+    sequences.reread();
     if (committed.joining == null) {
       storage.sync();
     }
     return committed.joining != null;
+  }
+
+  /**
+   * Joins the documents of a transaction before their turn, in a commit of its own: while a
+   * snapshot is being joined, {@link #stage} refuses what this was not called for. Call when
+   * nothing is staged.
+   *
+   * @throws StorageException as {@link #commit} does
+   */
+  public void joinFirst(Transaction transaction) {
+    Joining joining = committed.joining;
+    if (joining != null) {
+      joining.stageFirst(
+          staging,
+          transaction.edits().stream()
+              .map(edit -> new DocumentKey(edit.id()))
+              .distinct()
+              .map(id -> id.bytes)
+              .toList());
+      commit();
+      sequences.reread();
+    }
   }
 
   /**
@@ -1147,9 +1165,6 @@ public final class Replica {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);
-      if (committed.joining != null) {
-        committed.joining.mark(batch, staged.documents.keySet());
-      }
       for (var entry : staged.actors.entrySet()) {
         batch.put(Table.FRONTIER, Rows.actorKey(entry.getKey()), entry.getValue().toByteArray());
       }
@@ -1168,9 +1183,13 @@ public final class Replica {
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
-      if (synced && author != null && row != null && !guard.knows(author.actor())) {
-        // An actor that is not in the anchor would be given up at the next start.
-        guard.record(author.actor(), row);
+      if (synced && author != null && row != null) {
+        if (guard.knows(author.actor())) {
+          guard.note(author.actor(), row);
+        } else {
+          // An actor that is not in the anchor would be given up at the next start.
+          guard.record(author.actor(), row);
+        }
       }
     } catch (RuntimeException e) {
       buckets.discard();

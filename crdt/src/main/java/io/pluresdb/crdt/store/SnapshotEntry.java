@@ -5,15 +5,14 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.op.ChangeBody;
-import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.op.Register;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A row of a snapshot on its way from one replica to another, or a piece of a large one.
  *
  * <p>A snapshot is a sequence of rows in ascending order of {@link Place}: first the signed heads
- * of all actors, then the document rows.
+ * of all actors, then the document rows, then those of texts and lists.
  *
  * <pre>
  * entry := place | total varint | offset varint | bytes block
@@ -36,7 +35,14 @@ public record SnapshotEntry(Place place, int total, int offset, byte[] bytes) {
   /** Documents: id to {@link io.pluresdb.crdt.doc.DocumentState}. */
   static final int DOCUMENTS = 2;
 
-  private static final int LAST_SECTION = DOCUMENTS;
+  /** Texts and lists: (document, register, actor, number) to elements. */
+  static final int SEQUENCES = 3;
+
+  private static final int LAST_SECTION = SEQUENCES;
+
+  // Two lengths, an id, a register, a kind, an actor and a number.
+  private static final int MAX_SEQUENCE_KEY_BYTES =
+      4 + ChangeBody.MAX_ID_BYTES + Register.MAX_BYTES + 1 + ActorId.BYTES + 4;
 
   /** Where a row stands in a snapshot. */
   public record Place(int section, byte[] key) implements Comparable<Place> {
@@ -79,7 +85,12 @@ public record SnapshotEntry(Place place, int total, int offset, byte[] bytes) {
                 + ", but is "
                 + section);
       }
-      int max = section == HEADS ? ActorId.BYTES : ChangeBody.MAX_ID_BYTES;
+      int max =
+          switch (section) {
+            case HEADS -> ActorId.BYTES;
+            case DOCUMENTS -> ChangeBody.MAX_ID_BYTES;
+            default -> MAX_SEQUENCE_KEY_BYTES;
+          };
       // A place behind a row is its key and a zero byte.
       return new Place(section, in.block("key bytes", max + 1));
     }
@@ -88,15 +99,6 @@ public record SnapshotEntry(Place place, int total, int offset, byte[] bytes) {
     public String toString() {
       return section + "/" + java.util.HexFormat.of().formatHex(key);
     }
-  }
-
-  /** The table whose rows a section holds, or null when they are made for the snapshot. */
-  static @Nullable Table table(int section) {
-    return switch (section) {
-      case HEADS -> null;
-      case DOCUMENTS -> Table.STATE;
-      default -> throw new IllegalArgumentException("section " + section);
-    };
   }
 
   public boolean isWhole() {

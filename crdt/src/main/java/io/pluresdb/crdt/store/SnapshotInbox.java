@@ -13,10 +13,15 @@ import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.sequence.Sequence;
+import io.pluresdb.crdt.sequence.SequenceJoin;
+import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.NavigableMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -367,6 +372,11 @@ public final class SnapshotInbox {
     final DocumentHasher hasher = new DocumentHasher(database);
     Fingerprint sum = Fingerprint.ZERO;
     long existing;
+
+    // What documents say that their texts and lists add up to, and what those do.
+    Fingerprint claimed = Fingerprint.ZERO;
+    Fingerprint sequences = Fingerprint.ZERO;
+    final List<Sequence.Row> sequence = new ArrayList<>();
     byte[] from = FIRST_ROW_KEY;
     @Nullable String failure;
   }
@@ -409,10 +419,16 @@ public final class SnapshotInbox {
           // A signature takes as long as reading many rows.
           bytes += STEP_BYTES / 64;
           verifyHead(looking, check, place.key(), rows.value());
-        } else {
+        } else if (place.section() == SnapshotEntry.DOCUMENTS) {
           verifyDocument(looking, place.key(), rows.value());
+        } else {
+          verifySequence(looking, place.key(), rows.value());
         }
       }
+    }
+    verifySequence(looking);
+    if (!looking.sequences.equals(looking.claimed)) {
+      throw new CodecException("its texts and lists are not those of its documents");
     }
     if (!Frontier.of(looking.frontier).hash().equals(id)) {
       throw new CodecException("its heads are not those of the frontier it was offered as");
@@ -450,7 +466,38 @@ public final class SnapshotInbox {
               return head != null && dot.seq() > 0 && head.seq() >= dot.seq();
             });
     looking.sum = looking.sum.plus(looking.hasher.of(key, row));
+    looking.claimed = looking.claimed.plus(state.sequenceSum());
     looking.existing += state.exists() ? 1 : 0;
+  }
+
+  private static void verifySequence(Verification looking, byte[] key, byte[] row) {
+    List<Sequence.Row> known = looking.sequence;
+    int length = SequenceRows.prefixLength(key);
+    if (!known.isEmpty()
+        && !Arrays.equals(
+            known.getFirst().key(),
+            0,
+            Math.min(length, known.getFirst().key().length),
+            key,
+            0,
+            length)) {
+      verifySequence(looking);
+    }
+    known.add(new Sequence.Row(key, row));
+    looking.sequences = looking.sequences.plus(looking.hasher.of(key, row));
+  }
+
+  /** Looks at a text or list when all its rows have come by. */
+  private static void verifySequence(Verification looking) {
+    if (!looking.sequence.isEmpty()) {
+      SequenceJoin.checkForeign(
+          looking.sequence,
+          dot -> {
+            SignedHead head = looking.heads.get(dot.actor());
+            return head != null && dot.seq() > 0 && head.seq() >= dot.seq();
+          });
+      looking.sequence.clear();
+    }
   }
 
   /** The heads that {@link #verify} found; empty before. */
@@ -508,12 +555,16 @@ public final class SnapshotInbox {
     joined = reached;
   }
 
-  /** Adds to a batch that nothing is left of the snapshot; its documents are deleted already. */
-  void putEnd(Storage.Batch batch, Iterable<ActorId> heads) {
-    for (ActorId actor : heads) {
-      batch.delete(Table.SNAPSHOT, rowKey(new Place(SnapshotEntry.HEADS, Rows.actorKey(actor))));
-    }
-    batch.delete(Table.SNAPSHOT, PROGRESS_KEY);
+  /** Adds to a batch that the snapshot is joined. */
+  void putEnd(Storage.Batch batch) {
+    phase = Phase.CLEARING;
+    batch.put(Table.SNAPSHOT, PROGRESS_KEY, progressRow());
+    phase = Phase.JOINING;
+  }
+
+  /** The snapshot is joined: what is left of it can go. */
+  void ended() {
+    phase = Phase.CLEARING;
   }
 
   /** Throws everything away, in steps: call {@link #clear} until it is {@link Phase#EMPTY}. */
@@ -545,8 +596,7 @@ public final class SnapshotInbox {
     }
   }
 
-  /** There is no snapshot any more. */
-  void reset() {
+  private void reset() {
     phase = Phase.EMPTY;
     id = Hash.ZERO;
     stateHash = Hash.ZERO;

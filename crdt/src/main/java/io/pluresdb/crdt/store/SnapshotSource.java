@@ -168,13 +168,19 @@ public final class SnapshotSource implements AutoCloseable {
         }
       }
     }
-    if (to != null && to.section() == SnapshotEntry.HEADS) {
+    return each(SnapshotEntry.DOCUMENTS, Table.STATE, from, to, visitor)
+        && each(SnapshotEntry.SEQUENCES, Table.SEQUENCE, from, to, visitor);
+  }
+
+  private boolean each(int section, Table table, Place from, @Nullable Place to, Visitor visitor) {
+    if (from.section() > section || (to != null && to.section() < section)) {
       return true;
     }
-    byte[] start = from.section() == SnapshotEntry.DOCUMENTS ? from.key() : new byte[0];
-    try (var rows = snapshot.scan(Table.STATE, start, to == null ? null : to.key())) {
+    byte[] start = from.section() == section ? from.key() : new byte[0];
+    byte[] end = to != null && to.section() == section ? to.key() : null;
+    try (var rows = snapshot.scan(table, start, end)) {
       while (rows.next()) {
-        if (!visitor.visit(new Place(SnapshotEntry.DOCUMENTS, rows.key()), rows.value())) {
+        if (!visitor.visit(new Place(section, rows.key()), rows.value())) {
           return false;
         }
       }

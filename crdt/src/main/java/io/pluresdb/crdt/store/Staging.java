@@ -136,7 +136,10 @@ final class Staging implements AutoCloseable {
     if (staged != null) {
       return staged;
     }
-    return base.joining == null ? ReadAhead.read(storage, id) : base.joining.document(id);
+    if (base.joining != null && base.joining.awaits(id.bytes)) {
+      throw new IllegalStateException("a document is written before it was joined");
+    }
+    return ReadAhead.read(storage, id);
   }
 
   /** As {@link #document(DocumentKey)}, taken from {@code ahead} where that still holds. */

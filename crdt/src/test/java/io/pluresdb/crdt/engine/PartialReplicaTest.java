@@ -18,6 +18,7 @@ import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
 import io.pluresdb.crdt.store.StateRanges;
+import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -88,6 +89,46 @@ class PartialReplicaTest {
     assertSameNotes(full, partial);
     assertThat(partial.json("note:1")).isEqualTo("{\"b\":4}");
     assertThat(partial.get("photo:1")).isNull();
+  }
+
+  /** The text of the photo is not here, and what is typed into it cannot be checked. */
+  @Test
+  void batchThatTypesIntoADocumentElsewhere_isAppliedInPart() {
+    full.put("photo:1", "{}");
+    full.put("note:1", "{}");
+    full.write(
+        Edit.spliceText("photo:1", "caption", 0, 0, "sea"),
+        Edit.spliceText("note:1", "body", 0, 0, "hello"));
+    full.sync(partial);
+    full.write(
+        Edit.spliceText("photo:1", "caption", 3, 0, "side"),
+        Edit.spliceText("note:1", "body", 5, 0, " there"));
+    full.sync(partial);
+    assertThat(partial.view().frontier()).isEqualTo(full.view().frontier());
+    assertSameNotes(full, partial);
+    assertThat(partial.get("photo:1")).isNull();
+    assertInOrder(partial);
+  }
+
+  @Test
+  void snapshot_ofAWholeReplica_isJoinedInPart() {
+    full.put("note:1", "{\"a\":1}");
+    full.sync(partial);
+    partial.patch("note:1", "{\"b\":2}");
+    for (int i = 0; i < 50; i++) {
+      full.put("note:" + i, "{\"n\":" + i + "}");
+      full.write(Edit.put("photo:" + i, utf8("{}")), Edit.spliceText("photo:" + i, "t", 0, 0, "x"));
+    }
+    SnapshotTest.cut(full);
+    full.sync(partial);
+    assertThat(partial.engine.snapshots().joined()).isEqualTo(1);
+    assertThat(partial.view().frontier()).isEqualTo(full.view().frontier());
+    assertSameNotes(full, partial);
+    assertThat(full.json("note:1")).isEqualTo("{\"b\":2,\"n\":1}");
+    assertThat(partial.get("photo:1")).isNull();
+    assertThat(SnapshotTest.rows(partial, Table.SEQUENCE)).isZero();
+    assertThat(SnapshotTest.rows(partial, Table.SNAPSHOT)).isZero();
+    assertThat(partial.view().documents()).isEqualTo(50);
   }
 
   @Test

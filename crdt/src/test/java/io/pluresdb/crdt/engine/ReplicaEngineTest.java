@@ -39,7 +39,9 @@ class ReplicaEngineTest {
     assertThat(b.json("doc:7")).isEqualTo("{\"in\":{\"a\":null},\"n\":7,\"tags\":[1,2]}");
   }
 
+  /** How far the anchor would say after power loss. */
   private static long anchored(Device device) {
+    device.anchor.losePower();
     return device.anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark.seq() : 0;
   }
 
@@ -58,12 +60,23 @@ class ReplicaEngineTest {
   }
 
   @Test
+  void copyFromBeforeAWriteThatNobodySaw_givesItsActorUp_unlessPowerLossTookTheNote() {
+    a.put("1", "{}");
+    var unseen = a.storage.copy();
+    a.put("2", "{}");
+    a.storage = unseen;
+    a.crash();
+    assertThat(a.engine.replica().ownActor()).isNull();
+  }
+
+  @Test
   void copyFromBeforeTheLastPublication_givesItsActorUp_andOneThatNobodySawMayGoOn() {
     a.put("1", "{}");
     var unseen = a.storage.copy();
     a.put("2", "{}");
     var actor = a.engine.replica().ownActor();
     a.storage = unseen;
+    a.anchor.losePower();
     a.crash();
     assertThat(a.engine.replica().ownActor()).isEqualTo(actor);
 

@@ -75,6 +75,9 @@ final class CompactingCluster extends Cluster {
     while (to.replica().joinStep()) {
       assertThat(to.replica().isJoining()).isTrue();
     }
+    while (inbox.phase() != Phase.EMPTY) {
+      inbox.clear();
+    }
     to.engine.tick();
     to.engine.turn(true);
   }

@@ -57,7 +57,8 @@ public final class Settings {
           "list of HOST:PORT",
           "at most 64 times HOST:PORT with a port from 1 to 65535, separated by commas",
           "",
-          "Peers to keep connected in every database, besides those that are found.",
+          "Peers to keep connected in every database, besides those that are found; with more than"
+              + " 31 devices, where to start from.",
           Settings::hostPorts);
 
   public static final Setting<String> DEVICE_NAME =

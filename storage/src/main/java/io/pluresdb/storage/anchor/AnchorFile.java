@@ -82,6 +82,8 @@ public final class AnchorFile implements Anchor, AutoCloseable {
           syncDirectory(path);
         }
       }
+      // The newest mark may only have been noted, and the next one takes the other slot.
+      channel.force(false);
       return new AnchorFile(path, channel, slots(path, channel));
     } catch (IOException cause) {
       closeQuietly(channel, cause);
@@ -107,6 +109,27 @@ public final class AnchorFile implements Anchor, AutoCloseable {
    */
   @Override
   public void record(Mark mark) {
+    write(mark);
+    try {
+      channel.force(false);
+    } catch (IOException cause) {
+      throw failure(cause);
+    }
+    generation++;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws StorageException.Failed when it could not be written; this file takes no more marks
+   */
+  @Override
+  public void note(Mark mark) {
+    // Into the slot that the next recorded mark takes: the last recorded one stays whole.
+    write(mark);
+  }
+
+  private void write(Mark mark) {
     if (failed) {
       throw new StorageException.Failed(
           path + " takes no more writes: an earlier one failed", new IOException("earlier"));
@@ -123,13 +146,15 @@ public final class AnchorFile implements Anchor, AutoCloseable {
       while (slot.hasRemaining()) {
         offset += channel.write(slot, offset);
       }
-      channel.force(false);
     } catch (IOException cause) {
-      failed = true;
-      throw new StorageException.Failed(path + " could not be written", cause);
+      throw failure(cause);
     }
-    generation = next;
     reading = new Reading.Valid(mark);
+  }
+
+  private StorageException failure(IOException cause) {
+    failed = true;
+    return new StorageException.Failed(path + " could not be written", cause);
   }
 
   @Override

@@ -40,4 +40,9 @@ public final class WatchedAnchor implements Anchor {
       throw new PowerLoss();
     }
   }
+
+  @Override
+  public void note(Mark newest) {
+    mark = newest;
+  }
 }
