@@ -145,9 +145,10 @@ public final class Membership {
     };
   }
 
-  private static void keepProofs(
+  private void keepProofs(
       List<Map.Entry<byte[], Fork>> proofs, NavigableMap<byte[], MembershipEntry> kept) {
     var admitted = new TreeMap<byte[], Integer>(Arrays::compareUnsigned);
+    admitted.put(founder, 0);
     kept.values().forEach(entry -> admitted.put(entry.device(), 0));
     proofs.sort(
         Comparator.<Map.Entry<byte[], Fork>>comparingLong(p -> p.getValue().common().seq())

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Fork;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
@@ -128,6 +129,7 @@ public final class ReplicaEngine {
   private final WaitingRuns waiting = new WaitingRuns();
   private final Comparisons comparisons;
   private final Gossip gossip;
+  private final Forks forks;
   private final SnapshotTransfers snapshots;
   private final Compaction compaction;
   private final List<Waiter> waiters = new ArrayList<>();
@@ -158,6 +160,7 @@ public final class ReplicaEngine {
     this.environment = environment;
     this.events = events;
     this.comparisons = new Comparisons(replica, environment);
+    this.forks = new Forks(replica);
     this.gossip = new Gossip(replica, environment);
     this.snapshots = new SnapshotTransfers(replica, environment, events);
     this.compaction = new Compaction(replica, environment, events);
@@ -263,14 +266,7 @@ public final class ReplicaEngine {
     long before = voidChanges(device);
     for (Replica.VoidChanges changes : replica.voidChanges()) {
       if (Arrays.equals(changes.device(), device)) {
-        var adoption = new Replica.Adoption(changes);
-        while (!adoption.isDone() && broken == null) {
-          replica.stage(adoption);
-          if (replica.isGroupFull()) {
-            commit();
-          }
-        }
-        commit();
+        adopt(changes);
       }
     }
     if (broken != null) {
@@ -279,6 +275,36 @@ public final class ReplicaEngine {
     long adopted = before - voidChanges(device);
     localChanges += adopted;
     return adopted;
+  }
+
+  private void adopt(Replica.VoidChanges changes) {
+    var adoption = new Replica.Adoption(changes);
+    while (!adoption.isDone() && broken == null) {
+      replica.stage(adoption);
+      if (replica.isGroupFull()) {
+        commit();
+      }
+    }
+    commit();
+  }
+
+  /**
+   * Writes again what this replica wrote under an actor that forked: its other branch is written
+   * again by whoever made that.
+   */
+  private void adoptOwn() {
+    if (broken != null || !replica.mayBeForked() || !replica.mayWrite()) {
+      return;
+    }
+    commit();
+    for (Replica.VoidChanges changes : replica.ownVoidChanges()) {
+      events.accept(
+          "another copy of this device wrote under our actor: writing "
+              + changes.count()
+              + " changes again");
+      localChanges += changes.count();
+      adopt(changes);
+    }
   }
 
   /** Number of changes of a device that are kept here, do not count and were not adopted here. */
@@ -313,6 +339,7 @@ public final class ReplicaEngine {
       }
     }
     peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
+    adoptOwn();
     // What counts may have changed on both sides without a change having arrived.
     probe();
     release();
@@ -429,6 +456,7 @@ public final class ReplicaEngine {
       peers.remove(peer.link);
       waiting.forget(peer);
       comparisons.forget(peer.link);
+      forks.forget(peer.link);
       snapshots.forget(peer);
       compaction.forget(peer);
       gossip.down(peer);
@@ -442,6 +470,21 @@ public final class ReplicaEngine {
     if (message instanceof SyncMessage.Origins(var actors) && peer.session.isGreeted()) {
       peer.learn(replica.identity().database(), actors);
       release();
+      return;
+    }
+    if (message instanceof SyncMessage.Trace trace && peer.session.isGreeted()) {
+      SyncMessage reply = forks.onTrace(trace);
+      if (reply != null && mayPublish()) {
+        answer(peer, reply);
+      }
+      return;
+    }
+    if (message instanceof SyncMessage.Offshoot offshoot && peer.session.isGreeted()) {
+      Fork fork = forks.onOffshoot(offshoot);
+      if (fork != null) {
+        events.accept("a device wrote twice under actor " + fork.actor());
+        grow(List.of(fork));
+      }
       return;
     }
     if (message instanceof SyncMessage.Ranges(var ranges) && peer.session.isGreeted()) {
@@ -473,6 +516,9 @@ public final class ReplicaEngine {
     if (step.heads() != null) {
       commit();
       compareOwn(step.heads());
+      for (SyncMessage.Trace trace : forks.onHeads(peer.link, step.heads(), ticks)) {
+        answer(peer, trace);
+      }
       // A replica of some documents has no snapshot to give to one that holds others.
       boolean covers = replica.identity().scope().covers(peer.session.peerScope());
       if (peer.session.needsSnapshot() && covers && mayPublish()) {
@@ -875,6 +921,7 @@ public final class ReplicaEngine {
     ticks++;
     release();
     expire();
+    adoptOwn();
     if (!peers.isEmpty() && !mayPublish()) {
       return;
     }

@@ -48,27 +48,6 @@ public final class SequenceRows {
     return out.u8(register.length >>> 8).u8(register.length).bytes(register).array();
   }
 
-  /** What the keys of all rows of one document begin with. */
-  public static byte[] documentPrefix(byte[] id) {
-    var out = new ByteWriter(2 + id.length);
-    return out.u8(id.length >>> 8).u8(id.length).bytes(id).array();
-  }
-
-  /** The part of a row's key that {@link #prefix} makes. */
-  public static byte[] registerPrefix(byte[] key) {
-    var in = new ByteReader(key);
-    in.skip(in.u8() << 8 | in.u8());
-    in.skip(in.u8() << 8 | in.u8());
-    return Arrays.copyOf(key, in.position());
-  }
-
-  /** The register in a key or in what {@link #prefix} makes. */
-  public static byte[] register(byte[] key) {
-    var in = new ByteReader(key);
-    in.skip(in.u8() << 8 | in.u8());
-    return in.bytes(in.u8() << 8 | in.u8());
-  }
-
   /** The id of the document a row belongs to. */
   public static byte[] document(byte[] key) {
     var in = new ByteReader(key);
@@ -86,6 +65,13 @@ public final class SequenceRows {
     in.skip(in.u8() << 8 | in.u8());
     in.skip(in.u8() << 8 | in.u8());
     return in.position();
+  }
+
+  /** The register a row belongs to. */
+  public static byte[] register(byte[] key) {
+    var in = new ByteReader(key);
+    in.skip(in.u8() << 8 | in.u8());
+    return in.bytes(in.u8() << 8 | in.u8());
   }
 
   /** Reads over the head of a chunk's row; how many elements the chunk has. */

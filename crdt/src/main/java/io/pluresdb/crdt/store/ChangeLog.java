@@ -1,5 +1,7 @@
 package io.pluresdb.crdt.store;
 
+import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Fork.Branch;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
@@ -159,6 +161,28 @@ public final class ChangeLog {
       }
       throw missing(actor, seq);
     }
+  }
+
+  /**
+   * The stored changes of an actor behind {@code common}, void ones too, up to the first that is
+   * signed; null when the log does not hold them, or more than a proof may.
+   */
+  public @Nullable Branch branch(ActorId actor, long common, long newest) {
+    var links = new ArrayList<Change.Link>();
+    if (floor.frontier().seq(actor) > common) {
+      return null;
+    }
+    try (var snapshot = storage.snapshot();
+        var log = new Segments(snapshot, actor, common + 1, newest)) {
+      while (links.size() < MembershipEntry.MAX_LINKS && log.next()) {
+        links.add(log.change().link());
+        byte[] signature = log.signature();
+        if (signature != null) {
+          return new Branch(links, signature);
+        }
+      }
+    }
+    return null;
   }
 
   /** Hands over the stored changes {@code [from, to]} of an actor, void ones too. */

@@ -164,19 +164,20 @@ final class Limits {
 
   /** Makes documents anew from the log and from what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
-    wanted.forEach(id -> sequences.beginAnew(id.bytes));
-    var rebuild = new Rebuild(sequences);
     Floor floor = log.storedFloor();
+    var rebuild = new Rebuild(floor.isEmpty() ? sequences : null);
     for (DocumentKey id : wanted) {
-      // What lies below the floor is known by what survives of it only.
-      rebuild.want(
-          id,
-          floor.isEmpty()
-              ? new DocumentState()
-              : staging
-                  .document(id)
-                  .state()
-                  .where(dot -> floor.covers(dot) && dot.seq() <= staging.seq(dot.actor())));
+      if (floor.isEmpty()) {
+        sequences.beginAnew(id.bytes);
+        rebuild.want(id, new DocumentState());
+      } else {
+        // What lies below the floor is known by what survives of it only; texts and lists stay.
+        DocumentState now = staging.document(id).state();
+        DocumentState base =
+            now.where(dot -> floor.covers(dot) && dot.seq() <= staging.seq(dot.actor()));
+        base.sequenceSum(now.sequenceSum());
+        rebuild.want(id, base);
+      }
     }
     log.touching(
         wanted.stream().map(id -> id.bytes).toList(),

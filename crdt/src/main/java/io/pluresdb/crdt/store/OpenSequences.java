@@ -129,12 +129,13 @@ final class OpenSequences {
 
   /** Begins all sequences of a document anew, empty; its state must be new as well. */
   void beginAnew(byte[] id) {
-    byte[] document = SequenceRows.documentPrefix(id);
+    byte[] document = SequenceRows.prefixOf(id);
     var prefixes = new LinkedHashSet<DocumentKey>();
     try (var snapshot = storage.snapshot();
         var rows = snapshot.scan(Table.SEQUENCE, document, SequenceRows.end(document))) {
       while (rows.next()) {
-        prefixes.add(new DocumentKey(SequenceRows.registerPrefix(rows.key())));
+        prefixes.add(
+            new DocumentKey(Arrays.copyOf(rows.key(), SequenceRows.prefixLength(rows.key()))));
       }
     }
     open.forEach(

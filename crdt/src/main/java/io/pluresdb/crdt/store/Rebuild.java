@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes documents anew from the changes that count. A void change may have overwritten what counts,
@@ -36,7 +37,7 @@ final class Rebuild {
     }
   }
 
-  private final OpenSequences sequences;
+  private final @Nullable OpenSequences sequences;
   private final Map<DocumentKey, DocumentState> documents = new HashMap<>();
   private final Map<Key, Piece> pieces = new HashMap<>();
   private final List<Piece> order = new ArrayList<>();
@@ -44,9 +45,9 @@ final class Rebuild {
   private final Map<ActorId, TreeMap<Long, Piece>> byActor = new HashMap<>();
 
   /**
-   * @param sequences where the texts and lists of the documents were begun anew
+   * @param sequences where the texts and lists of the documents were begun anew; null to leave them
    */
-  Rebuild(OpenSequences sequences) {
+  Rebuild(@Nullable OpenSequences sequences) {
     this.sequences = sequences;
   }
 
@@ -111,7 +112,7 @@ final class Rebuild {
           long timestamp = piece.arrived.change().timestamp();
           var dot = new Dot(actor, seq, index);
           state.apply(operation, dot, timestamp);
-          if (operation instanceof CrdtOperation.OnSequence onSequence) {
+          if (sequences != null && operation instanceof CrdtOperation.OnSequence onSequence) {
             sequences.apply(edit.id(), onSequence, dot, timestamp);
           }
         }

@@ -185,12 +185,35 @@ public final class Replica {
     committed.actors.putAll(actors);
     committed.voids.putAll(voids);
     var log = new ChangeLog(storage, floor);
+    byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
     if (committed.own != null) {
       committed.undeclared.remove(committed.own.actor());
+    } else if (nonce != null) {
+      noteGivenUp(storage, identity, nonce, committed);
     }
     return new Replica(storage, identity, guard, environment, lastTimestamp, log, committed);
+  }
+
+  /**
+   * Remembers how far an actor got that was given up just now, should it turn out to have forked.
+   */
+  private static void noteGivenUp(
+      Storage storage, ReplicaIdentity identity, byte[] nonce, Committed committed) {
+    ActorId actor = new Genesis(identity.signer().publicKey(), nonce).actor(identity.database());
+    ActorRow row = committed.actors.get(actor);
+    if (row == null) {
+      return;
+    }
+    VoidRow known = committed.voids.get(actor);
+    VoidRow all = known == null ? VoidRow.of(row) : known;
+    VoidRow noted = all.givenUpAt(all.tail().seq());
+    committed.voids.put(actor, noted);
+    try (var batch = storage.newBatch()) {
+      batch.put(Table.VOID, Rows.actorKey(actor), noted.toByteArray());
+      storage.commit(batch, Durability.SYNCED);
+    }
   }
 
   private static LogFloor readFloor(Storage.Snapshot snapshot, Hash database) {
@@ -594,8 +617,7 @@ public final class Replica {
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
     if (known != null) {
       // Something may count already that had to come after this.
-      staging.voids.put(
-          actor, new VoidRow(new Head(seq, hash), timestamp, known.skipped(), known.adopted()));
+      staging.voids.put(actor, known.grown(new Head(seq, hash), timestamp));
       if (head < known.skipped()) {
         var touched = new LinkedHashSet<DocumentKey>();
         bodies.forEach(edits -> edits.forEach(edit -> touched.add(new DocumentKey(edit.id()))));
@@ -623,6 +645,13 @@ public final class Replica {
   }
 
   private void stageFence() {
+    Own given = staging.own;
+    ActorRow row = given == null ? null : staging.actor(given.actor());
+    if (given != null && row != null) {
+      VoidRow known = staging.voidRow(given.actor());
+      VoidRow all = known == null ? VoidRow.of(row) : known;
+      staging.voids.put(given.actor(), all.givenUpAt(all.tail().seq()));
+    }
     staging.own = null;
     staging.batch.delete(Table.META, Rows.META_ACTOR);
     staging.changes++;
@@ -958,13 +987,70 @@ public final class Replica {
       ActorRow row = committed.actors.get(actor);
       VoidRow known = committed.voids.get(actor);
       if (row != null && known != null) {
-        long from = Math.max(row.head().seq(), known.adopted()) + 1;
+        byte[] device = row.genesis().deviceKey();
+        long head = row.head().seq();
+        if (known.adoptedFrom() > head + 1) {
+          // They became void later than those behind them.
+          all.add(new VoidChanges(actor, device, head + 1, known.adoptedFrom() - 1));
+        }
+        long from = Math.max(head, known.adoptedTo()) + 1;
         if (from <= known.tail().seq()) {
-          all.add(new VoidChanges(actor, row.genesis().deviceKey(), from, known.tail().seq()));
+          all.add(new VoidChanges(actor, device, from, known.tail().seq()));
         }
       }
     }
     return all;
+  }
+
+  /**
+   * Void changes that this replica itself made, under an actor of which a copy of this data
+   * directory, or what this one was restored from, made others: to be written again without being
+   * asked. Call it when nothing is staged.
+   */
+  public List<VoidChanges> ownVoidChanges() {
+    var forked = new HashSet<ActorId>();
+    committed.membership.forks().forEach(fork -> forked.add(fork.actor()));
+    var own = new ArrayList<VoidChanges>();
+    for (VoidChanges changes : voidChanges()) {
+      VoidRow known = committed.voids.get(changes.actor());
+      long last = known == null ? 0 : Math.min(changes.to(), known.own());
+      if (last >= changes.from() && forked.contains(changes.actor())) {
+        own.add(new VoidChanges(changes.actor(), changes.device(), changes.from(), last));
+      }
+    }
+    return own;
+  }
+
+  /** Whether {@link #ownVoidChanges} could be any; costs nothing. */
+  public boolean mayBeForked() {
+    return !committed.voids.isEmpty() && !isJoining();
+  }
+
+  /** Whether this device may write now. */
+  public boolean mayWrite() {
+    return staging.membership.may(identity.signer().publicKey(), Role.WRITE);
+  }
+
+  /** Of an actor, the newest change stored here, void ones too; seq 0 for none. */
+  public Head newest(ActorId actor) {
+    ActorRow row = committed.actors.get(actor);
+    VoidRow known = committed.voids.get(actor);
+    return known != null ? known.tail() : row == null ? new Head(0, Hash.ZERO) : row.head();
+  }
+
+  /** The device and the nonce behind an actor, or null when it is not known here. */
+  public @Nullable Genesis genesis(ActorId actor) {
+    ActorRow row = committed.actors.get(actor);
+    return row == null ? null : row.genesis();
+  }
+
+  /** The hash of a stored change, of the void ones too; null when it is not here. */
+  public @Nullable Hash hashOf(ActorId actor, long seq) {
+    Head newest = newest(actor);
+    if (seq == newest.seq()) {
+      return newest.hash();
+    }
+    return seq == 0 ? Hash.ZERO : log.hashOf(identity.database(), actor, seq);
   }
 
   /** An adoption under way: what the names in the void changes are in those that replace them. */

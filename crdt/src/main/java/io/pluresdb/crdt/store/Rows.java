@@ -303,38 +303,51 @@ final class Rows {
    * What a replica has of an actor beyond what counts.
    *
    * <pre>
-   * void := seq varint | hash 32 | timestamp u64 | skipped varint | adopted varint
+   * void := seq varint | hash 32 | timestamp u64 | skipped varint | adopted from varint | to varint | own varint
    * </pre>
    *
    * @param tail the newest change in the log, at or beyond the head that counts
    * @param timestamp of that change
    * @param skipped the newest change that others' changes depend on without it being applied here
-   * @param adopted the newest change this device wrote again as its own
+   * @param adoptedFrom the first change this device wrote again as its own, 0 for none
+   * @param adoptedTo the last of them, without a gap
+   * @param own the newest change this replica itself made, when it gave the actor up
    */
-  record VoidRow(Head tail, long timestamp, long skipped, long adopted) {
+  record VoidRow(
+      Head tail, long timestamp, long skipped, long adoptedFrom, long adoptedTo, long own) {
     /** What follows from a row of which everything counts. */
     static VoidRow of(ActorRow row) {
-      return new VoidRow(row.head(), row.timestamp(), 0, 0);
+      return new VoidRow(row.head(), row.timestamp(), 0, 0, 0, 0);
     }
 
     VoidRow skipping(long seq) {
-      return new VoidRow(tail, timestamp, Math.max(skipped, seq), adopted);
+      return new VoidRow(tail, timestamp, Math.max(skipped, seq), adoptedFrom, adoptedTo, own);
     }
 
     VoidRow adopted(long seq) {
-      return new VoidRow(tail, timestamp, skipped, seq);
+      long from = adoptedFrom == 0 ? seq : Math.min(adoptedFrom, seq);
+      return new VoidRow(tail, timestamp, skipped, from, Math.max(adoptedTo, seq), own);
+    }
+
+    VoidRow givenUpAt(long seq) {
+      return new VoidRow(tail, timestamp, skipped, adoptedFrom, adoptedTo, Math.max(own, seq));
+    }
+
+    VoidRow grown(Head to, long at) {
+      return new VoidRow(to, at, skipped, adoptedFrom, adoptedTo, own);
     }
 
     byte[] toByteArray() {
       var out = new ByteWriter(64);
       out.varint(tail.seq()).bytes(tail.hash().bytes()).i64(timestamp);
-      return out.varint(skipped).varint(adopted).toByteArray();
+      return out.varint(skipped).varint(adoptedFrom).varint(adoptedTo).varint(own).toByteArray();
     }
 
     static VoidRow read(byte[] value) {
       var in = new ByteReader(value);
       var tail = new Head(in.varint(), new Hash(in.bytes(Hash.BYTES)));
-      var row = new VoidRow(tail, in.i64(), in.varint(), in.varint());
+      long timestamp = in.i64();
+      var row = new VoidRow(tail, timestamp, in.varint(), in.varint(), in.varint(), in.varint());
       in.end();
       return row;
     }

@@ -2,8 +2,10 @@ package io.pluresdb.crdt.sync;
 
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Fork.Branch;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
@@ -33,6 +35,8 @@ import java.util.TreeMap;
  * 5 Ack     := bytes varint | cursor varint
  * 6 Probe   := frontierHash 32 | membersHash 32 | stateHash 32
  * 16 Origins := count varint | (deviceKey 32 | nonce 16) *
+ * 17 Trace   := actor 16 | count varint | (seq varint | hash 32) *            ascending
+ * 18 Offshoot := actor 16 | seq varint | branch
  * 24 to 28  := {@link RangeMessage}
  * 56 Overlay  := overlay message
  * 57 Announce := cursor varint | seqs
@@ -161,6 +165,20 @@ public sealed interface SyncMessage {
    */
   record Origins(List<Genesis> actors) implements SyncMessage {}
 
+  /**
+   * Some of the sender's changes of an actor of which the receiver has others: to find the last
+   * that both have.
+   *
+   * @param points ascending, at most {@link #MAX_POINTS}
+   */
+  record Trace(ActorId actor, List<Head> points) implements SyncMessage {
+    /** Most points in one. */
+    public static final int MAX_POINTS = 64;
+  }
+
+  /** The sender's changes behind the last that both have, as a proof of a fork holds them. */
+  record Offshoot(ActorId actor, long common, Branch branch) implements SyncMessage {}
+
   /** The sender's whole frontier. */
   record Heads(boolean wantReply, Frontier frontier) implements SyncMessage {}
 
@@ -246,6 +264,15 @@ public sealed interface SyncMessage {
         out.u8(16).varint(actors.size());
         actors.forEach(actor -> actor.write(out));
       }
+      case Trace(var actor, var points) -> {
+        actor.write(out.u8(17));
+        out.varint(points.size());
+        points.forEach(point -> out.varint(point.seq()).bytes(point.hash().bytes()));
+      }
+      case Offshoot(var actor, var common, var branch) -> {
+        actor.write(out.u8(18));
+        branch.write(out.varint(common));
+      }
       case Heads(var wantReply, var frontier) -> frontier.write(out.u8(3).u8(wantReply ? 1 : 0));
       case Changes(var cursor, var runs) -> {
         out.u8(4).varint(cursor).varint(runs.size());
@@ -297,6 +324,8 @@ public sealed interface SyncMessage {
           case 5 -> new Ack(in.varint(), in.varint());
           case 6 -> new Probe(hash(in), hash(in), hash(in));
           case 16 -> origins(in);
+          case 17 -> trace(in);
+          case 18 -> new Offshoot(ActorId.read(in), in.varint(), Branch.read(in));
           case 24, 25, 26, 27, 28 -> new Ranges(RangeMessage.read(tag, in));
           case 56 -> new Overlay(OverlayMessage.read(in));
           case 57 -> new Announce(in.varint(), seqs(in));
@@ -330,6 +359,20 @@ public sealed interface SyncMessage {
       case 2 -> Members.Part.LAST;
       default -> throw new CodecException("part of a list must be 0 to 2, but is " + code);
     };
+  }
+
+  private static Trace trace(ByteReader in) {
+    ActorId actor = ActorId.read(in);
+    int count = in.count("points of a trace", Trace.MAX_POINTS);
+    var points = new ArrayList<Head>(count);
+    for (int i = 0; i < count; i++) {
+      var point = new Head(in.varint(), hash(in));
+      if (point.seq() == 0 || (i > 0 && points.getLast().seq() >= point.seq())) {
+        throw new CodecException("points of a trace must ascend from 1");
+      }
+      points.add(point);
+    }
+    return new Trace(actor, points);
   }
 
   private static Origins origins(ByteReader in) {

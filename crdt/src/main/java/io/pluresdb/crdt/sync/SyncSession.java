@@ -229,6 +229,9 @@ public final class SyncSession {
       case Hello peer -> onHello(peer, view);
       case Members members -> onMembers(members, view);
       case SyncMessage.Origins origins -> Step.sending();
+      // Whoever owns the session looks for forks.
+      case SyncMessage.Trace trace -> Step.sending();
+      case SyncMessage.Offshoot offshoot -> Step.sending();
       case Heads(var wantReply, var frontier) ->
           standsAt(
               frontier,

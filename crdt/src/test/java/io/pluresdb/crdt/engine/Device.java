@@ -9,6 +9,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.reconcile.KeyRange;
 import io.pluresdb.crdt.reconcile.KeyScope;
+import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
@@ -52,11 +53,15 @@ final class Device {
   }
 
   private Device(long seed, byte @Nullable [] founder, KeyScope scope) {
+    this(seed, founder, scope, null);
+  }
+
+  private Device(long seed, byte @Nullable [] founder, KeyScope scope, @Nullable Signer key) {
     this.scope = scope;
     random = new Random(seed);
     byte[] secret = new byte[32];
     random.nextBytes(secret);
-    signer = new Signer(secret);
+    signer = key == null ? new Signer(secret) : key;
     this.founder = founder == null ? signer.publicKey() : founder;
     engine = open();
   }
@@ -100,6 +105,18 @@ final class Device {
   /** Takes every role above {@code keep}, accepting what is here. */
   void revoke(Device device, @Nullable Role keep) {
     engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
+  }
+
+  /** A copy of this device's data directory, in use beside it. */
+  Device cloned() {
+    var clone = new Device(7_000 + wallMillis, founder, scope, signer);
+    clone.wallMillis = wallMillis;
+    clone.storage = storage.copy();
+    if (anchor.read() instanceof Anchor.Reading.Valid(var mark)) {
+      clone.anchor.record(mark);
+    }
+    clone.engine = clone.open();
+    return clone;
   }
 
   /** Writes again what another device did that does not count. */

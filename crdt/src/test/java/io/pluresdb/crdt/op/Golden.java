@@ -374,6 +374,8 @@ public final class Golden {
     messages.put(
         "Origins",
         new SyncMessage.Origins(List.of(new ChangeRun.Genesis(SIGNER.publicKey(), filled(16, 9)))));
+    messages.put("Trace", new SyncMessage.Trace(OTHER, List.of(new Head(300, Hash.ZERO))));
+    messages.put("Offshoot", new SyncMessage.Offshoot(ACTOR, 0, branch(change())));
     messages.put("Heads", new SyncMessage.Heads(true, frontier()));
     messages.put("Changes", new SyncMessage.Changes(1, List.of(run())));
     messages.put("Ack", new SyncMessage.Ack(1_000, 1));

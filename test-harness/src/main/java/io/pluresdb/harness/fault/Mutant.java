@@ -10,7 +10,7 @@ public enum Mutant {
   /** Every signature holds. */
   NO_SIGNATURES("codec.Signer", "verify", Body.TRUE),
   /** Every device may write. */
-  NO_MEMBERSHIP("auth.Membership", "may", Body.TRUE),
+  NO_MEMBERSHIP("store.Limits", "limit", Body.NULL),
   /** Changes do not name what they depend on. */
   NO_DEPENDENCIES("store.Replica", "dependencies", Body.EMPTY_LIST),
   /** The hybrid clock does not learn from others. */

@@ -1076,6 +1076,8 @@ public final class SimCluster {
       case SyncMessage.Hello hello -> {}
       case SyncMessage.Members members -> {}
       case SyncMessage.Origins origins -> {}
+      case SyncMessage.Trace trace -> {}
+      case SyncMessage.Offshoot offshoot -> {}
       case SyncMessage.Ack ack -> {}
       case SyncMessage.Probe probe -> {}
       case SyncMessage.Ranges ranges -> {}
