@@ -12,7 +12,6 @@ import io.pluresdb.crdt.overlay.Plumtree;
 import io.pluresdb.crdt.overlay.SteadyTime;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.sync.SyncMessage;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,10 +23,6 @@ import org.jspecify.annotations.Nullable;
  * the tree and, with a {@link Neighbourhood}, the view of neighbours.
  */
 final class Gossip {
-  /** Counts since the start. */
-  record Counters(
-      long announced, long grafts, long prunes, long duplicates, long comparisons, long ignored) {}
-
   private final Replica replica;
   private final Environment environment;
   private final SteadyTime time;
@@ -35,11 +30,6 @@ final class Gossip {
   private final Map<PeerId, Peer> peers = new LinkedHashMap<>();
   private @Nullable HyParView view;
   private @Nullable Neighbourhood neighbourhood;
-  private long announced;
-  private long grafts;
-  private long prunes;
-  private long duplicates;
-  private long comparisons;
 
   Gossip(Replica replica, Environment environment) {
     this.replica = replica;
@@ -195,7 +185,6 @@ final class Gossip {
       tooMuch |= !tree.onAnnounce(from, actor, missing.getValue(), here.seq(actor), now());
     }
     if (tooMuch) {
-      comparisons++;
       tell(from, from.session.probe(replica.view()));
     }
   }
@@ -206,7 +195,6 @@ final class Gossip {
       return;
     }
     if (!fresh) {
-      duplicates++;
       if (tree.onDuplicate(from, now())) {
         prune(from);
       }
@@ -222,7 +210,6 @@ final class Gossip {
   }
 
   private void prune(Peer peer) {
-    prunes++;
     tell(peer, new SyncMessage.Prune());
   }
 
@@ -234,7 +221,6 @@ final class Gossip {
   }
 
   private void graft(Peer peer, List<ActorId> actors) {
-    grafts++;
     Frontier here = replica.view().frontier();
     var seqs = new TreeMap<ActorId, Long>();
     for (ActorId actor : actors) {
@@ -276,18 +262,12 @@ final class Gossip {
         tree.announceTo(now(), one -> one.link.isWritable() && one.session.hasNews(visible))) {
       SyncMessage.Announce news = peer.session.announce(visible);
       if (news != null) {
-        announced += news.seqs().size();
         peer.link.send(news);
       }
     }
   }
 
-  Counters counters() {
-    return new Counters(
-        announced, grafts, prunes, duplicates, comparisons, view == null ? 0 : view.ignored());
-  }
-
   List<PeerId> neighbours() {
-    return view == null ? new ArrayList<>() : view.active();
+    return view == null ? List.of() : view.active();
   }
 }

@@ -31,6 +31,13 @@ final class OverlayBench {
 
   static Report run(
       int peers, int changes, boolean engines, boolean pushAll, List<String> faults, long seed) {
+    if (peers < 2 || peers > 100_000 || changes < 1 || changes > 100_000) {
+      throw new IllegalArgumentException(
+          "--peers and --changes must be 2 and 1 to 100000, but are " + peers + " and " + changes);
+    }
+    if (!List.of(FAULTS.split(",")).containsAll(faults)) {
+      throw new IllegalArgumentException("--faults are " + FAULTS + ", but is " + faults);
+    }
     Peers kind = engines ? Peers.ENGINES : Peers.MODEL;
     var report =
         new Report("overlay")
@@ -47,8 +54,10 @@ final class OverlayBench {
         .add("connected", graph.largestComponent())
         .add("neighboursLeast", graph.least())
         .add("neighboursMost", graph.greatest())
-        .add("neighboursAgreed", graph.symmetric())
-        .add("reserveMean", graph.meanReserve());
+        .add("neighboursAgreed", graph.symmetric());
+    if (!engines) {
+      report.add("reserveMean", graph.meanReserve());
+    }
 
     Traffic before = run.traffic();
     long replaced = 0;
@@ -81,7 +90,7 @@ final class OverlayBench {
         case "vanished50" -> failure(report, peers, 50, Detection.VANISHED, fault, seed);
         case "churn" -> churn(report, peers, seed);
         case "partition" -> partition(report, peers, seed);
-        default -> throw new IllegalArgumentException("faults are " + FAULTS + ", not " + fault);
+        default -> throw new IllegalStateException("checked above: " + fault);
       }
     }
     return report

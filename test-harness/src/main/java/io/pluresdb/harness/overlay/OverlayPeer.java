@@ -37,6 +37,6 @@ interface OverlayPeer {
   /** The devices it holds for neighbours. */
   List<PeerId> neighbours();
 
-  /** The devices it has in reserve. */
+  /** The devices it has in reserve; an engine does not tell. */
   List<PeerId> reserve();
 }

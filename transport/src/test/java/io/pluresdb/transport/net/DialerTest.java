@@ -127,6 +127,18 @@ class DialerTest {
   }
 
   @Test
+  void target_thatHasEnoughNeighbours_isDropped() {
+    try (Node server = new Node();
+        Node client = new Node();
+        Dialer dialer = dialer(client)) {
+      dialer.add(server.listen(), Node.DATABASE);
+      server.session().close(new CloseReason.Ended(CloseReason.PARTING_CODE, "one among many"));
+      Waiting.until("no targets", () -> dialer.targets().isEmpty());
+      assertThat(client.count("dialled")).isEqualTo(1);
+    }
+  }
+
+  @Test
   void target_thatRejectsUs_backsOff() {
     try (Node server = new Node();
         Node client = new Node();
