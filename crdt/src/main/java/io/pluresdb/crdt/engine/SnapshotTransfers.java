@@ -37,6 +37,9 @@ final class SnapshotTransfers {
   /** Snapshots that are kept open at a time; peers that ask for the same share one. */
   static final int MAX_GIVEN = 2;
 
+  /** Snapshots that did not hold and are remembered, so that they are not taken again. */
+  static final int MAX_REFUSED = 16;
+
   /** A snapshot nobody asks for is closed after this. */
   static final long IDLE_MILLIS = 120_000;
 
@@ -83,6 +86,17 @@ final class SnapshotTransfers {
   private final Map<Hash, Given> given = new LinkedHashMap<>();
 
   private final Map<Peer, Taken> takers = new LinkedHashMap<>();
+
+  /** Snapshots that did not hold, while the members are as they were; the oldest is forgotten. */
+  private final Map<Hash, Hash> refused =
+      new LinkedHashMap<>() {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Hash, Hash> eldest) {
+          return size() > MAX_REFUSED;
+        }
+      };
 
   private @Nullable Offered waiting;
   private @Nullable Peer giver;
@@ -218,7 +232,11 @@ final class SnapshotTransfers {
   }
 
   private void onOffer(Peer peer, Offer offer, int peers) {
-    if (giver != null || !mayGive(peer) || replica.view().frontier().hash().equals(offer.id())) {
+    Hash members = replica.view().membership().hash();
+    if (members.equals(refused.get(offer.id()))
+        || giver != null
+        || !mayGive(peer)
+        || replica.view().frontier().hash().equals(offer.id())) {
       return;
     }
     if (peers > 1 && waiting == null) {
@@ -294,6 +312,7 @@ final class SnapshotTransfers {
         if (replica.verifySnapshot() == Verdict.FAILS) {
           events.accept("a snapshot does not hold: " + inbox.failure());
           failed++;
+          refused.put(inbox.id(), replica.view().membership().hash());
           inbox.discard();
           giveUp();
         }

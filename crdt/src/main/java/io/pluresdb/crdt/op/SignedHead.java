@@ -19,7 +19,8 @@ import io.pluresdb.crdt.op.ChangeRun.Genesis;
  *
  * @param seq number of the change, from 1
  * @param previous hash of the change before it, zero for none
- * @param signature Ed25519 over the change's hash, 64 bytes
+ * @param signature Ed25519 over the change's hash, 64 bytes; all zero where an end in the
+ *     membership has to vouch for the change
  */
 public record SignedHead(
     long seq, Hash previous, Change.Link link, Genesis genesis, byte[] signature) {

@@ -135,6 +135,11 @@ public final class Inspection {
         var key = new ByteReader(rows.key());
         ActorId actor = ActorId.read(key);
         long fromSeq = key.i64();
+        byte[] beyond = snapshot.get(Table.VOID, Rows.actorKey(actor));
+        if (beyond != null && fromSeq > VoidRow.read(beyond).tail().seq()) {
+          // Void changes that are being thrown away.
+          continue;
+        }
         SegmentRow segment = SegmentRow.read(rows.value());
         if (chain == null || !chain.actor.equals(actor)) {
           wrong = chain == null ? null : ended(chain, frontier, floors);
@@ -188,7 +193,11 @@ public final class Inspection {
   private void begin(Chain chain, SignedHead floor) {
     chain.seq = floor.seq();
     chain.hash = floor.head(database, chain.actor).hash();
-    chain.signed = floor.isAuthentic(database, chain.actor);
+    byte[] device = floor.genesis().deviceKey();
+    Head place = floor.head(database, chain.actor);
+    chain.signed =
+        place.equals(replica.view().membership().limit(chain.actor, device))
+            || floor.isAuthentic(database, chain.actor);
   }
 
   private @Nullable String follow(

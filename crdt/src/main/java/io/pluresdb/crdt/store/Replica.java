@@ -776,6 +776,7 @@ public final class Replica {
     anchorOwn();
     LogTruncation.Step step =
         LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
+    committed.voids.putAll(step.voids());
     log.raise(step.floor());
     return step.more();
   }
@@ -847,17 +848,21 @@ public final class Replica {
     clock.observe(joining.timestamp());
   }
 
-  /** What keeps an authentic head from being accepted, or null. */
-  private @Nullable String refusal(ActorId actor, SignedHead head, Hash hash) {
+  /** What keeps a head of a snapshot from being accepted, or null. */
+  private @Nullable String refusal(ActorId actor, SignedHead head, Head place) {
     Head limit = limits.limit(staging, actor, head.genesis().deviceKey());
     if (limit != null && limit.seq() < head.seq()) {
       return "the device of actor " + actor + " may not write, or not so far";
+    }
+    // Where an actor ends there may be no signature; the entry that set the end has the hash.
+    if (!place.equals(limit) && !head.isAuthentic(identity.database(), actor)) {
+      return "the head of actor " + actor + " is not signed by its device";
     }
     if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
       return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
     }
     Hash ours = log.hashOf(identity.database(), actor, head.seq());
-    if (ours != null && !ours.equals(hash)) {
+    if (ours != null && !ours.equals(place.hash())) {
       return "change " + head.seq() + " of actor " + actor + " is another one here";
     }
     return null;

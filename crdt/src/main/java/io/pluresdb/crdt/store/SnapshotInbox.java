@@ -362,8 +362,8 @@ public final class SnapshotInbox {
 
   /** What remains to be judged by whoever knows the members and the log. */
   public interface HeadCheck {
-    /** Returns what is wrong with a head whose signature holds, or null. */
-    @Nullable String refusal(ActorId actor, SignedHead head, Hash hash);
+    /** Returns what is wrong with a head of an actor that is derived from its key, or null. */
+    @Nullable String refusal(ActorId actor, SignedHead head, Head place);
   }
 
   private final class Verification {
@@ -444,11 +444,11 @@ public final class SnapshotInbox {
     ActorId actor = ActorId.read(in);
     in.end();
     SignedHead head = SignedHead.read(row);
-    if (!head.isAuthentic(database, actor)) {
-      throw new CodecException("the head of actor " + actor + " is not signed by its device");
+    if (!head.genesis().actor(database).equals(actor)) {
+      throw new CodecException("actor " + actor + " is not derived from its key");
     }
     Head place = head.head(database, actor);
-    String refusal = check.refusal(actor, head, place.hash());
+    String refusal = check.refusal(actor, head, place);
     if (refusal != null) {
       throw new CodecException(refusal);
     }

@@ -8,7 +8,6 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
@@ -44,7 +43,10 @@ public final class SnapshotSource implements AutoCloseable {
     var heads = new TreeMap<ActorId, Head>();
     try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
       while (rows.next()) {
-        heads.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()).head());
+        Head head = ActorRow.read(rows.value()).head();
+        if (head.seq() > 0) {
+          heads.put(ActorId.read(new ByteReader(rows.key())), head);
+        }
       }
     }
     frontier = Frontier.of(heads);
@@ -161,9 +163,12 @@ public final class SnapshotSource implements AutoCloseable {
       try (var rows = snapshot.scan(Table.FRONTIER, from.key(), end)) {
         while (rows.next()) {
           ActorId actor = ActorId.read(new ByteReader(rows.key()));
-          byte[] row = head(actor, ActorRow.read(rows.value())).toByteArray();
-          if (!visitor.visit(new Place(SnapshotEntry.HEADS, rows.key()), row)) {
-            return false;
+          Head counts = ActorRow.read(rows.value()).head();
+          if (counts.seq() > 0) {
+            SignedHead head = LogTruncation.head(snapshot, database, actor, counts.seq());
+            if (!visitor.visit(new Place(SnapshotEntry.HEADS, rows.key()), head.toByteArray())) {
+              return false;
+            }
           }
         }
       }
@@ -186,31 +191,6 @@ public final class SnapshotSource implements AutoCloseable {
       }
     }
     return true;
-  }
-
-  private SignedHead head(ActorId actor, ActorRow row) {
-    long seq = row.head().seq();
-    byte[] floor = snapshot.get(Table.FLOOR, Rows.actorKey(actor));
-    if (floor != null) {
-      SignedHead head = SignedHead.read(floor);
-      if (head.seq() == seq) {
-        return head;
-      }
-    }
-    try (var rows =
-        snapshot.scanBackwards(Table.LOG, Rows.logKey(actor, 0), Rows.logKey(actor, seq + 1))) {
-      if (rows.next()) {
-        SegmentRow segment = SegmentRow.read(rows.value());
-        byte[] signature = segment.signature();
-        if (signature != null) {
-          return LogTruncation.head(
-              snapshot, database, actor, Rows.seq(rows.key()), segment, signature);
-        }
-      }
-    }
-    throw new StorageException.Failed(
-        "the log lacks change " + seq + " of actor " + actor + ", which is in the frontier",
-        new IllegalStateException("log and frontier disagree"));
   }
 
   @Override

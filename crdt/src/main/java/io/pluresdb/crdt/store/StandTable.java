@@ -124,7 +124,9 @@ public final class StandTable {
       earliest = Math.min(earliest, member.atMillis());
     }
     // The founder need not have an entry: it was there before the first.
-    admitted.putIfAbsent(membership.founder(), earliest);
+    if (membership.role(membership.founder()) != null) {
+      admitted.putIfAbsent(membership.founder(), earliest);
+    }
     var known = new ArrayList<StableCut.Known>();
     admitted.forEach(
         (device, at) -> {

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.crdt.store.Inspection;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.SnapshotInbox;
@@ -14,6 +16,8 @@ import io.pluresdb.crdt.store.SnapshotSource;
 import io.pluresdb.crdt.store.Storage.Table;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What happens between devices whose logs do not reach back to each other. */
 class SnapshotTest {
@@ -115,6 +119,64 @@ class SnapshotTest {
         .containsExactly("new", "shared");
     assertThat(b.engine.replica().log().touched(b.view().arrivals(), 100).touched()).isEmpty();
     assertThat(a.engine.replica().log().touched(0, 100).floor()).isEqualTo(a.view().arrivals());
+  }
+
+  /** Writes that share one signature. */
+  private static void writeGroup(Device device, int from, int to) {
+    for (int i = from; i < to; i++) {
+      device.wallMillis++;
+      device.engine.submit(
+          io.pluresdb.crdt.store.Transaction.of(
+              Edit.put("g" + i, "{}".getBytes(java.nio.charset.StandardCharsets.UTF_8))),
+          (receipt, failure) -> assertThat(failure).isNull());
+    }
+    device.turns();
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void removedDevice_inASnapshot_countsToWhereItWasAccepted(boolean keepsVoid) {
+    Device c = a.join(3);
+    a.sync(c);
+    writeGroup(c, 0, 3);
+    a.sync(c);
+    a.sync(b);
+    c.wallMillis += 1_000;
+    long accepted = c.wallMillis << 16;
+    // b gets more than a has accepted when a removes c.
+    writeGroup(c, 3, 9);
+    c.sync(b);
+    Device silent = a.join(4);
+    a.wallMillis = c.wallMillis;
+    a.revoke(c, null);
+    a.sync(b);
+    a.assertEquals(b);
+    b.wallMillis = c.wallMillis + 1;
+    b.put("later", "{}");
+    b.sync(a);
+    Replica replica = b.engine.replica();
+    while (replica.truncate(
+        actor -> b.view().frontier().seq(actor), keepsVoid ? accepted : Long.MAX_VALUE)) {
+      assertThat(replica.hasStaged()).isFalse();
+    }
+    assertThat(replica.log().floor().arrivals()).isEqualTo(keepsVoid ? 3 : b.view().arrivals());
+    assertThat(replica.voidChanges()).hasSize(keepsVoid ? 1 : 0);
+    assertThat(Inspection.of(replica)).noneMatch(f -> f.status() == Finding.Status.ERROR);
+    silent.wallMillis = b.wallMillis;
+    b.sync(silent);
+    b.assertEquals(silent);
+    assertThat(silent.engine.snapshots().joined()).isEqualTo(1);
+    assertThat(silent.json("g2")).isEqualTo("{}");
+    assertThat(silent.json("g3")).as("void").isNull();
+    silent.restart();
+    silent.put("mine", "{}");
+    silent.sync(a);
+    a.assertEquals(silent);
+    b.restart();
+    b.sync(a);
+    a.assertEquals(b);
+    assertThat(Inspection.of(silent.engine.replica()))
+        .noneMatch(f -> f.status() == Finding.Status.ERROR);
   }
 
   @Test
