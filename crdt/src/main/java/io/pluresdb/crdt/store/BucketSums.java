@@ -1,14 +1,21 @@
 package io.pluresdb.crdt.store;
 
+import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.SipHash;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.Summary;
 import io.pluresdb.crdt.store.Storage.Table;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Map;
+import java.util.List;
+import java.util.NavigableMap;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Documents in the order of their ids are cut into buckets before every id whose keyed hash says
  * so, one in {@link #MEAN_DOCUMENTS}: replicas with the same documents have the same buckets, and
- * one document more moves no other boundary. Kept in memory; a commit writes the rows of the
- * buckets it touched. One thread: the replica's.
+ * one document more moves no other boundary. Kept in memory. A commit writes the buckets it touched
+ * in one row, and from time to time each touched bucket to its own: a row each in every commit took
+ * as long as the documents themselves. One thread: the replica's.
  */
 final class BucketSums {
   /** Documents of a bucket on average; a power of two. */
@@ -26,16 +34,52 @@ final class BucketSums {
   /** Where the first bucket begins, whatever its least document. */
   static final byte[] FIRST = {};
 
+  /** Commits whose touched buckets may stand in rows of their own. */
+  static final int MAX_DELTAS = 128;
+
+  /** Bytes of such rows. */
+  static final int MAX_DELTA_BYTES = 512 << 10;
+
+  /** The first byte of a delta's key: no document id begins with it, being UTF-8. */
+  private static final byte DELTA = (byte) 0xff;
+
+  private static final class Bucket {
+    final byte[] start;
+    @Nullable Summary now;
+
+    /** As last committed; null for none. */
+    @Nullable Summary before;
+
+    boolean touched;
+
+    /** Whether its own row is older than a delta. */
+    boolean stale;
+
+    Bucket(byte[] start, @Nullable Summary now) {
+      this.start = start;
+      this.now = now;
+    }
+  }
+
   private final Storage storage;
   private final SipHash boundaries;
   private final DocumentHasher hasher;
-  private final TreeMap<byte[], Summary> buckets = new TreeMap<>(Arrays::compareUnsigned);
+  private final TreeMap<byte[], Bucket> buckets = new TreeMap<>(Arrays::compareUnsigned);
 
-  /** Buckets touched since the last commit, as they were then; null for none. */
-  private final TreeMap<byte[], @Nullable Summary> before = new TreeMap<>(Arrays::compareUnsigned);
+  /** Touched since the last commit, in that order; what is gone is not in {@link #buckets}. */
+  private final List<Bucket> touched = new ArrayList<>();
 
   private Fingerprint total = Fingerprint.ZERO;
   private Fingerprint committedTotal = Fingerprint.ZERO;
+
+  // Deltas on the disk by number, ascending, and the buckets in them.
+  private final List<Long> deltas = new ArrayList<>();
+  private int deltaBytes;
+  private final List<Bucket> stale = new ArrayList<>();
+
+  // What the staged commit will have done.
+  private boolean folding;
+  private int stagedBytes;
 
   BucketSums(Storage storage, Hash database) {
     this.storage = storage;
@@ -52,13 +96,75 @@ final class BucketSums {
     return (boundaries.of(id) & (MEAN_DOCUMENTS - 1)) == 0;
   }
 
+  private static byte[] deltaKey(long number) {
+    return new ByteWriter(9).u8(DELTA & 0xff).i64(number).array();
+  }
+
+  /**
+   * The rows of a commit.
+   *
+   * @param buckets by the id they begin with
+   * @param stale those whose own row is older than a delta
+   */
+  private record Stored(
+      NavigableMap<byte[], Summary> buckets,
+      SortedSet<byte[]> stale,
+      List<Long> deltas,
+      int deltaBytes) {
+    static Stored read(Storage.Snapshot snapshot) {
+      var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
+      var stale = new TreeSet<byte[]>(Arrays::compareUnsigned);
+      byte[] behindIds = {DELTA};
+      try (var rows = snapshot.scan(Table.BUCKET, FIRST, behindIds)) {
+        while (rows.next()) {
+          buckets.put(rows.key(), Rows.bucket(rows.value()));
+        }
+      }
+      var deltas = new ArrayList<Long>();
+      int bytes = 0;
+      try (var rows = snapshot.scan(Table.BUCKET, behindIds, null)) {
+        while (rows.next()) {
+          deltas.add(new ByteReader(rows.key(), 1, rows.key().length).i64());
+          bytes += rows.value().length;
+          var in = new ByteReader(rows.value());
+          for (int left = in.count("buckets of a row", Integer.MAX_VALUE); left > 0; left--) {
+            byte[] start = in.block("id", ChangeBody.MAX_ID_BYTES);
+            var sum = new Summary(in.varint(), Fingerprint.read(in));
+            stale.add(start);
+            if (sum.count() == 0) {
+              buckets.remove(start);
+            } else {
+              buckets.put(start, sum);
+            }
+          }
+          in.end();
+        }
+      }
+      return new Stored(buckets, stale, deltas, bytes);
+    }
+  }
+
+  /** The buckets of a commit by the id they begin with. */
+  static NavigableMap<byte[], Summary> read(Storage.Snapshot snapshot) {
+    return Stored.read(snapshot).buckets;
+  }
+
+  private static void write(ByteWriter row, byte[] start, Summary bucket) {
+    row.block(start).varint(bucket.count());
+    bucket.sum().write(row);
+  }
+
   /** Reads the buckets as last committed; {@code sum} is what was stored of all documents. */
   void load(Storage.Snapshot snapshot, Fingerprint sum) {
-    try (var rows = snapshot.scan(Table.BUCKET, FIRST, null)) {
-      while (rows.next()) {
-        buckets.put(rows.key(), Rows.bucket(rows.value()));
-      }
+    Stored stored = Stored.read(snapshot);
+    stored.buckets.forEach((start, bucket) -> buckets.put(start, new Bucket(start, bucket)));
+    for (byte[] start : stored.stale) {
+      Bucket bucket = buckets.getOrDefault(start, new Bucket(start, null));
+      bucket.stale = true;
+      stale.add(bucket);
     }
+    deltas.addAll(stored.deltas);
+    deltaBytes = stored.deltaBytes;
     total = sum;
     committedTotal = sum;
   }
@@ -86,78 +192,139 @@ final class BucketSums {
           tail = tail.plus(hasher.of(rows.key(), rows.value()));
         }
       }
-      set(start, bucket(start).minus(tail));
+      set(start, now(buckets.get(start)).minus(tail));
     }
     set(id, tail);
   }
 
   /** A document's row becomes another; null for none. */
   void replace(byte[] id, byte @Nullable [] old, byte @Nullable [] fresh) {
-    byte[] floor = buckets.floorKey(id);
-    byte[] start = floor == null ? FIRST : floor;
-    Summary bucket = bucket(start);
+    var floor = buckets.floorEntry(id);
+    byte[] start = floor == null ? FIRST : floor.getKey();
+    Summary sum = now(floor == null ? null : floor.getValue());
     if (old != null) {
       Fingerprint gone = hasher.of(id, old);
-      bucket = bucket.minus(gone);
+      sum = sum.minus(gone);
       total = total.minus(gone);
     }
     if (fresh != null) {
       Fingerprint come = hasher.of(id, fresh);
-      bucket = bucket.plus(come);
+      sum = sum.plus(come);
       total = total.plus(come);
     }
     if (fresh == null && Arrays.equals(start, id)) {
       // Its boundary goes with it.
-      set(start, null);
-      byte[] previous = buckets.lowerKey(start);
-      start = previous == null ? FIRST : previous;
-      bucket = bucket(start).plus(bucket);
+      touch(start).now = null;
+      buckets.remove(start);
+      var previous = buckets.lowerEntry(start);
+      start = previous == null ? FIRST : previous.getKey();
+      sum = now(previous == null ? null : previous.getValue()).plus(sum);
+      floor = null;
     }
-    set(start, bucket);
+    set(start, sum);
   }
 
-  private Summary bucket(byte[] start) {
-    return buckets.getOrDefault(start, Summary.EMPTY);
+  private static Summary now(@Nullable Bucket bucket) {
+    return bucket == null || bucket.now == null ? Summary.EMPTY : bucket.now;
   }
 
-  private void set(byte[] start, @Nullable Summary bucket) {
-    // Only the first bucket can be empty: every other holds the document it begins with.
-    boolean gone = bucket == null || (bucket.count() == 0 && start.length == 0);
-    Summary old = gone ? buckets.remove(start) : buckets.put(start, bucket);
-    if (!before.containsKey(start)) {
-      before.put(start, old);
+  private void set(byte[] start, Summary sum) {
+    Bucket bucket = touch(start);
+    bucket.now = sum;
+    // Any other that is empty waits for the document it begins with, which this commit makes.
+    if (sum.count() == 0 && start.length == 0) {
+      bucket.now = null;
+      buckets.remove(start);
     }
   }
 
-  /** Puts the rows of the buckets that were touched into the batch of the commit. */
+  private Bucket touch(byte[] start) {
+    Bucket bucket = buckets.get(start);
+    if (bucket == null) {
+      bucket = new Bucket(start, null);
+      buckets.put(start, bucket);
+    }
+    if (!bucket.touched) {
+      bucket.touched = true;
+      bucket.before = bucket.now;
+      touched.add(bucket);
+    }
+    return bucket;
+  }
+
+  /** Puts what was touched into the batch of the commit. */
   void write(Storage.Batch batch) {
-    for (Map.Entry<byte[], @Nullable Summary> entry : before.entrySet()) {
-      Summary bucket = buckets.get(entry.getKey());
-      if (bucket != null) {
-        batch.put(Table.BUCKET, entry.getKey(), Rows.bucketRow(bucket));
-      } else if (entry.getValue() != null) {
-        batch.delete(Table.BUCKET, entry.getKey());
-      }
+    if (touched.isEmpty()) {
+      return;
+    }
+    var row = new ByteWriter(64 * touched.size() + 2).varint(touched.size());
+    for (Bucket bucket : touched) {
+      write(row, bucket.start, now(bucket));
+    }
+    folding = deltas.size() >= MAX_DELTAS || deltaBytes + row.size() > MAX_DELTA_BYTES;
+    if (!folding) {
+      stagedBytes = row.size();
+      batch.put(Table.BUCKET, deltaKey(nextDelta()), row.toByteArray());
+      return;
+    }
+    deltas.forEach(number -> batch.delete(Table.BUCKET, deltaKey(number)));
+    stale.forEach(bucket -> writeOwn(bucket, batch));
+    touched.forEach(bucket -> writeOwn(bucket, batch));
+  }
+
+  private long nextDelta() {
+    return deltas.isEmpty() ? 0 : deltas.getLast() + 1;
+  }
+
+  private static void writeOwn(Bucket bucket, Storage.Batch batch) {
+    Summary sum = bucket.now;
+    if (sum == null) {
+      batch.delete(Table.BUCKET, bucket.start);
+    } else {
+      batch.put(Table.BUCKET, bucket.start, Rows.bucketRow(sum));
     }
   }
 
   /** What was touched is on its way to the disk. */
   void committed() {
-    before.clear();
+    if (folding) {
+      deltas.clear();
+      deltaBytes = 0;
+      stale.forEach(bucket -> bucket.stale = false);
+      stale.clear();
+    } else if (stagedBytes > 0) {
+      deltas.add(nextDelta());
+      deltaBytes += stagedBytes;
+    }
+    for (Bucket bucket : touched) {
+      bucket.touched = false;
+      bucket.before = null;
+      if (!folding && !bucket.stale) {
+        bucket.stale = true;
+        stale.add(bucket);
+      }
+    }
+    touched.clear();
+    folding = false;
+    stagedBytes = 0;
     committedTotal = total;
   }
 
   /** Forgets what was touched since the last commit. */
   void discard() {
-    before.forEach(
-        (start, bucket) -> {
-          if (bucket == null) {
-            buckets.remove(start);
-          } else {
-            buckets.put(start, bucket);
-          }
-        });
-    before.clear();
+    for (Bucket bucket : touched.reversed()) {
+      bucket.now = bucket.before;
+      bucket.before = null;
+      bucket.touched = false;
+      if (bucket.now == null) {
+        buckets.remove(bucket.start);
+      } else {
+        buckets.put(bucket.start, bucket);
+      }
+    }
+    touched.clear();
+    folding = false;
+    stagedBytes = 0;
     total = committedTotal;
   }
 }

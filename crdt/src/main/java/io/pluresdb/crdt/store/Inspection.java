@@ -314,12 +314,9 @@ public final class Inspection {
           "texts or lists of document \"" + text(sequences.firstKey()) + "\" belong to nothing",
           REPORT);
     }
-    try (var rows = snapshot.scan(Table.BUCKET, new byte[0], null)) {
-      while (rows.next()) {
-        Summary found = buckets.remove(rows.key());
-        if (!Rows.bucket(rows.value()).equals(found)) {
-          return Finding.error("fingerprints", bucket(rows.key()) + " adds up to other", REPORT);
-        }
+    for (var stored : BucketSums.read(snapshot).entrySet()) {
+      if (!stored.getValue().equals(buckets.remove(stored.getKey()))) {
+        return Finding.error("fingerprints", bucket(stored.getKey()) + " adds up to other", REPORT);
       }
     }
     if (!buckets.isEmpty()) {

@@ -16,6 +16,7 @@ import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.JoinedPast;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
+import io.pluresdb.crdt.store.Rows.VoidRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Staging.StagedDocument;
@@ -286,8 +287,12 @@ final class Joining {
       ActorId actor = entry.getKey();
       SignedHead head = entry.getValue();
       if (head.seq() > base.seq(actor)) {
-        staging.actors.put(
-            actor, new ActorRow(head.head(database, actor), head.timestamp(), head.genesis()));
+        Head place = head.head(database, actor);
+        staging.actors.put(actor, new ActorRow(place, head.timestamp(), head.genesis()));
+        VoidRow known = base.voids.get(actor);
+        if (known != null && known.tail().seq() < head.seq()) {
+          staging.voids.put(actor, known.endingAt(place, head.timestamp()));
+        }
         staging.batch.put(Table.FLOOR, Rows.actorKey(actor), head.toByteArray());
       }
     }

@@ -149,8 +149,7 @@ final class LogTruncation {
       if (known.timestamp() >= beforeTimestamp) {
         return false;
       }
-      pendingVoids.put(
-          actor, new VoidRow(head.head(), head.timestamp(), known.skipped(), known.adopted()));
+      pendingVoids.put(actor, known.endingAt(head.head(), head.timestamp()));
     }
     return true;
   }

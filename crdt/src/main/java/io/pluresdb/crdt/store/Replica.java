@@ -617,7 +617,7 @@ public final class Replica {
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
     if (known != null) {
       // Something may count already that had to come after this.
-      staging.voids.put(actor, known.grown(new Head(seq, hash), timestamp));
+      staging.voids.put(actor, known.endingAt(new Head(seq, hash), timestamp));
       if (head < known.skipped()) {
         var touched = new LinkedHashSet<DocumentKey>();
         bodies.forEach(edits -> edits.forEach(edit -> touched.add(new DocumentKey(edit.id()))));

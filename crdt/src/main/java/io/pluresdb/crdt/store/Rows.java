@@ -333,7 +333,7 @@ final class Rows {
       return new VoidRow(tail, timestamp, skipped, adoptedFrom, adoptedTo, Math.max(own, seq));
     }
 
-    VoidRow grown(Head to, long at) {
+    VoidRow endingAt(Head to, long at) {
       return new VoidRow(to, at, skipped, adoptedFrom, adoptedTo, own);
     }
 

@@ -91,17 +91,20 @@ public final class StateRanges implements RangeSource, AutoCloseable {
           heads.put(ActorId.read(new ByteReader(rows.key())), ActorRow.read(rows.value()).head());
         }
       }
-      var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
-      try (var rows = snapshot.scan(Table.BUCKET, BucketSums.FIRST, null)) {
-        while (rows.next()) {
-          buckets.put(rows.key(), Rows.bucket(rows.value()));
-        }
-      }
-      return new StateRanges(snapshot, database, Frontier.of(heads), buckets);
+      return new StateRanges(snapshot, database, Frontier.of(heads), BucketSums.read(snapshot));
     } catch (RuntimeException e) {
       snapshot.close();
       throw e;
     }
+  }
+
+  /** The buckets as they are stored, by the id they begin with. */
+  public SortedMap<byte[], Summary> buckets() {
+    var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
+    for (int i = 0; i < starts.length; i++) {
+      buckets.put(starts[i], below[i + 1].minus(below[i]));
+    }
+    return buckets;
   }
 
   /** Of the commit that was fixed. */

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
@@ -92,7 +93,7 @@ class BucketSumsTest {
     }
   }
 
-  private Map<byte[], byte[]> rescanned() {
+  private NavigableMap<byte[], Summary> rescanned() {
     var hasher = new DocumentHasher(DATABASE);
     var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
     byte[] start = BucketSums.FIRST;
@@ -105,20 +106,17 @@ class BucketSumsTest {
           Summary.EMPTY.plus(hasher.of(row.getKey(), row.getValue())),
           (bucket, document) -> bucket.plus(document));
     }
-    var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    buckets.forEach((id, bucket) -> rows.put(id, Rows.bucketRow(bucket)));
-    return rows;
+    return buckets;
   }
 
   private void assertBuckets() {
-    Map<byte[], byte[]> stored = rows(storage, Table.BUCKET);
-    Map<byte[], byte[]> expected = rescanned();
-    assertThat(stored.keySet()).containsExactlyElementsOf(expected.keySet());
-    expected.forEach((id, bucket) -> assertThat(stored.get(id)).isEqualTo(bucket));
-    Summary total = Summary.EMPTY;
-    for (byte[] bucket : stored.values()) {
-      total = total.plus(Rows.bucket(bucket));
+    NavigableMap<byte[], Summary> expected = rescanned();
+    try (var snapshot = storage.snapshot()) {
+      NavigableMap<byte[], Summary> stored = BucketSums.read(snapshot);
+      assertThat(stored.keySet()).containsExactlyElementsOf(expected.keySet());
+      expected.forEach((id, bucket) -> assertThat(stored.get(id)).isEqualTo(bucket));
     }
+    Summary total = expected.values().stream().reduce(Summary.EMPTY, Summary::plus);
     assertThat(sums.sum()).isEqualTo(total.sum());
   }
 
@@ -136,9 +134,30 @@ class BucketSumsTest {
   }
 
   @Test
+  void manyCommits_leaveFewRows() {
+    var random = new SplittableRandom(3);
+    for (int i = 0; i < 3 * BucketSums.MAX_DELTAS; i++) {
+      change(random, 5);
+      assertThat(rows(storage, Table.BUCKET)).hasSizeLessThan(61 + BucketSums.MAX_DELTAS + 1);
+    }
+    assertBuckets();
+    for (int i = 0; i < 2; i++) {
+      sums = new BucketSums(storage, DATABASE);
+      try (var snapshot = storage.snapshot()) {
+        sums.load(
+            snapshot, rescanned().values().stream().reduce(Summary.EMPTY, Summary::plus).sum());
+      }
+      for (int j = 0; j < BucketSums.MAX_DELTAS; j++) {
+        change(random, 5);
+        assertBuckets();
+      }
+    }
+  }
+
+  @Test
   void failedCommit_andPowerLoss_leaveBucketsThatEqualARescan() {
     var random = new SplittableRandom(1);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 400; i++) {
       change(random, 30);
       if (i % 7 == 3) {
         storage.failNextCommit(MemoryStorage.Fault.FULL);
@@ -147,10 +166,7 @@ class BucketSumsTest {
       if (i % 10 == 9) {
         storage = storage.crash(random.nextInt(storage.unsyncedCommits() + 1));
         sums = new BucketSums(storage, DATABASE);
-        Summary total = Summary.EMPTY;
-        for (byte[] row : rescanned().values()) {
-          total = total.plus(Rows.bucket(row));
-        }
+        Summary total = rescanned().values().stream().reduce(Summary.EMPTY, Summary::plus);
         try (var snapshot = storage.snapshot()) {
           sums.load(snapshot, total.sum());
         }

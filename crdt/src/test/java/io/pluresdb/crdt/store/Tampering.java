@@ -13,7 +13,6 @@ import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
@@ -44,17 +43,16 @@ public final class Tampering {
     try (var batch = storage.newBatch()) {
       batch.put(Table.STATE, id, row.toByteArray());
       if (withSums) {
-        try (var snapshot = storage.snapshot();
-            var buckets =
-                snapshot.scanBackwards(
-                    Table.BUCKET, BucketSums.FIRST, Arrays.copyOf(id, id.length + 1))) {
-          if (!buckets.next()) {
-            throw new IllegalStateException("no bucket holds " + document);
-          }
+        try (var snapshot = storage.snapshot()) {
+          var bucket = BucketSums.read(snapshot).floorEntry(id);
+          var sum = Objects.requireNonNull(bucket).getValue().minus(before).plus(after);
+          var delta = new ByteWriter().varint(1).block(bucket.getKey()).varint(sum.count());
+          sum.sum().write(delta);
+          // A number above all others: what it says counts.
           batch.put(
               Table.BUCKET,
-              buckets.key(),
-              Rows.bucketRow(Rows.bucket(buckets.value()).minus(before).plus(after)));
+              new ByteWriter().u8(0xff).i64(1L << 40).toByteArray(),
+              delta.toByteArray());
         }
         byte[] meta = Objects.requireNonNull(storage.get(Table.META, Rows.META_REPLICA));
         var in = new ByteReader(meta, 1, meta.length);

@@ -9,6 +9,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.doc.Sibling;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.Summary;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.DocumentReader;
@@ -18,6 +19,7 @@ import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.RunOutcome;
+import io.pluresdb.crdt.store.StateRanges;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.math.BigInteger;
@@ -68,6 +70,10 @@ public final class Checks {
     var digest = Hash.newBulkDigest();
     BigInteger sum = BigInteger.ZERO;
     TreeMap<byte[], BigInteger> buckets = new TreeMap<>(Arrays::compareUnsigned);
+    SortedMap<byte[], Summary> stored;
+    try (var ranges = StateRanges.open(replica.storage(), replica.identity().database())) {
+      stored = ranges.buckets();
+    }
     long documents = 0;
     for (var row : rows.entrySet()) {
       byte[] id = row.getKey();
@@ -78,12 +84,16 @@ public final class Checks {
       byte[] out = digest.digest(row.getValue());
       BigInteger fingerprint = number(out, 0);
       sum = sum.add(fingerprint);
-      buckets.merge(bucketOf(replica, id), fingerprint, BigInteger::add);
+      var upTo = stored.headMap(Arrays.copyOf(id, id.length + 1));
+      if (upTo.isEmpty()) {
+        throw new Violation(Invariant.I12, "a document is in no bucket");
+      }
+      buckets.merge(upTo.lastKey(), fingerprint, BigInteger::add);
       if (DocumentState.read(row.getValue()).exists()) {
         documents++;
       }
     }
-    buckets(replica, buckets);
+    buckets(stored, buckets);
     BigInteger claimed = number(view.stateHash().bytes(), 0);
     if (!sum.mod(MODULUS).equals(claimed)) {
       throw new Violation(Invariant.I12, "the fingerprint is not that of the stored documents");
@@ -103,27 +113,13 @@ public final class Checks {
     return number;
   }
 
-  /** The key of the stored bucket a document is in. */
-  private static byte[] bucketOf(Replica replica, byte[] id) {
-    byte[] end = Arrays.copyOf(id, id.length + 1);
-    try (var snapshot = replica.storage().snapshot();
-        var rows = snapshot.scanBackwards(Table.BUCKET, LOWEST, end)) {
-      if (!rows.next()) {
-        throw new Violation(Invariant.I12, "a document is in no bucket");
-      }
-      return rows.key();
-    }
-  }
-
-  private static void buckets(Replica replica, SortedMap<byte[], BigInteger> expected) {
-    try (var snapshot = replica.storage().snapshot();
-        var rows = snapshot.scan(Table.BUCKET, LOWEST, null)) {
-      while (rows.next()) {
-        BigInteger sum = expected.remove(rows.key());
-        byte[] row = rows.value();
-        if (sum == null || !number(row, row.length - 32).equals(sum.mod(MODULUS))) {
-          throw new Violation(Invariant.I12, "a bucket is not what its documents add up to");
-        }
+  private static void buckets(
+      SortedMap<byte[], Summary> stored, SortedMap<byte[], BigInteger> expected) {
+    for (var bucket : stored.entrySet()) {
+      BigInteger sum = expected.remove(bucket.getKey());
+      byte[] claimed = bucket.getValue().sum().hash().bytes();
+      if (sum == null || !number(claimed, 0).equals(sum.mod(MODULUS))) {
+        throw new Violation(Invariant.I12, "a bucket is not what its documents add up to");
       }
     }
   }
