@@ -1,0 +1,23 @@
+package io.pluresdb.transport.dht;
+
+import java.util.EnumSet;
+import java.util.Set;
+
+/**
+ * How a DHT node behaves.
+ *
+ * @param families the DHTs it takes part in, one at least
+ * @param readOnly ask, but answer nobody (BEP 43): for a device on a metered connection
+ */
+public record DhtSettings(Set<AddressFamily> families, boolean readOnly) {
+  public DhtSettings {
+    if (families.isEmpty()) {
+      throw new IllegalArgumentException("dht.families must name one at least, but is empty");
+    }
+    families = Set.copyOf(EnumSet.copyOf(families));
+  }
+
+  public static DhtSettings ipv4() {
+    return new DhtSettings(EnumSet.of(AddressFamily.IPV4), false);
+  }
+}
