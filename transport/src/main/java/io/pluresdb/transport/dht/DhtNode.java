@@ -43,7 +43,10 @@ public final class DhtNode {
 
   static final int MAX_FOLLOWED = 256;
   static final int MAX_PROBES = 16;
-  static final int MAX_SEARCHES = 64;
+
+  /** Searches at a time. */
+  public static final int MAX_SEARCHES = 64;
+
   static final int MAX_REFRESHES = 2;
   static final int MAX_TRACES = 32;
   static final int MAX_ENTRY_POINTS = 32;
@@ -237,8 +240,9 @@ public final class DhtNode {
    * Ends in a {@link DhtEffect.Finished} of each family, unless {@link #MAX_SEARCHES} run already.
    */
   public List<DhtEffect> search(DhtId topic, int port, long now) {
+    long searching = running.stream().filter(one -> one.why instanceof Why.Search).count();
     for (Side side : sides.values()) {
-      if (running.size() < MAX_SEARCHES) {
+      if (searching < (long) MAX_SEARCHES * sides.size()) {
         begin(side, topic, Lookup.Purpose.PEERS, new Why.Search(port), now);
       }
     }
