@@ -48,8 +48,7 @@ public final class DhtNode {
   public static final int MAX_SEARCHES = 64;
 
   static final int MAX_REFRESHES = 2;
-  static final int MAX_TRACES = 32;
-  static final int MAX_ENTRY_POINTS = 32;
+  public static final int MAX_ENTRY_POINTS = 32;
 
   /** No answer after that time: it will not come. */
   static final long TIMEOUT_MILLIS = 3_000;
@@ -613,7 +612,7 @@ public final class DhtNode {
     int announced = port == 0 ? 0 : announce(side, lookup.lookup, port, now);
     LookupTrace trace = lookup.lookup.trace(now, announced);
     traces.addFirst(trace);
-    if (traces.size() > MAX_TRACES) {
+    if (traces.size() > settings.traces()) {
       traces.removeLast();
     }
     effects.add(new DhtEffect.Finished(trace));
