@@ -8,6 +8,7 @@ import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -165,7 +166,7 @@ final class Serving {
           Backend.deviceName(config, root.io()),
           new NodeOptions.Network(
               resolved(config.get(Settings.PEERS_LISTEN)),
-              config.get(Settings.PEERS_LAN),
+              config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
               config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList(),
               dht(config)),
           new CompactionSettings(

@@ -31,6 +31,8 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -349,12 +351,24 @@ final class Admission implements SessionPolicy {
         });
   }
 
+  /** Hints of the databases that are joining. */
+  Set<Hint> joining() {
+    return entries.values().stream().map(entry -> entry.keys.hint()).collect(Collectors.toSet());
+  }
+
   /** Somebody says that there is a peer of a topic: it may be the inviting device. */
   void found(DhtId topic, InetSocketAddress address, TcpTransport transport) {
+    found(entry -> DhtDiscovery.topic(entry.keys).equals(topic), address, transport);
+  }
+
+  /** As the other, for somebody on the local network. */
+  void found(Hint hint, InetSocketAddress address, TcpTransport transport) {
+    found(entry -> entry.keys.hint().equals(hint), address, transport);
+  }
+
+  private void found(Predicate<Entry> meant, InetSocketAddress address, TcpTransport transport) {
     for (Entry entry : entries.values()) {
-      if (DhtDiscovery.topic(entry.keys).equals(topic)
-          && entry.found.size() < MAX_FOUND
-          && entry.found.add(address)) {
+      if (meant.test(entry) && entry.found.size() < MAX_FOUND && entry.found.add(address)) {
         attempt(entry, address, transport);
       }
     }

@@ -63,7 +63,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -244,10 +243,11 @@ public final class DeviceNode implements Node, AutoCloseable {
                   background,
                   (topic, peer) -> found(topic, peer, transport));
       LanDiscovery lan = null;
-      if (network.lan()) {
+      LanSettings lanSettings = network.lan();
+      if (lanSettings != null) {
         lan =
             new LanDiscovery(
-                LanSettings.defaults(),
+                lanSettings,
                 transportEnvironment,
                 transport.timers(),
                 device.id(),
@@ -259,6 +259,7 @@ public final class DeviceNode implements Node, AutoCloseable {
                   if (neighbours != null) {
                     neighbours.found(contact.address());
                   }
+                  admission.found(contact.hint(), contact.address(), transport);
                 });
         lan.start();
       }
@@ -311,7 +312,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private Set<Hint> hints() {
-    return databases.values().stream().map(d -> d.keys().hint()).collect(Collectors.toSet());
+    var hints = new HashSet<>(admission.joining());
+    databases.values().forEach(database -> hints.add(database.keys().hint()));
+    return hints;
   }
 
   @Nullable LocalDatabase byHint(Hint hint) {
@@ -616,6 +619,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     var join = new Joins(directory, device, environment, prefixes);
     CompletableFuture<Boolean> entry =
         admission.requestEntry(name, keys, invite, network.transport);
+    if (network.lan != null) {
+      network.lan.announceNow();
+    }
     DhtDiscovery dht = network.dht;
     if (dht != null) {
       dht.follow(keys);

@@ -3,6 +3,7 @@ package io.pluresdb.daemon.node;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.transport.dht.DhtNode;
+import io.pluresdb.transport.lan.LanSettings;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -22,22 +23,22 @@ public record NodeOptions(
    * How to reach peers.
    *
    * @param listen where to accept sessions; port 0 picks a free one
-   * @param lan whether to look for peers on the local network
+   * @param lan how to look for peers on the local network, or null not to
    * @param staticPeers addresses that are always kept connected, for every database
    * @param dht how to take part in the DHT, or null to stay out of it
    */
   public record Network(
       InetSocketAddress listen,
-      boolean lan,
+      @Nullable LanSettings lan,
       List<InetSocketAddress> staticPeers,
       @Nullable Dht dht) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
     }
 
-    /** Without the DHT. */
+    /** Without the DHT, on the local network as usual or not at all. */
     public Network(InetSocketAddress listen, boolean lan, List<InetSocketAddress> staticPeers) {
-      this(listen, lan, staticPeers, null);
+      this(listen, lan ? LanSettings.defaults() : null, staticPeers, null);
     }
   }
 

@@ -251,8 +251,7 @@ class CommandLineTest {
   @Test
   void serve_twice_isRefused() throws Exception {
     serve();
-    Result second =
-        run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
+    Result second = run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
     assertThat(second.code()).isEqualTo(1);
     assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
   }

@@ -54,7 +54,7 @@ class DhtNodesTest {
     var network =
         new NodeOptions.Network(
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-            false,
+            null,
             List.of(),
             new NodeOptions.Dht(entryPoints, announce, false));
     DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));

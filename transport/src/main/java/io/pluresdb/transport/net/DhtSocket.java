@@ -91,7 +91,9 @@ public final class DhtSocket implements AutoCloseable {
     this.channel = channel;
     this.address = (InetSocketAddress) channel.localAddress();
     this.listener = listener;
-    this.node = new DhtNode(new DhtSettings(families, readOnly, DhtSettings.MAX_TRACES), random, saved, now());
+    this.node =
+        new DhtNode(
+            new DhtSettings(families, readOnly, DhtSettings.MAX_TRACES), random, saved, now());
   }
 
   /**

@@ -236,7 +236,8 @@ class DhtNodeTest {
   void readOnlyNode_asksAndAnnounces_butIsInNoTableAndAnswersNobody() {
     wire.network(20);
     InetSocketAddress address = Wire.stranger(300);
-    DhtNode quiet = wire.add(address, new DhtSettings(EnumSet.of(AddressFamily.IPV4), true, 0), null);
+    DhtNode quiet =
+        wire.add(address, new DhtSettings(EnumSet.of(AddressFamily.IPV4), true, 0), null);
     wire.act(quiet, quiet.enterAt(List.of(Wire.stranger(0)), wire.now));
     wire.act(quiet, quiet.follow(TOPIC, 5_000, wire.now));
     wire.run(30_000);

@@ -55,8 +55,7 @@ class NoiseInteropTest {
             new HandshakeKeys(
                 KeyPair.generate(random), null, pskMode ? List.of(psk) : List.of(), random));
     String theirRole = initiator ? "responder" : "initiator";
-    Process peer =
-        npm.node("peer.js", pattern, theirRole, pskMode ? HEX.formatHex(psk) : "");
+    Process peer = npm.node("peer.js", pattern, theirRole, pskMode ? HEX.formatHex(psk) : "");
     try (BufferedReader in = peer.inputReader();
         BufferedWriter out = peer.outputWriter()) {
       while (!ours.isComplete()) {
