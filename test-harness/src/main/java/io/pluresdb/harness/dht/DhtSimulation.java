@@ -129,11 +129,11 @@ public final class DhtSimulation {
    */
   public void churn(int replaced, int searches, long millis) {
     long end = now + millis;
-    double goes = now + gap(millis, replaced);
-    double looks = now + gap(millis, searches);
+    double goes = (double) now + gap(millis, replaced);
+    double looks = (double) now + gap(millis, searches);
     boolean fresh = false;
     while (now < end) {
-      double next = Math.min(end, Math.min(goes, looks));
+      double next = Math.min((double) end, Math.min(goes, looks));
       run(Math.max(0, Math.round(next) - now));
       if (now >= end) {
         break;
