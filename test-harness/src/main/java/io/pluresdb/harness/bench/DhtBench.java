@@ -43,6 +43,7 @@ final class DhtBench {
             .add("replaced", replaced)
             .add("lossPercent", LOSS * 100)
             .add("searches", all.size())
+            .add("missed", all.size() - found.size())
             .add("success", share(all), ">=", 0.995)
             .add("searchesOfNewNodes", fresh.size())
             .add("successOfNewNodes", share(fresh));
