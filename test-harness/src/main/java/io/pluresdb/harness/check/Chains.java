@@ -9,7 +9,6 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -20,11 +19,17 @@ import org.jspecify.annotations.Nullable;
 public final class Chains {
   private record Link(Hash hash, long timestamp) {}
 
+  private static final ActorId NO_ACTOR = ActorId.read(new ByteReader(new byte[ActorId.BYTES]));
+
   private final Hash database;
   private final Ledger ledger;
   private final int device;
   private final TreeMap<ActorId, List<Link>> links = new TreeMap<>();
-  private final List<Ledger.Key> arrived = new ArrayList<>();
+
+  /** How much of each chain counts. */
+  private final TreeMap<ActorId, Long> heads = new TreeMap<>();
+
+  private final TreeMap<Long, Ledger.Key> arrived = new TreeMap<>();
   private TreeMap<ActorId, Long> durable = new TreeMap<>();
 
   /** The chains of an empty storage of {@code device}. */
@@ -43,6 +48,10 @@ public final class Chains {
         while (rows.next()) {
           var in = new ByteReader(rows.value());
           ActorId actor = ActorId.read(in);
+          if (actor.equals(NO_ACTOR)) {
+            // Documents that changed without a change.
+            continue;
+          }
           long from = in.varint();
           long count = in.varint();
           long seq = from;
@@ -87,7 +96,7 @@ public final class Chains {
   private long appendSegment(ActorId actor, long fromSeq, byte[] row) {
     var in = new ByteReader(row);
     in.u8();
-    in.i64();
+    long arrival = in.i64();
     var previous = new Hash(in.bytes(Hash.BYTES));
     List<Link> chain = links.getOrDefault(actor, List.of());
     if (!previous.equals(chain.isEmpty() ? Hash.ZERO : chain.getLast().hash)) {
@@ -97,6 +106,7 @@ public final class Chains {
     long count = in.varint();
     for (long i = 0; i < count; i++) {
       append(actor, fromSeq + i, Change.read(in));
+      arrived.put(arrival + i, new Ledger.Key(actor, fromSeq + i));
     }
     return count;
   }
@@ -113,6 +123,10 @@ public final class Chains {
     for (Change.Dependency dependency : change.deps()) {
       List<Link> other = links.get(dependency.actor());
       if (other == null || other.size() < dependency.seq()) {
+        if (ledger.isForked(dependency.actor())) {
+          // Void, and nobody gives it any more.
+          continue;
+        }
         throw new Violation(
             Invariant.I5,
             "change " + seq + " of actor " + actor + " is visible before " + dependency);
@@ -125,7 +139,6 @@ public final class Chains {
     Hash hash = change.hash(database, actor, seq, last == null ? Hash.ZERO : last.hash);
     ledger.record(device, actor, seq, hash, change);
     chain.add(new Link(hash, change.timestamp()));
-    arrived.add(new Ledger.Key(actor, seq));
   }
 
   private static void rises(ActorId actor, long seq, Change change, @Nullable Link before) {
@@ -135,18 +148,23 @@ public final class Chains {
     }
   }
 
-  /** Compares a frontier row with the chain. */
+  /**
+   * Compares a frontier row with the chain: it is at its end, or, where a device wrote twice, at
+   * the last change that is in both branches.
+   */
   public void checkHead(byte[] key, byte[] row) {
     ActorId actor = ActorId.read(new ByteReader(key));
     var in = new ByteReader(row);
     long seq = in.varint();
     var hash = new Hash(in.bytes(Hash.BYTES));
     List<Link> chain = links.getOrDefault(actor, List.of());
-    if (chain.size() != seq || !chain.getLast().hash.equals(hash)) {
+    boolean reaches = seq == chain.size() || (seq < chain.size() && ledger.isForked(actor));
+    if (!reaches || !hash.equals(seq == 0 ? Hash.ZERO : chain.get((int) seq - 1).hash)) {
       throw new Violation(
           Invariant.I12,
           "frontier says " + seq + " of actor " + actor + ", the log " + chain.size());
     }
+    heads.put(actor, seq);
   }
 
   /** Everything so far survives power loss. */
@@ -156,9 +174,10 @@ public final class Chains {
     durable = now;
   }
 
-  /** The change that arrived as number {@code arrival}, from 1. */
-  public Ledger.Key arrived(long arrival) {
-    return arrived.get(Math.toIntExact(arrival - 1));
+  /** The change that arrived as number {@code arrival}, from 1; null when none did that counts. */
+  public Ledger.@Nullable Key arrived(long arrival) {
+    Ledger.Key key = arrived.get(arrival);
+    return key != null && key.seq() <= heads.getOrDefault(key.actor(), 0L) ? key : null;
   }
 
   public long seq(ActorId actor) {
@@ -170,18 +189,23 @@ public final class Chains {
     return durable.getOrDefault(actor, 0L);
   }
 
-  /** Whether a frontier names exactly these chains. */
+  /** Whether a frontier names exactly what counts of these chains. */
   public boolean equal(Frontier frontier) {
-    if (frontier.heads().size() != links.size()) {
-      return false;
-    }
-    for (Map.Entry<ActorId, Frontier.Head> head : frontier.heads().entrySet()) {
-      List<Link> chain = links.getOrDefault(head.getKey(), List.of());
-      if (chain.size() != head.getValue().seq()
-          || !chain.getLast().hash.equals(head.getValue().hash())) {
-        return false;
-      }
-    }
-    return true;
+    var seqs = new TreeMap<ActorId, Long>();
+    frontier.heads().forEach((actor, head) -> seqs.put(actor, head.seq()));
+    heads.forEach(
+        (actor, seq) -> {
+          if (seq == 0) {
+            seqs.putIfAbsent(actor, seq);
+          }
+        });
+    return seqs.equals(heads)
+        && frontier.heads().entrySet().stream()
+            .allMatch(head -> isAt(head.getKey(), head.getValue()));
+  }
+
+  private boolean isAt(ActorId actor, Frontier.Head head) {
+    List<Link> chain = links.getOrDefault(actor, List.of());
+    return chain.get((int) head.seq() - 1).hash.equals(head.hash());
   }
 }

@@ -210,7 +210,9 @@ public final class Checks {
     var model = new NaiveModel();
     for (var arrived : replica.log().arrived(0, Integer.MAX_VALUE)) {
       ActorId actor = arrived.actor();
-      model.apply(actor, arrived.seq(), arrived.change(), ledger.isLiar(actor));
+      if (replica.view().frontier().seq(actor) >= arrived.seq()) {
+        model.apply(actor, arrived.seq(), arrived.change(), ledger.isLiar(actor));
+      }
     }
     var seen = new TreeSet<String>();
     for (var row : rows(replica.storage()).entrySet()) {

@@ -61,8 +61,8 @@ public final class Ledger {
   }
 
   /** Whether replicas took different changes of one number: only liars can do that to them. */
-  public boolean isForked() {
-    return !forked.isEmpty();
+  public boolean isForked(ActorId actor) {
+    return forked.contains(actor);
   }
 
   /** {@code device} holds a change. */

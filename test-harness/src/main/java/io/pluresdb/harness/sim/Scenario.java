@@ -109,7 +109,7 @@ public record Scenario(
     var actions = new ArrayList<Action>();
     int id = 0;
     while (id < writes) {
-      long at = 200 + random.nextLong(faultMillis);
+      long at = 200 + random.nextLong(faultMillis - 200);
       int node = random.nextInt(replicas);
       int burst = random.nextInt(4) == 0 ? 2 + random.nextInt(6) : 1;
       for (int i = 0; i < burst && id < writes; i++) {

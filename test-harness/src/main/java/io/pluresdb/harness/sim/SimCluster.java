@@ -271,10 +271,6 @@ public final class SimCluster {
     heal();
     long bound = settleBound();
     while (!isSettled()) {
-      if (now >= bound && ledger.isForked()) {
-        // Each keeps the branch it saw first, and what depends on the other one waits.
-        return;
-      }
       if (now >= bound) {
         throw new Violation(
             Invariant.I2, "after " + (now - scenario.faultMillis()) + " ms " + where());
@@ -1044,6 +1040,9 @@ public final class SimCluster {
     Chains there = far.owner.storage.chains();
     for (long i = end.reached + 1; i <= arrival; i++) {
       Ledger.Key key = node.storage.chains().arrived(i);
+      if (key == null) {
+        continue;
+      }
       long has = key.actor().equals(own) ? there.durableSeq(key.actor()) : there.seq(key.actor());
       if (has < key.seq()) {
         throw new Violation(
