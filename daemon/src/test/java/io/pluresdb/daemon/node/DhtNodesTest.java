@@ -9,6 +9,7 @@ import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.net.DhtSocket;
 import java.io.IOException;
+import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -147,6 +148,24 @@ class DhtNodesTest {
         "a lookup of the topic",
         () -> report(node).status().traces().stream().anyMatch(t -> t.forPeers()));
     assertThat(report(node).status().traces()).allMatch(trace -> trace.queries() == 0);
+  }
+
+  @Test
+  void udpPortThatIsTaken_leavesTheDhtAnother() throws IOException {
+    try (var udp = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+      var network =
+          new NodeOptions.Network(
+              new InetSocketAddress(InetAddress.getLoopbackAddress(), udp.getLocalPort()),
+              null,
+              List.of(),
+              new NodeOptions.Dht(List.of(entry.address()), true, false));
+      DeviceNode node = DeviceNode.open(temporary.resolve("a"), new NodeOptions("a", network));
+      nodes.add(node);
+      Eventually.await("a node", () -> !rows(node).isEmpty());
+      assertThat(report(node).address()).doesNotEndWith(":" + udp.getLocalPort());
+      assertThat(report(node).status().followed().getFirst().announcedPort())
+          .isEqualTo(udp.getLocalPort());
+    }
   }
 
   @Test

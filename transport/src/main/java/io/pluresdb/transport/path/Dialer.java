@@ -37,7 +37,7 @@ public final class Dialer implements AutoCloseable {
   public static final int MAX_HINTS = 64;
 
   /** A hint that was never reached is dropped after so many attempts. */
-  static final int HINT_ATTEMPTS = 4;
+  public static final int HINT_ATTEMPTS = 4;
 
   /** How often a resting target looks whether its peer is still connected. */
   private static final Duration REST = Duration.ofMillis(500);

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -337,5 +338,82 @@ class DhtNodeTest {
     wire.act(other, other.search(TOPIC, 0, wire.now));
     wire.run(1_000);
     assertThat(wire.found(other)).hasSize(1);
+  }
+
+  /** Real traffic with bits flipped, cut, and from anywhere, among it answers to what was asked. */
+  @Test
+  void brokenTraffic_neverThrows_andFillsNothing() {
+    DhtNode node = wire.network(30).get(4);
+    var seen = new ArrayList<byte[]>();
+    for (Ask ask :
+        List.of(
+            new Ask.Ping(),
+            new Ask.FindNode(TOPIC, BOTH),
+            new Ask.GetPeers(TOPIC, BOTH),
+            new Ask.AnnouncePeer(TOPIC, 1, true, new byte[8]))) {
+      seen.add(query(ask).encode());
+    }
+    seen.add(
+        new Reply(
+                new byte[4],
+                TOPIC,
+                List.of(new NodeContact(TOPIC, Wire.stranger(3))),
+                List.of(Wire.stranger(4)),
+                TX,
+                Wire.stranger(5))
+            .encode());
+    int before = node.tableSize(AddressFamily.IPV4);
+    for (int round = 0; round < 50_000; round++) {
+      byte[] broken = seen.get(wire.random.nextInt(seen.size())).clone();
+      for (int flips = wire.random.nextInt(4); flips > 0; flips--) {
+        broken[wire.random.nextInt(broken.length)] ^= (byte) (1 << wire.random.nextInt(8));
+      }
+      int length = wire.random.nextInt(8) == 0 ? wire.random.nextInt(broken.length) : broken.length;
+      for (DhtEffect effect :
+          node.receive(
+              Wire.stranger(1_000 + wire.random.nextInt(5_000)), broken, length, wire.now)) {
+        if (effect instanceof DhtEffect.Send(var to, var sent)
+            && KrpcMessage.decode(sent, sent.length) instanceof Query asked) {
+          assertThat(asked.ask()).isInstanceOf(Ask.Ping.class);
+        }
+      }
+      wire.now += 1;
+    }
+    DhtStatus status = node.status(wire.now);
+    assertThat(status.tables().getFirst().rows()).hasSize(before);
+    assertThat(status.stored()).isEmpty();
+    assertThat(node.counter(DhtCounter.MALFORMED)).isGreaterThan(1_000);
+    assertThat(node.counter(DhtCounter.UNMATCHED)).isGreaterThan(1_000);
+  }
+
+  /** A hundred sybils in four networks right at the topic answer, and say nobody is there. */
+  @Test
+  void sybilsAtATopic_doNotHideWhatWasAnnouncedBefore_norAfter() {
+    List<DhtNode> nodes = wire.network(60);
+    DhtNode early = nodes.get(9);
+    wire.act(early, early.follow(TOPIC, 7_001, wire.now));
+    wire.run(3_000);
+    for (int i = 0; i < 100; i++) {
+      InetSocketAddress at = Wire.at("185.1." + i % 4 + "." + (i + 1), 6881);
+      var id =
+          new DhtSnapshot(
+              Map.of(AddressFamily.IPV4, TOPIC.withCommonBits(40 + i % 40, wire.random)),
+              List.of());
+      DhtNode sybil = wire.add(at, DhtSettings.ipv4(), id);
+      wire.hostile.add(at);
+      wire.act(sybil, sybil.enterAt(List.of(Wire.stranger(0)), wire.now));
+      wire.run(100);
+    }
+    wire.run(10_000);
+    DhtNode late = nodes.get(31);
+    wire.act(late, late.follow(TOPIC, 7_002, wire.now));
+    wire.run(60_000);
+    DhtNode seeker = nodes.get(50);
+    wire.act(seeker, seeker.search(TOPIC, 0, wire.now));
+    wire.run(5_000);
+    assertThat(wire.found(seeker))
+        .contains(
+            new InetSocketAddress(Wire.stranger(9).getAddress(), 7_001),
+            new InetSocketAddress(Wire.stranger(31).getAddress(), 7_002));
   }
 }

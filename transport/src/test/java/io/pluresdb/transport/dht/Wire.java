@@ -4,7 +4,9 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
@@ -24,6 +26,10 @@ final class Wire {
   final Map<InetSocketAddress, DhtNode> nodes = new LinkedHashMap<>();
   final Map<DhtNode, Set<InetSocketAddress>> found = new LinkedHashMap<>();
   final Map<DhtNode, List<LookupTrace>> finished = new LinkedHashMap<>();
+
+  /** Nodes at these addresses say of every topic that nobody is there. */
+  final Set<InetSocketAddress> hostile = new HashSet<>();
+
   Predicate<InetSocketAddress> cut = address -> false;
   private final PriorityQueue<Flight> flights =
       new PriorityQueue<>(Comparator.comparingLong(Flight::at).thenComparingLong(Flight::order));
@@ -69,13 +75,26 @@ final class Wire {
     for (DhtEffect effect : effects) {
       switch (effect) {
         case DhtEffect.Send(InetSocketAddress to, byte[] bytes) ->
-            flights.add(new Flight(now + LATENCY_MILLIS, order++, from, to, bytes));
+            flights.add(
+                new Flight(now + LATENCY_MILLIS, order++, from, to, twisted(from, to, bytes)));
         case DhtEffect.Found(DhtId topic, InetSocketAddress peer) ->
-            found.computeIfAbsent(node, n -> new java.util.LinkedHashSet<>()).add(peer);
+            found.computeIfAbsent(node, n -> new LinkedHashSet<>()).add(peer);
         case DhtEffect.Finished(LookupTrace trace) ->
             finished.computeIfAbsent(node, n -> new ArrayList<>()).add(trace);
       }
     }
+  }
+
+  /** Hostile nodes hide peers, and do not hear where they are: they keep their made-up ids. */
+  private byte[] twisted(InetSocketAddress from, InetSocketAddress to, byte[] bytes) {
+    boolean hides = hostile.contains(from);
+    return (hides || hostile.contains(to))
+            && KrpcMessage.decode(bytes, bytes.length)
+                instanceof
+                KrpcMessage.Reply(var tx, var id, var nodes, var peers, var token, var ip)
+        ? new KrpcMessage.Reply(tx, id, nodes, hides ? List.of() : peers, token, hides ? ip : null)
+            .encode()
+        : bytes;
   }
 
   InetSocketAddress addressOf(DhtNode node) {
