@@ -386,7 +386,7 @@ class DhtNodeTest {
     assertThat(node.counter(DhtCounter.UNMATCHED)).isGreaterThan(1_000);
   }
 
-  /** A hundred sybils in four networks right at the topic answer, and say nobody is there. */
+  /** A hundred sybils in fifty networks right at the topic answer, and say nobody is there. */
   @Test
   void sybilsAtATopic_doNotHideWhatWasAnnouncedBefore_norAfter() {
     List<DhtNode> nodes = wire.network(60);
@@ -394,7 +394,7 @@ class DhtNodeTest {
     wire.act(early, early.follow(TOPIC, 7_001, wire.now));
     wire.run(3_000);
     for (int i = 0; i < 100; i++) {
-      InetSocketAddress at = Wire.at("185.1." + i % 4 + "." + (i + 1), 6881);
+      InetSocketAddress at = Wire.at("185.1." + i % 50 + "." + (i + 1), 6881);
       var id =
           new DhtSnapshot(
               Map.of(AddressFamily.IPV4, TOPIC.withCommonBits(40 + i % 40, wire.random)),
