@@ -528,6 +528,9 @@ public final class SyncSession {
 
   /** All that the peer had when it compared is here, so all that it sent before is. */
   private void complete() {
+    // Of what was announced, the rest does not count any more.
+    announced.clear();
+    announcedTooMuch = false;
     if (completeCursor >= 0) {
       completeCursor = -1;
       completed = true;

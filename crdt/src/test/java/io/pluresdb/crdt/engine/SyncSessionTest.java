@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.ChangeRun;
@@ -15,6 +16,8 @@ import io.pluresdb.crdt.sync.SyncSession.Violation;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -211,6 +214,19 @@ class SyncSessionTest {
     }
     var again = pulled(atA, a);
     assertThat(again.runs()).hasSize(1);
+  }
+
+  @Test
+  void announcedChange_thatDoesNotCountAnyMore_isNotWaitedForOnceBothAreEqual() {
+    SyncSession atA = session(a);
+    SyncSession atB = session(b);
+    tell(atA, a, atB.hello());
+    tell(atB, b, atA.hello());
+    ActorId removed = new Author(new Signer(new byte[32]), 1).actor;
+    atB.onAnnounce(new SyncMessage.Announce(9, new TreeMap<>(Map.of(removed, 5L))), b.view());
+    assertThat(atB.confirm(b.view())).isNull();
+    tell(atB, b, atA.probe(a.view()));
+    assertThat(atB.confirm(b.view())).isEqualTo(new SyncMessage.Ack(0, 9));
   }
 
   @Test

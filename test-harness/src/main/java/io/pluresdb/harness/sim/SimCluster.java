@@ -327,12 +327,6 @@ public final class SimCluster {
 
   /** Equal replicas know of each other that they are. */
   private void checkConfirmed() {
-    // Where removals made documents anew, a session may stay behind what needs no sending.
-    boolean removals =
-        reference().membership().entries().stream().anyMatch(e -> e instanceof Revoke);
-    if (removals) {
-      return;
-    }
     for (Pair pair : pairs) {
       Connection connection = pair.connection;
       if (connection == null || connection.dead || !isFaithful() || at(pair.b).liar != null) {
