@@ -172,6 +172,18 @@ final class Documents {
     @Option(names = "--after", paramLabel = "ID", description = "Only ids after this one.")
     private @Nullable String after;
 
+    @Option(
+        names = "--filter",
+        paramLabel = "JSON",
+        description = "Only what holds this, such as {\"year\":{\"gte\":1990}}.")
+    private @Nullable String filter;
+
+    @Option(
+        names = "--sort",
+        paramLabel = "FIELDS",
+        description = "In this order, such as year or -year,title (at most 100, or --limit).")
+    private @Nullable String sort;
+
     ListDocuments(Root root) {
       this.root = root;
     }
@@ -183,6 +195,8 @@ final class Documents {
       request = with(request, "type", type);
       request = with(request, "limit", limit);
       request = with(request, "after", after);
+      request = with(request, "filter", filter);
+      request = with(request, "sort", sort);
       try (ApiClient client = root.client()) {
         client.exchange(root.chosen(request), new OutSink(root.io().out()));
       }

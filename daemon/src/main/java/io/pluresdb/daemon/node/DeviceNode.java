@@ -19,6 +19,7 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
@@ -361,6 +362,11 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public CrdtStore store(String name) {
     return database(name).store();
+  }
+
+  @Override
+  public Searches searches(String database) {
+    return database(database).searches();
   }
 
   @Override

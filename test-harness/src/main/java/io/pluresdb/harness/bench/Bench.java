@@ -106,6 +106,14 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> HistoryBench.run(folder, changes, group, versions));
   }
 
+  @Command(description = "Filter, sort and first ten documents, with an index and without.")
+  int query(
+      @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
+          int documents)
+      throws Exception {
+    return print(folder -> QueryBench.run(folder, documents));
+  }
+
   @Command(description = "What a change costs among many devices; in virtual time.")
   int overlay(
       @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")
