@@ -96,7 +96,7 @@ final class LocalDatabase implements AutoCloseable {
       var replicator =
           new Replicator(
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
-      SearchIndexes searches = SearchIndexes.open(storage, store);
+      SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
       return new LocalDatabase(name, filePath, file, keys, anchor, store, searches, replicator);
     } catch (RuntimeException e) {
       if (anchor != null) {

@@ -62,6 +62,28 @@ final class FakeSearches implements Searches {
   }
 
   @Override
+  public List<Hit> search(Request request) {
+    var hits = new ArrayList<Hit>();
+    float[] embedding = request.embedding();
+    if (embedding.length > 0) {
+      for (CrdtStore.Hit hit :
+          store.vectorSearch(embedding, request.limit(), request.threshold())) {
+        var leg = new Leg(hits.size() + 1, hit.score());
+        hits.add(new Hit(hit.document(), hit.score(), null, leg, List.of()));
+      }
+    }
+    return hits;
+  }
+
+  @Override
+  public String instructions() {
+    return "none";
+  }
+
+  @Override
+  public void requireDimension(byte[] document, float[] embedding) {}
+
+  @Override
   public void await(long millis) {}
 
   @Override

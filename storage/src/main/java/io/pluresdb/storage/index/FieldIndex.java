@@ -218,13 +218,16 @@ public final class FieldIndex implements DerivedIndex {
 
   /**
    * What differs between the entries and the documents of one commit, at most one sentence for each
-   * document; nothing when they agree.
+   * document; nothing when they agree, or the index had not reached that commit.
    */
   public List<String> differences(CommitView view, int limit) {
     var found = new ArrayList<String>();
     long entries = 0;
     var snapshot = view.snapshot();
     var values = new FieldValues(definition.paths());
+    if (placeIn(snapshot) != view.arrivals()) {
+      return List.of();
+    }
     try (var rows = snapshot.scan(Table.STATE, NOTHING_MORE, null)) {
       while (rows.next() && found.size() < limit) {
         byte[] id = rows.key();

@@ -47,6 +47,12 @@ public final class Finder {
     }
   }
 
+  /** The ids of all documents that meet a filter, as of {@code view}, which stays open. */
+  public static List<byte[]> ids(CommitView view, List<FieldIndex> indexes, Filter filter) {
+    var query = new DocumentQuery("", null, filter, List.of(), Long.MAX_VALUE);
+    return new Search(view, query).ids(indexes);
+  }
+
   /** A document that meets the filter, with what it is sorted by. */
   private record Found(byte[] id, List<byte[]> keys) {}
 
@@ -111,20 +117,43 @@ public final class Finder {
     }
 
     CrdtStore.Documents run(List<FieldIndex> indexes) {
-      if (tests == 0 && query.orders().isEmpty()) {
-        return new Scan(this);
+      if (tests > 0 || !query.orders().isEmpty()) {
+        List<byte[]> found = indexed(indexes);
+        if (found != null) {
+          return new Listed(this, found);
+        }
       }
+      return query.orders().isEmpty() ? new Scan(this) : new Listed(this, sorted());
+    }
+
+    /** All at once. */
+    List<byte[]> ids(List<FieldIndex> indexes) {
+      List<byte[]> found = indexed(indexes);
+      if (found != null) {
+        return found;
+      }
+      var ids = new ArrayList<byte[]>();
+      try (var rows = view.snapshot().scan(Table.STATE, low, high)) {
+        while (rows.next()) {
+          byte[] id = rows.key();
+          if (meets(id, rows.value())) {
+            ids.add(id);
+          }
+        }
+      }
+      return ids;
+    }
+
+    /** Null when no index helps. */
+    private @Nullable List<byte[]> indexed(List<FieldIndex> indexes) {
       Plan plan = Plan.best(indexes, query);
       if (plan != null) {
         CommitView.Since lag = view.touched(place(plan.index()), MAX_OVERLAY);
         if (!lag.truncated() && lag.next() == view.arrivals()) {
-          CrdtStore.Documents found = through(plan, lag.ids());
-          if (found != null) {
-            return found;
-          }
+          return through(plan, lag.ids());
         }
       }
-      return query.orders().isEmpty() ? new Scan(this) : new Listed(this, sorted());
+      return null;
     }
 
     /** How far the index had come in this commit. */
@@ -133,7 +162,7 @@ public final class Finder {
     }
 
     /** Null when looking at every document is cheaper. */
-    private CrdtStore.@Nullable Documents through(Plan plan, List<byte[]> touched) {
+    private @Nullable List<byte[]> through(Plan plan, List<byte[]> touched) {
       var changed = new TreeSet<byte[]>(Arrays::compareUnsigned);
       changed.addAll(touched);
       long wanted = plan.ordered() ? query.limit() : Long.MAX_VALUE;
@@ -178,7 +207,7 @@ public final class Finder {
           ids.add(one.id);
         }
       }
-      return new Listed(this, ids);
+      return ids;
     }
 
     private boolean inRange(byte[] id) {

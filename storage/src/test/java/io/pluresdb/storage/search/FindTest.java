@@ -12,14 +12,18 @@ import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Filters and sorts, with and without indexes. */
 class FindTest {
   private static final long WAIT_MILLIS = 20_000;
+
+  @TempDir Path folder = Path.of("");
 
   private static byte[] json(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
@@ -50,7 +54,7 @@ class FindTest {
 
   @Test
   void find_withOperators_meetsEachAsWritten() {
-    try (var open = new OpenSearches(new MemoryStorage())) {
+    try (var open = new OpenSearches(new MemoryStorage(), folder)) {
       open.store.put("a", json("{\"n\":1,\"s\":\"alpha\",\"l\":[\"x\",2],\"o\":{\"p\":true}}"));
       open.store.put("b", json("{\"n\":2.5,\"s\":\"al\\u0000\",\"l\":[]}"));
       open.store.put("c", json("{\"n\":\"2\",\"s\":null,\"o\":{\"p\":false}}"));
@@ -94,8 +98,8 @@ class FindTest {
 
   @Test
   void find_throughAnyIndex_givesWhatLookingAtEveryDocumentGives() {
-    try (var plain = new OpenSearches(new MemoryStorage());
-        var indexed = new OpenSearches(new MemoryStorage())) {
+    try (var plain = new OpenSearches(new MemoryStorage(), folder);
+        var indexed = new OpenSearches(new MemoryStorage(), folder)) {
       for (String index : List.of("type", "type,n", "n", "tags[]", "tags[],n", "s", "type,s,n")) {
         indexed.searches.declare(IndexDefinition.parse(index));
       }
@@ -171,14 +175,14 @@ class FindTest {
   @Test
   void index_afterReopening_isThereAndFollowsOn() {
     Storage storage = new MemoryStorage();
-    var first = new OpenSearches(storage);
+    var first = new OpenSearches(storage, folder);
     first.searches.declare(IndexDefinition.parse("n"));
     first.store.put("a", json("{\"n\":1}"));
     first.searches.await(WAIT_MILLIS);
     assertThat(first.searches.status()).hasSize(1);
     first.searches.close();
     first.store.put("b", json("{\"n\":2}"));
-    try (var again = SearchIndexes.open(storage, first.store)) {
+    try (var again = SearchIndexes.open(storage, first.store, folder)) {
       again.await(WAIT_MILLIS);
       assertThat(ids(again, "{\"n\":{\"gte\":1}}", "-n")).containsExactly("b", "a");
       assertThat(again.differences(10, WAIT_MILLIS)).isEmpty();

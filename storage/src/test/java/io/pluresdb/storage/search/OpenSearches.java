@@ -7,6 +7,7 @@ import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
+import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.Random;
 
@@ -18,7 +19,7 @@ final class OpenSearches implements AutoCloseable {
   final ReplicaStore store;
   final SearchIndexes searches;
 
-  OpenSearches(Storage storage) {
+  OpenSearches(Storage storage, Path folder) {
     this.storage = storage;
     var identity =
         new ReplicaIdentity(ReplicaIdentity.databaseHash("searches"), SIGNER.publicKey(), SIGNER);
@@ -32,7 +33,7 @@ final class OpenSearches implements AutoCloseable {
             failure -> {
               throw failure;
             });
-    searches = SearchIndexes.open(storage, store);
+    searches = SearchIndexes.open(storage, store, folder);
   }
 
   @Override

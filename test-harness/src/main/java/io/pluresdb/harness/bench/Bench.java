@@ -114,6 +114,15 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> QueryBench.run(folder, documents));
   }
 
+  @Command(description = "Nearest vectors: recall, time, size, beside Lucene.")
+  int vectors(
+      @Option(names = "--count", defaultValue = "10000", description = "Vectors.") int count,
+      @Option(names = "--unclustered", description = "Evenly spread, the hardest kind.")
+          boolean unclustered)
+      throws Exception {
+    return print(folder -> VectorBench.run(folder, count, !unclustered));
+  }
+
   @Command(description = "What a change costs among many devices; in virtual time.")
   int overlay(
       @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")

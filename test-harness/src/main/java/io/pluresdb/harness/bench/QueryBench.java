@@ -56,7 +56,7 @@ final class QueryBench {
               environment,
               event -> {},
               failure -> failure.printStackTrace());
-      searches = SearchIndexes.open(storage, store);
+      searches = SearchIndexes.open(storage, store, folder.resolve("indexes"));
     }
 
     /** Writes documents, many to a transaction. */
