@@ -65,7 +65,20 @@ final class DocumentRoutes {
 
   private CompletableFuture<Answer> put(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", PUT);
-    return write(request, put(body), acknowledgement(body));
+    Edit put = put(body);
+    float[] embedding = body.floats("embedding");
+    if (embedding == null) {
+      return write(request, put, acknowledgement(body));
+    }
+    // The first of a collection reads documents, so not on the event loop.
+    byte[] data = body.required("data").bytes();
+    Acknowledgement ack = acknowledgement(body);
+    return CompletableFuture.runAsync(
+            () ->
+                node.searches(Parameters.database(request))
+                    .requireDimension(CanonicalJson.canonical(data), embedding),
+            task -> Thread.ofVirtual().name("dimension").start(task))
+        .thenCompose(checked -> write(request, put, ack));
   }
 
   private CompletableFuture<Answer> patch(Request request) {

@@ -27,14 +27,21 @@ final class IndexRoutes {
   }
 
   private Answer list(Request request) {
-    var json = new JsonWriter().beginArray();
-    for (Searches.IndexStatus index : node.searches(Parameters.database(request)).status()) {
+    var json = new JsonWriter();
+    indexes(json, node.searches(Parameters.database(request)));
+    return Answer.of(json);
+  }
+
+  /** How far each index is. */
+  static void indexes(JsonWriter json, Searches searches) {
+    json.beginArray();
+    for (Searches.IndexStatus index : searches.status()) {
       json.beginObject().name("kind").string(index.kind()).name("fields").beginArray();
       index.fields().forEach(json::string);
       json.endArray().name("arrivals").number(index.arrivals());
       json.name("error").string(index.error()).endObject();
     }
-    return Answer.of(json.endArray());
+    json.endArray();
   }
 
   private Answer declare(Request request) {

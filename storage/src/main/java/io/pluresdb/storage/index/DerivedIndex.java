@@ -28,8 +28,12 @@ public interface DerivedIndex extends AutoCloseable {
    */
   void apply(CommitView view, List<byte[]> ids, long next);
 
-  /** Makes on disk what it holds, where it does not do so with each step. */
-  void save();
+  /**
+   * Makes on disk what it holds, where it does not do so with each step.
+   *
+   * @param atOnce also when the last time is not long ago
+   */
+  void save(boolean atOnce);
 
   @Override
   void close();

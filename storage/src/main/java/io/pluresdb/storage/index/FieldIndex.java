@@ -264,7 +264,7 @@ public final class FieldIndex implements DerivedIndex {
   }
 
   @Override
-  public void save() {
+  public void save(boolean atOnce) {
     // Each step is in the storage's own log.
   }
 

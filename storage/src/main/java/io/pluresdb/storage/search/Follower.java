@@ -102,6 +102,15 @@ final class Follower implements AutoCloseable {
     }
   }
 
+  /** Saves all indexes as far as they are. */
+  void saveAll() {
+    for (Followed followed : indexes) {
+      synchronized (followed) {
+        followed.index.save(true);
+      }
+    }
+  }
+
   private void run() {
     boolean more = false;
     while (awaitWork(more)) {
@@ -148,7 +157,7 @@ final class Follower implements AutoCloseable {
     }
     try (CommitView view = CommitView.of(storage)) {
       if (index.arrivals() == view.arrivals()) {
-        index.save();
+        index.save(false);
         return false;
       }
       CommitView.Since since = view.touched(index.arrivals(), STEP_CHANGES);

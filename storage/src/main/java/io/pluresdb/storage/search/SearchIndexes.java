@@ -204,6 +204,11 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     }
   }
 
+  /** Makes on disk what the indexes hold, as happens by itself from time to time. */
+  void saveAll() {
+    follower.saveAll();
+  }
+
   private List<DerivedIndex> all() {
     var all = new ArrayList<DerivedIndex>(fields.all());
     TextIndex words = text;

@@ -233,8 +233,9 @@ public final class VectorIndex implements DerivedIndex {
   }
 
   @Override
-  public void save() {
-    if (arrivals != savedArrivals && System.nanoTime() - savedNanos >= SAVE_AFTER_NANOS) {
+  public void save(boolean atOnce) {
+    boolean due = atOnce || System.nanoTime() - savedNanos >= SAVE_AFTER_NANOS;
+    if (due && arrivals >= 0 && arrivals != savedArrivals) {
       saveNow();
     }
   }

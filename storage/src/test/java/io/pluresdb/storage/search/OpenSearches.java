@@ -8,8 +8,8 @@ import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.InstantSource;
-import java.util.Random;
 
 /** A replica in a storage, with its searches. */
 final class OpenSearches implements AutoCloseable {
@@ -23,7 +23,7 @@ final class OpenSearches implements AutoCloseable {
     this.storage = storage;
     var identity =
         new ReplicaIdentity(ReplicaIdentity.databaseHash("searches"), SIGNER.publicKey(), SIGNER);
-    var environment = new Environment(InstantSource.system(), new Random(7));
+    var environment = new Environment(InstantSource.system(), new SecureRandom());
     Replica replica = Replica.open(storage, identity, new MemoryAnchor(), environment);
     store =
         ReplicaStore.start(

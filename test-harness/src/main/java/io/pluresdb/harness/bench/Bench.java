@@ -109,9 +109,14 @@ public final class Bench implements Callable<Integer> {
   @Command(description = "Filter, sort and first ten documents, with an index and without.")
   int query(
       @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
-          int documents)
+          int documents,
+      @Option(
+              names = "--text",
+              description = "Search for words in this file instead: {id, data} a line, gzipped.")
+          @Nullable Path text)
       throws Exception {
-    return print(folder -> QueryBench.run(folder, documents));
+    return print(
+        folder -> text == null ? QueryBench.run(folder, documents) : QueryBench.text(folder, text));
   }
 
   @Command(description = "Nearest vectors: recall, time, size, beside Lucene.")

@@ -14,6 +14,7 @@ import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -48,7 +49,7 @@ final class VectorBench {
     for (int i = 0; i < QUERIES; i++) {
       queries[i] = unit(random, clustered ? centres[random.nextInt(CLUSTERS)] : NOWHERE);
     }
-    List<HashSet<String>> truth =
+    List<Set<String>> truth =
         Arrays.stream(queries).parallel().map(query -> exact(vectors, query)).toList();
     var report =
         new Report("vectors")
@@ -113,14 +114,14 @@ final class VectorBench {
   private static Iterator<Edit> edits(float[][] vectors) {
     byte[] json = "{}".getBytes(StandardCharsets.UTF_8);
     return IntStream.range(0, vectors.length)
-        .mapToObj(i -> Edit.put(id(i), json, vectors[i]))
+        .<Edit>mapToObj(i -> Edit.put(id(i), json, vectors[i]))
         .iterator();
   }
 
   private static void measure(
       Report report,
       String prefix,
-      List<HashSet<String>> truth,
+      List<Set<String>> truth,
       float[][] queries,
       Finding finding,
       double recallTarget,
@@ -169,7 +170,7 @@ final class VectorBench {
     return vector;
   }
 
-  private static HashSet<String> exact(float[][] vectors, float[] query) {
+  private static Set<String> exact(float[][] vectors, float[] query) {
     record Scored(int number, float score) {}
     var best = new ArrayList<Scored>();
     float least = -2;
