@@ -204,6 +204,8 @@ final class Compaction {
         events.accept("silent for longer than the lease: going on under a new actor");
       }
     }
+    // Relaxed writes of our own may not be on disk yet.
+    replica.sync();
     long at = last == null ? now() : Math.max(now(), last.at() + 1);
     Stand stand =
         Stand.sign(replica.identity().database(), at, view.frontier(), replica.identity().signer());

@@ -57,6 +57,9 @@ public final class ReplicaEngine {
 
   private static final int MESSAGES_PER_TURN = 4;
 
+  /** Ticks in which a removed peer can say what it knows of the membership. */
+  static final long PARTING_TICKS = 5;
+
   /**
    * Ticks between two actors that are given up because a peer only says that it knows more of them
    * than we do: a peer that lies costs no more than that. A signed change that we lack is proof,
@@ -126,6 +129,10 @@ public final class ReplicaEngine {
   private final Environment environment;
   private final Consumer<String> events;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
+
+  /** Peers that were removed and are heard before they are let go, and since which tick. */
+  private final Map<Peer, Long> partings = new LinkedHashMap<>();
+
   private final WaitingRuns waiting = new WaitingRuns();
   private final Comparisons comparisons;
   private final Gossip gossip;
@@ -386,6 +393,15 @@ public final class ReplicaEngine {
 
   /** Tells a peer that was removed why, and ends its session; false for any other. */
   private boolean dismissRemoved(Peer peer) {
+    if (!tellRemoved(peer)) {
+      return false;
+    }
+    peer.link.dismiss();
+    return true;
+  }
+
+  /** Tells a peer that was removed why, and has no session with it; false for any other. */
+  private boolean tellRemoved(Peer peer) {
     byte[] device = peer.link.deviceKey();
     Membership membership = replica.view().membership();
     if (device == null || !membership.isRemoved(device)) {
@@ -394,8 +410,27 @@ public final class ReplicaEngine {
     SyncMessage.Members.news(membership.about(device)).forEach(peer.link::send);
     peer.link.flush();
     disconnect(peer);
-    peer.link.dismiss();
     return true;
+  }
+
+  /**
+   * Hears of a removed peer what it knows of the membership, and no more: it may have removed
+   * whoever removed it, and may be in the right.
+   */
+  private void part(Peer peer, SyncMessage message) {
+    boolean heard =
+        switch (message) {
+          case SyncMessage.Hello hello ->
+              hello.membersHash().equals(replica.view().membership().hash());
+          case SyncMessage.Members(var part, var entries) -> {
+            grow(entries);
+            yield part == SyncMessage.Members.Part.LAST;
+          }
+          default -> false;
+        };
+    if (heard && partings.remove(peer) != null) {
+      peer.link.dismiss();
+    }
   }
 
   /** Finds out where, once for each state of ours. */
@@ -442,7 +477,9 @@ public final class ReplicaEngine {
     peers.put(link, peer);
     if (mayPublish()) {
       link.send(peer.session.hello());
-      if (!dismissRemoved(peer)) {
+      if (tellRemoved(peer)) {
+        partings.put(peer, ticks);
+      } else {
         gossip.up(peer);
       }
     }
@@ -451,6 +488,7 @@ public final class ReplicaEngine {
 
   /** Forgets a session whose link is gone. */
   public void disconnect(Peer peer) {
+    partings.remove(peer);
     if (!peer.closed) {
       peer.closed = true;
       peers.remove(peer.link);
@@ -464,6 +502,10 @@ public final class ReplicaEngine {
   }
 
   public void receive(Peer peer, SyncMessage message) {
+    if (broken == null && partings.containsKey(peer)) {
+      part(peer, message);
+      return;
+    }
     if (peer.closed || broken != null) {
       return;
     }
@@ -919,6 +961,12 @@ public final class ReplicaEngine {
       return;
     }
     ticks++;
+    for (Map.Entry<Peer, Long> parting : List.copyOf(partings.entrySet())) {
+      if (ticks - parting.getValue() >= PARTING_TICKS) {
+        partings.remove(parting.getKey());
+        parting.getKey().link.dismiss();
+      }
+    }
     release();
     expire();
     adoptOwn();

@@ -87,13 +87,16 @@ final class SnapshotTransfers {
 
   private final Map<Peer, Taken> takers = new LinkedHashMap<>();
 
-  /** Snapshots that did not hold, while the members are as they were; the oldest is forgotten. */
-  private final Map<Hash, Hash> refused =
+  /** A snapshot did not hold, while the members are as they were and until a time. */
+  private record Refusal(Hash members, long untilMillis) {}
+
+  /** Snapshots that did not hold; the oldest is forgotten. */
+  private final Map<Hash, Refusal> refused =
       new LinkedHashMap<>() {
         private static final long serialVersionUID = 1;
 
         @Override
-        protected boolean removeEldestEntry(Map.Entry<Hash, Hash> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Hash, Refusal> eldest) {
           return size() > MAX_REFUSED;
         }
       };
@@ -232,8 +235,7 @@ final class SnapshotTransfers {
   }
 
   private void onOffer(Peer peer, Offer offer, int peers) {
-    Hash members = replica.view().membership().hash();
-    if (members.equals(refused.get(offer.id()))
+    if (isRefused(offer)
         || giver != null
         || !mayGive(peer)
         || replica.view().frontier().hash().equals(offer.id())) {
@@ -244,6 +246,13 @@ final class SnapshotTransfers {
     } else if (peers == 1) {
       accept(peer, offer);
     }
+  }
+
+  private boolean isRefused(Offer offer) {
+    Refusal refusal = refused.get(offer.id());
+    return refusal != null
+        && refusal.members.equals(replica.view().membership().hash())
+        && now() < refusal.untilMillis;
   }
 
   /** Who may not write must not put documents in our way: a snapshot is not signed by authors. */
@@ -312,7 +321,8 @@ final class SnapshotTransfers {
         if (replica.verifySnapshot() == Verdict.FAILS) {
           events.accept("a snapshot does not hold: " + inbox.failure());
           failed++;
-          refused.put(inbox.id(), replica.view().membership().hash());
+          Hash members = replica.view().membership().hash();
+          refused.put(inbox.id(), new Refusal(members, replica.snapshotRefusedUntil()));
           inbox.discard();
           giveUp();
         }

@@ -94,6 +94,7 @@ public final class Replica {
   private final StandTable stands;
 
   private volatile View view;
+  private long snapshotRefusedUntil = Long.MAX_VALUE;
   private Staging staging;
 
   private Replica(
@@ -558,6 +559,10 @@ public final class Replica {
     var hashes = new ArrayList<Hash>(fresh.size());
     for (Change change : fresh) {
       seq++;
+      if (change.timestamp() <= timestamp && seq == head + 1) {
+        // It may rise on the other branch of a fork: whoever sends it need not know of ours.
+        return doesNotFollow(actor, head, head + fresh.size());
+      }
       if (change.timestamp() <= timestamp) {
         return malformed(actor, seq, "hybrid time does not rise");
       }
@@ -585,9 +590,7 @@ public final class Replica {
         last == run.toSeq()
             && identity.verifier().verify(genesis.deviceKey(), hash.bytes(), run.signature());
     if (!signed && !vouched) {
-      return new RunOutcome.Rejected(
-          Reason.BAD_SIGNATURE,
-          "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
+      return doesNotFollow(actor, head, seq);
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
     var elements = new SequenceCheck(sequences, actor, staging::seq, this::isMissing);
@@ -681,6 +684,12 @@ public final class Replica {
       stageFence();
     }
     return behind;
+  }
+
+  private static RunOutcome doesNotFollow(ActorId actor, long head, long seq) {
+    return new RunOutcome.Rejected(
+        Reason.BAD_SIGNATURE,
+        "changes " + (head + 1) + " to " + seq + " of actor " + actor + " do not follow ours");
   }
 
   private static RunOutcome malformed(ActorId actor, long seq, String what) {
@@ -824,6 +833,7 @@ public final class Replica {
    * it does not, it is thrown away. Call when nothing is staged.
    */
   public SnapshotInbox.Verdict verifySnapshot() {
+    snapshotRefusedUntil = Long.MAX_VALUE;
     SnapshotInbox.Verdict verdict = inbox.verify(this::refusal);
     if (verdict == SnapshotInbox.Verdict.HOLDS) {
       Own own = committed.own;
@@ -840,6 +850,14 @@ public final class Replica {
       staging = new Staging(storage, committed);
     }
     return verdict;
+  }
+
+  /**
+   * Until when the snapshot that failed last cannot hold, milliseconds since 1970: one that is only
+   * from the future can later; {@link Long#MAX_VALUE} for any other.
+   */
+  public long snapshotRefusedUntil() {
+    return snapshotRefusedUntil;
   }
 
   private void beginJoining() {
@@ -859,6 +877,8 @@ public final class Replica {
       return "the head of actor " + actor + " is not signed by its device";
     }
     if (HybridClock.isAhead(head.timestamp(), environment.wallClock().millis())) {
+      snapshotRefusedUntil =
+          HybridClock.wallMillis(head.timestamp()) - HybridClock.MAX_AHEAD_MILLIS;
       return "change " + head.seq() + " of actor " + actor + " is from too far in the future";
     }
     Hash ours = log.hashOf(identity.database(), actor, head.seq());

@@ -296,12 +296,14 @@ public final class SyncSession {
       send.addAll(allMembers(view));
     }
     boolean same = peer.frontierHash().equals(view.frontier().hash());
-    if (!same) {
+    // One that lacked what is in no log may have it from elsewhere by now.
+    if (!same || needsSnapshot) {
       send.add(
           exchange == null
               ? new Heads(true, view.frontier())
               : new Frontiers(exchange.begin(view.frontier())));
-    } else {
+    }
+    if (same) {
       complete();
     }
     return Step.sending(send, same && differs(peer.stateHash(), view.stateHash()));

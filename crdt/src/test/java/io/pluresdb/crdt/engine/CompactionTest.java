@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.compaction.StableCut.Standing;
+import io.pluresdb.crdt.compaction.Stand;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.Transaction;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -86,6 +90,26 @@ class CompactionTest {
     a.sync(c);
     a.assertEquals(c);
     assertThat(c.engine.snapshots().joined()).as("nobody needed a snapshot").isZero();
+  }
+
+  @Test
+  void stand_saysOnlyWhatIsOnDisk_alsoAfterRelaxedWrites() {
+    for (int i = 0; i < 3; i++) {
+      var edits = List.<Edit>of(Edit.put("d" + i, "{}".getBytes(StandardCharsets.UTF_8)));
+      a.engine.submit(
+          new Transaction(edits, Transaction.Acknowledgement.RELAXED), (receipt, failure) -> {});
+      a.engine.turn(false);
+    }
+    Device.Wire wire = a.connect(b);
+    for (int i = 0; i < 2; i++) {
+      a.pass(61_000);
+      wire.settle();
+    }
+    ActorId own = Objects.requireNonNull(a.engine.replica().ownActor(), "actor");
+    Stand stand = Objects.requireNonNull(b.engine.replica().stands().of(a.signer.publicKey()));
+    assertThat(stand.seq(own)).isEqualTo(3);
+    a.crash();
+    assertThat(a.view().frontier().seq(own)).isEqualTo(3);
   }
 
   @Test

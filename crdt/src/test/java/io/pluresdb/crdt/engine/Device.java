@@ -216,9 +216,13 @@ final class Device {
     private final ReplicaEngine.Peer peerOfB;
     long messages;
 
-    private Wire(Device a, Device b) {
+    private Wire(Device a, Device b, boolean authenticated) {
       this.a = a;
       this.b = b;
+      if (authenticated) {
+        endA.far = b.signer.publicKey();
+        endB.far = a.signer.publicKey();
+      }
       peerOfA = a.engine.connect(endA);
       peerOfB = b.engine.connect(endB);
     }
@@ -306,6 +310,11 @@ final class Device {
       return endA.bytes + endB.bytes;
     }
 
+    /** How far side a knows side b to be in its arrival log. */
+    long reachedAtA() {
+      return endA.reached;
+    }
+
     boolean closed() {
       return endA.closed || endB.closed;
     }
@@ -320,7 +329,19 @@ final class Device {
     final ArrayDeque<byte[]> queue = new ArrayDeque<>();
     final List<Comparison> divergences = new ArrayList<>();
     long bytes;
+    long reached;
     boolean closed;
+    byte @Nullable [] far;
+
+    @Override
+    public byte @Nullable [] deviceKey() {
+      return far;
+    }
+
+    @Override
+    public void reached(long arrival) {
+      reached = arrival;
+    }
 
     @Override
     public void diverged(Comparison comparison) {
@@ -348,7 +369,12 @@ final class Device {
   }
 
   Wire connect(Device other) {
-    return new Wire(this, other);
+    return new Wire(this, other, false);
+  }
+
+  /** A connection over which each side knows who the other is. */
+  Wire connectAuthenticated(Device other) {
+    return new Wire(this, other, true);
   }
 
   /** Connects, lets both become equal, disconnects. */

@@ -193,6 +193,43 @@ class SnapshotTest {
   }
 
   @Test
+  void snapshotFromTheFuture_isJoinedOnceItsTimeHasCome() {
+    a.wallMillis += 20 * 60_000;
+    a.put("d", "{}");
+    cut(a);
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    assertThat(b.engine.snapshots().failed()).isEqualTo(1);
+    for (int minute = 0; minute < 25 && b.json("d") == null; minute++) {
+      b.pass(60_000);
+      a.pass(60_000);
+      wire.settle();
+    }
+    assertThat(b.engine.snapshots().failed()).as("tried again in time only").isEqualTo(1);
+    a.assertEquals(b);
+  }
+
+  @Test
+  void peerThatGotTheStateElsewhere_isKnownToHaveIt() {
+    Device c = a.join(3);
+    a.put("d", "{}");
+    a.sync(c);
+    cut(a);
+    Device.Wire fromCut = a.connect(b);
+    Device.Wire fromLog = c.connect(b);
+    fromCut.settle();
+    fromLog.settle();
+    assertThat(b.engine.snapshots().joined()).isZero();
+    a.assertEquals(b);
+    for (int i = 0; i < 3; i++) {
+      b.pass(61_000);
+      a.pass(61_000);
+      fromCut.settle();
+    }
+    assertThat(fromCut.reachedAtA()).isEqualTo(a.view().arrivals());
+  }
+
+  @Test
   void deviceBehindOneThatJoined_joinsToo() {
     Device c = a.join(3);
     a.sync(c);

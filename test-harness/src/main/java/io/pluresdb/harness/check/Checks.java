@@ -3,12 +3,20 @@ package io.pluresdb.harness.check;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.doc.Sibling;
+import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.reconcile.Summary;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.DocumentHistory;
@@ -18,14 +26,20 @@ import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.StateRanges;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.harness.check.Ledger.Entry;
+import io.pluresdb.harness.check.Ledger.Placed;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.SplittableRandom;
@@ -64,6 +78,9 @@ public final class Checks {
     Replica.View view = replica.view();
     if (!chains.equal(view.frontier())) {
       throw new Violation(Invariant.I12, "the frontier is not what the log holds");
+    }
+    if (replica.isJoining()) {
+      return; // The fingerprint is the frontier's; some documents are of a later moment.
     }
     SortedMap<byte[], byte[]> rows = rows(replica.storage());
     Hash key = Hash.of("pluresdb-fingerprint-v1", replica.identity().database().bytes());
@@ -157,6 +174,7 @@ public final class Checks {
     if (fresh.stageMembers(replica.view().membership().entries())) {
       fresh.commit();
     }
+    replica.endedActors().forEach(fresh::stageOrigin);
     long cursor = 0;
     long end = replica.view().arrivals();
     while (cursor < end) {
@@ -205,15 +223,119 @@ public final class Checks {
     return record == null ? "none" : record.json() + record.conflicts() + record.clock();
   }
 
-  /** Compares the replica with a model that knows nothing but the changes. */
-  public static void model(Replica replica, Ledger ledger) {
+  /**
+   * Feeds every change that counts, as the ledger holds it, to a fresh replica that never cut its
+   * log, and compares; then compares with a model that knows nothing but the changes.
+   */
+  public static void archive(Replica replica, Ledger ledger) {
+    long wall = HybridClock.wallMillis(ledger.greatestTimestamp());
+    var environment = new Environment(() -> Instant.ofEpochMilli(wall), new SplittableRandom(wall));
+    var storage = new MemoryStorage();
+    // Signatures were verified where the changes were taken; the ledger does not keep them.
+    var identity =
+        new ReplicaIdentity(
+            replica.identity().database(),
+            replica.identity().founder(),
+            new Signer(new byte[32]),
+            (key, message, signature) -> true);
+    var fresh = Replica.open(storage, identity, new MemoryAnchor(), environment);
+    if (fresh.stageMembers(replica.view().membership().entries())) {
+      fresh.commit();
+    }
+    replica.endedActors().forEach(fresh::stageOrigin);
+    fresh.commit();
+    Frontier frontier = replica.view().frontier();
+    var open = new ArrayList<Placed>();
+    frontier
+        .heads()
+        .forEach(
+            (actor, head) -> {
+              long seq = 1;
+              for (Entry entry : ledger.chain(actor, head)) {
+                open.add(new Placed(actor, seq++, entry));
+              }
+            });
+    open.sort(Comparator.comparingLong(placed -> placed.entry().change().timestamp()));
     var model = new NaiveModel();
-    for (var arrived : replica.log().arrived(0, Integer.MAX_VALUE)) {
-      ActorId actor = arrived.actor();
-      if (replica.view().frontier().seq(actor) >= arrived.seq()) {
-        model.apply(actor, arrived.seq(), arrived.change(), ledger.isLiar(actor));
+    boolean progress = true;
+    while (progress && !open.isEmpty()) {
+      progress = open.removeIf(placed -> stage(fresh, placed, ledger, model));
+    }
+    fresh.commit();
+    if (!open.isEmpty()) {
+      Placed first = open.getFirst();
+      throw new Violation(
+          Invariant.I5,
+          "change " + first.seq() + " of " + first.actor() + " counts without its past");
+    }
+    if (!fresh.view().frontier().equals(frontier)
+        || !fresh.view().stateHash().equals(replica.view().stateHash())) {
+      throw new Violation(Invariant.I12, "an archive of all changes has another state");
+    }
+    sameRows(storage, replica.storage(), Invariant.I12, "archive and replica");
+    for (Placed placed : ledger.all()) {
+      Head head = frontier.heads().get(placed.actor());
+      boolean counts =
+          head != null
+              && placed.seq() <= head.seq()
+              && (!ledger.isForked(placed.actor())
+                  || ledger.chain(placed.actor(), head).contains(placed.entry()));
+      if (!counts) {
+        model.ignore(placed.actor(), placed.entry().change());
       }
     }
+    compare(replica, model);
+  }
+
+  private static boolean stage(Replica fresh, Placed placed, Ledger ledger, NaiveModel model) {
+    ActorId actor = placed.actor();
+    Genesis genesis = placed.seq() == 1 ? ledger.origin(actor) : null;
+    Change change = placed.entry().change();
+    var run =
+        new ChangeRun(
+            actor, placed.seq(), genesis, List.of(change), new byte[Signer.SIGNATURE_BYTES]);
+    return switch (fresh.stage(run)) {
+      case RunOutcome.Applied applied -> {
+        model.apply(actor, placed.seq(), change, ledger.isLiar(actor));
+        yield true;
+      }
+      case RunOutcome.Waiting waiting -> false;
+      case RunOutcome.Known known -> throw refused(placed, known);
+      case RunOutcome.Ahead ahead -> throw refused(placed, ahead);
+      case RunOutcome.Rejected rejected -> throw refused(placed, rejected);
+    };
+  }
+
+  private static Violation refused(Placed placed, RunOutcome outcome) {
+    return new Violation(
+        Invariant.I12,
+        "an archive answers to change " + placed.seq() + " of " + placed.actor() + ": " + outcome);
+  }
+
+  /** What a change assigns and adds, whatever it replaces; the same when it is adopted. */
+  public static String deed(ActorId actor, Change change) {
+    var deed = new StringBuilder();
+    for (DocumentEdit edit : ChangeBody.decode(actor, change.body())) {
+      for (CrdtOperation operation : edit.operations()) {
+        String what =
+            switch (operation) {
+              case CrdtOperation.Assign assign ->
+                  "=" + new String(assign.value(), StandardCharsets.UTF_8);
+              case CrdtOperation.Increment increment -> "+" + increment.amount();
+              case CrdtOperation.TextInsert insert -> "<" + insert.text();
+              default -> "";
+            };
+        if (!what.isEmpty()) {
+          deed.append(new String(edit.id(), StandardCharsets.UTF_8)).append(' ');
+          deed.append(new String(operation.register(), StandardCharsets.ISO_8859_1));
+          deed.append(what).append(';');
+        }
+      }
+    }
+    return deed.toString();
+  }
+
+  private static void compare(Replica replica, NaiveModel model) {
     var seen = new TreeSet<String>();
     for (var row : rows(replica.storage()).entrySet()) {
       String id = new String(row.getKey(), StandardCharsets.UTF_8);

@@ -10,6 +10,7 @@ public enum Invariant {
   I6("a node reads its own writes, and its reads never go back"),
   I7("a batch takes effect as a whole or not at all"),
   I8("nothing deleted comes back without a concurrent or later write"),
+  I9("of a removed device what was accepted counts, the same everywhere"),
   I10("hybrid time rises along every chain"),
   I11("queues are bounded"),
   I12("fingerprint equals rescan, state equals replay, count equals scan"),

@@ -110,6 +110,17 @@ public final class NaiveModel {
     }
   }
 
+  /**
+   * Takes note of a change that does not count. Who saw it may have overwritten by way of it what
+   * counts, and that counts again: its documents are told by dots only.
+   */
+  void ignore(ActorId actor, Change change) {
+    for (DocumentEdit edit : ChangeBody.decode(actor, change.body())) {
+      String id = new String(edit.id(), StandardCharsets.UTF_8);
+      documents.computeIfAbsent(id, i -> new Document()).causalityUnknown = true;
+    }
+  }
+
   private void merge(Map<ActorId, Long> past, ActorId actor, long seq) {
     if (seq > 0) {
       pasts

@@ -44,6 +44,24 @@ public enum Fault {
   CLOCK_JUMP,
   /** A device is admitted while everything else goes on. */
   LATE_ADMISSION,
+  /** An admin removes a device, also one with changes that nobody else has. */
+  REVOKE,
+  /** An admin takes writing from a device and leaves reading. */
+  DEMOTE,
+  /** Two admins remove each other, or a third device, at the same time. */
+  RIVALS,
+  /** A device that was removed, or may not write any more, is let in again. */
+  READMIT,
+  /** A device writes again what was not accepted of a removed one. */
+  ADOPT,
+  /** A data directory is copied with its anchor, and both go on. */
+  CLONE,
+  /** A data directory goes back to an earlier moment, its anchor with it. */
+  ROLLBACK,
+  /** A device takes off its log at once what every member has. */
+  COMPACT,
+  /** A device takes all it can off its log, also what others lack. */
+  CUT,
 
   // Lies of a device that does not run the product. Each goes on for a while, or for ever.
 
@@ -64,7 +82,11 @@ public enum Fault {
   /** Changes from years ahead. */
   FAR_FUTURE,
   /** Acknowledgements of what was not received, and none of what was. */
-  FALSE_ACKS;
+  FALSE_ACKS,
+  /** Membership views, trees and announcements that make no sense. */
+  FALSE_GOSSIP,
+  /** Snapshots with heads that nobody signed, and offers that lead to nothing. */
+  FALSE_SNAPSHOT;
 
   /** Whether it takes a device that lies. */
   public boolean isLie() {

@@ -34,7 +34,27 @@ public enum Mutant {
   /** Nothing that waits is tried again. */
   NO_RETRY("engine.ReplicaEngine", "release", Body.NOTHING),
   /** Whatever a peer says of our actor is believed, as often as it says it. */
-  CREDULOUS("engine.ReplicaEngine", "mayBelieve", Body.TRUE);
+  CREDULOUS("engine.ReplicaEngine", "mayBelieve", Body.TRUE),
+  /** Nobody looks up which changes of an actor are here. */
+  FORGETS_ACTORS("store.Staging", "actor", Body.NULL),
+  /** Changes do not wait for what they depend on. */
+  NO_WAITING("store.Replica", "isMissing", Body.ZERO),
+  /** Observed dots may be of changes that are not here. */
+  UNCHECKED_OBSERVATIONS("store.Replica", "checkObserved", Body.NULL),
+  /** Changes are sent before the anchor knows of them. */
+  NO_ANCHOR("store.Replica", "anchorOwn", Body.NOTHING),
+  /** What a removal does not accept goes on counting. */
+  REMOVAL_IGNORED("store.Limits", "settle", Body.ZERO),
+  /** A removed device has a session like any other. */
+  REMOVED_IS_SERVED("engine.ReplicaEngine", "tellRemoved", Body.ZERO),
+  /** Two branches of one actor prove nothing. */
+  NO_FORK_PROOF("engine.Forks", "onOffshoot", Body.NULL),
+  /** A copy of a device does not write again what became void. */
+  NO_COMEBACK("engine.ReplicaEngine", "adoptOwn", Body.NOTHING),
+  /** Everything may leave the log, whoever lacks it. */
+  CUTS_TOO_MUCH("compaction.StableCut", "seq", Body.MAX),
+  /** Nobody looks at the heads of a snapshot. */
+  UNCHECKED_HEADS("store.Replica", "refusal", Body.NULL);
 
   /** What is left of the method. */
   public enum Body {
@@ -42,6 +62,8 @@ public enum Mutant {
     TRUE,
     NULL,
     ZERO,
+    /** The greatest long. */
+    MAX,
     EMPTY_LIST
   }
 

@@ -85,6 +85,7 @@ public final class MutantLoader extends ClassLoader {
           code.iconst_0();
         }
       }
+      case MAX -> code.loadConstant(Long.MAX_VALUE);
       case EMPTY_LIST -> code.invokestatic(CD_List, "of", MethodTypeDesc.of(CD_List), true);
     }
     code.return_(returned);

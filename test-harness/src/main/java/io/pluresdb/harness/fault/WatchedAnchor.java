@@ -6,6 +6,10 @@ import org.jspecify.annotations.Nullable;
 /** An anchor in memory that can be copied, and where the power can go. */
 public final class WatchedAnchor implements Anchor {
   private @Nullable Mark mark;
+
+  /** What of it would survive power loss. */
+  private @Nullable Mark recorded;
+
   private boolean powerLoss;
 
   public WatchedAnchor() {}
@@ -14,7 +18,18 @@ public final class WatchedAnchor implements Anchor {
   public WatchedAnchor copy() {
     var copy = new WatchedAnchor();
     copy.mark = mark;
+    copy.recorded = mark;
     return copy;
+  }
+
+  /** The power goes: what was only noted may be lost. */
+  public void forgetNotes() {
+    mark = recorded;
+  }
+
+  /** The last mark that survives power loss, or null. */
+  public @Nullable Mark recorded() {
+    return recorded;
   }
 
   /** The power goes right after the next mark was written. */
@@ -35,6 +50,7 @@ public final class WatchedAnchor implements Anchor {
   @Override
   public void record(Mark newest) {
     mark = newest;
+    recorded = newest;
     if (powerLoss) {
       powerLoss = false;
       throw new PowerLoss();

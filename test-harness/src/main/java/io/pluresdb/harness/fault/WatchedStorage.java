@@ -4,6 +4,7 @@ import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.harness.check.Chains;
+import io.pluresdb.harness.check.Written;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -31,6 +32,10 @@ public final class WatchedStorage implements Storage {
   private final Defect defect;
   private @Nullable Point powerLoss;
   private boolean full;
+
+  /** Whether the mark of unsynced changes was handed in, also where it is lost on the way. */
+  private boolean relaxedMarked;
+
   private @Nullable Place damaged;
   private final Runnable onRefused;
 
@@ -44,6 +49,12 @@ public final class WatchedStorage implements Storage {
     this.chains = chains;
     this.defect = defect;
     this.onRefused = onRefused;
+    relaxedMarked = inner.get(Table.META, RELAXED) != null;
+  }
+
+  /** Whether the next start gives the actor up, so that the anchor need not go along. */
+  public boolean isRelaxedMarked() {
+    return relaxedMarked;
   }
 
   public MemoryStorage inner() {
@@ -151,6 +162,15 @@ public final class WatchedStorage implements Storage {
       }
       throw new StorageException.Full("the disk is full (simulated)", new IOException("ENOSPC"));
     }
+    var rows = new ArrayList<Written>(writes.size());
+    for (Write write : writes) {
+      boolean removed = write.table == Table.LOG && write.value == null;
+      byte[] before = removed ? inner.get(Table.LOG, write.key) : null;
+      if (write.table == Table.META && Arrays.equals(write.key, RELAXED)) {
+        relaxedMarked = write.value != null;
+      }
+      rows.add(new Written(write.table, write.key, write.value, before));
+    }
     boolean synced = durability == Durability.SYNCED && defect != Defect.SYNC_IS_A_LIE;
     if (defect == Defect.TORN_BATCH && writes.size() > 1) {
       int half = writes.size() / 2;
@@ -159,16 +179,7 @@ public final class WatchedStorage implements Storage {
     } else {
       write(writes, synced ? Durability.SYNCED : Durability.BUFFERED);
     }
-    for (Write write : writes) {
-      if (write.table == Table.LOG && write.value != null) {
-        chains.appendLog(write.key, write.value);
-      }
-    }
-    for (Write write : writes) {
-      if (write.table == Table.FRONTIER && write.value != null) {
-        chains.checkHead(write.key, write.value);
-      }
-    }
+    chains.committed(rows);
     if (synced) {
       chains.synced();
     }

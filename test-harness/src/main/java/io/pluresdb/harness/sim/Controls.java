@@ -150,7 +150,22 @@ public final class Controls {
           Control.of(Mutant.IMPATIENT, under(), Invariant.I16),
           Control.of(Mutant.NO_FRONTIERS, under(), Invariant.I16),
           Control.of(Mutant.NO_RETRY, under(Fault.CLOCK_JUMP), Invariant.I2),
-          Control.of(Mutant.CREDULOUS, under(Fault.FALSE_HEADS), Invariant.I11));
+          Control.of(Mutant.CREDULOUS, under(Fault.FALSE_HEADS), Invariant.I11),
+          Control.of(Mutant.FORGETS_ACTORS, under(), Invariant.I4),
+          Control.of(Mutant.NO_WAITING, under(Fault.PARTITION), Invariant.I5),
+          Control.of(
+              Mutant.UNCHECKED_OBSERVATIONS,
+              under(Fault.WITHHOLD, Fault.PARTITION),
+              Invariant.I1,
+              Invariant.I12),
+          Control.of(Mutant.NO_ANCHOR, under(), Invariant.I14),
+          Control.of(Mutant.REMOVAL_IGNORED, under(Fault.REVOKE), Invariant.I9),
+          Control.of(Mutant.REMOVED_IS_SERVED, under(Fault.REVOKE), Invariant.I9),
+          Control.of(Mutant.NO_FORK_PROOF, under(Fault.CLONE), Invariant.I2),
+          Control.of(Mutant.NO_COMEBACK, under(Fault.CLONE), Invariant.I2, Invariant.I3),
+          Control.of(Mutant.CUTS_TOO_MUCH, under(Fault.COMPACT), Invariant.I3),
+          Control.of(
+              Mutant.UNCHECKED_HEADS, under(Fault.FALSE_SNAPSHOT), Invariant.I4, Invariant.I12));
 
   /**
    * Runs controls over seeds from {@code firstSeed} on, with the defence off and on.

@@ -72,6 +72,13 @@ final class Forger {
     return add(new Change(deps, timestamp, ChangeBody.encode(actor, List.of(edit))));
   }
 
+  /** A change that takes away a value that somebody else put there. */
+  Forger replace(byte[] id, byte[] register, Dot observed, long timestamp) {
+    var operation = new CrdtOperation.Remove(register, List.of(observed));
+    var edit = new DocumentEdit(id, List.of(operation));
+    return add(new Change(List.of(), timestamp, ChangeBody.encode(actor, List.of(edit))));
+  }
+
   /** The changes {@code [from, to]}, honestly signed. */
   ChangeRun run(int from, int to) {
     return new ChangeRun(

@@ -11,12 +11,24 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.OverlayMessage;
+import io.pluresdb.crdt.overlay.PeerId;
+import io.pluresdb.crdt.store.SnapshotEntry;
+import io.pluresdb.crdt.store.SnapshotInbox;
+import io.pluresdb.crdt.store.SnapshotSource;
+import io.pluresdb.crdt.sync.SnapshotMessage;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.harness.check.Ledger;
 import io.pluresdb.harness.check.Ledger.Standing;
 import io.pluresdb.harness.fault.Fault;
 import io.pluresdb.harness.sim.SimNetwork.End;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -54,6 +66,9 @@ final class Liar {
   /** What each listener was seen to have. */
   private final Map<Integer, Map<ActorId, Head>> standsAt = new TreeMap<>();
 
+  /** Snapshots on offer, by name, with what they say of actors. */
+  private final Map<Hash, Map<ActorId, SignedHead>> forgedSnapshots = new HashMap<>();
+
   private final Map<End, Long> cursors = new HashMap<>();
 
   // Chains under the own key. In a fork each device is always told the same branch.
@@ -61,6 +76,7 @@ final class Liar {
   private Forger gapped;
   private Forger future;
   private Forger left;
+  private final Forger overwriter;
   private Forger right;
   private final Forger stranger;
   private boolean quiet;
@@ -74,6 +90,7 @@ final class Liar {
     valid = chain(self.signer, standing);
     gapped = chain(self.signer, standing);
     future = chain(self.signer, standing);
+    overwriter = chain(self.signer, standing);
     left = chain(self.signer, standing);
     right = left.branch();
     stranger = chain(new Signer(self.environment.randomBytes(32)), Standing.OUTSIDER);
@@ -125,6 +142,8 @@ final class Liar {
         cursors.put(end, changes.cursor());
         say(end, new SyncMessage.Ack(changes.bytes(), changes.cursor()));
       }
+      case SyncMessage.Snapshots(SnapshotMessage.Request(var id, var ask)) ->
+          giveSnapshot(end, id, ask);
       default -> {}
     }
   }
@@ -166,6 +185,8 @@ final class Liar {
       case SPAM_MEMBERS -> spamMembers(end);
       case FAR_FUTURE -> farFuture(end);
       case FALSE_ACKS -> falseAcks(end);
+      case FALSE_GOSSIP -> falseGossip(end);
+      case FALSE_SNAPSHOT -> falseSnapshot(end);
       default -> throw new IllegalArgumentException(lie + " takes no liar");
     };
   }
@@ -194,7 +215,8 @@ final class Liar {
     List<Dot> observed = List.of();
     if (!dependencies.isEmpty() && random.nextInt(3) == 0) {
       Change.Dependency seer = dependencies.getFirst();
-      observed = List.of(new Dot(seer.actor(), seer.seq() + random.nextInt(3), random.nextInt(3)));
+      int ahead = cluster.removes() ? 0 : random.nextInt(3);
+      observed = List.of(new Dot(seer.actor(), seer.seq() + ahead, random.nextInt(3)));
     }
     chain.put(
         document(random),
@@ -329,14 +351,22 @@ final class Liar {
           List.of(new Change.Dependency(new ActorId(random.nextLong(), 7), 1_000_000)),
           List.of());
     }
-    switch (random.nextInt(3)) {
+    switch (random.nextInt(4)) {
       case 0 -> {
+        if (!quiet && overwriter.length() < 60) {
+          overwriteUnseen(end);
+        }
+        if (overwriter.length() > 0) {
+          say(end, overwriter.run(1, overwriter.length()));
+        }
+      }
+      case 1 -> {
         if (gapped.length() > 2) {
           int from = 2 + random.nextInt(gapped.length() - 1);
           say(end, gapped.run(from, gapped.length()));
         }
       }
-      case 1 -> {
+      case 2 -> {
         // Everything it heard of, and more, as if it had it.
         var heads = new TreeMap<ActorId, Head>();
         for (ChangeRun run : seen) {
@@ -349,6 +379,31 @@ final class Liar {
       default -> say(end, new SyncMessage.Heads(true, Frontier.EMPTY));
     }
     return true;
+  }
+
+  /** Overwrites what the listener does not have yet, without saying that it depends on it. */
+  private void overwriteUnseen(End end) {
+    for (ChangeRun run : seen.reversed()) {
+      Head known = heads(end).get(run.actor());
+      long has = known == null ? 0 : known.seq();
+      if (run.toSeq() <= has || ledger.isLiar(run.actor()) || random.nextBoolean()) {
+        continue;
+      }
+      Change last = run.changes().getLast();
+      int index = 0;
+      for (DocumentEdit edit : ChangeBody.decode(run.actor(), last.body())) {
+        // Pairs are only ever written together.
+        boolean half = new String(edit.id(), StandardCharsets.UTF_8).startsWith("pair:");
+        for (CrdtOperation operation : edit.operations()) {
+          if (operation instanceof CrdtOperation.Assign && !half) {
+            var seen = new Dot(run.actor(), run.toSeq(), index);
+            overwriter.replace(edit.id(), operation.register(), seen, timestamp(overwriter, 0));
+            return;
+          }
+          index += operation.makesDot() ? 1 : 0;
+        }
+      }
+    }
   }
 
   private boolean falseHeads(End end) {
@@ -455,5 +510,92 @@ final class Liar {
     long bytes = random.nextInt(3) == 0 ? Long.MAX_VALUE : random.nextInt(1 << 24);
     say(end, new SyncMessage.Ack(bytes, random.nextInt(4) == 0 ? cursor + 1 : cursor));
     return true;
+  }
+
+  /** Says what is new that is not, and rearranges trees. */
+  private boolean falseGossip(End end) {
+    var seqs = new TreeMap<ActorId, Long>();
+    heads(end).forEach((actor, head) -> seqs.put(actor, head.seq() + random.nextInt(3)));
+    if (random.nextInt(4) == 0) {
+      for (int i = 0; i < 500; i++) {
+        seqs.put(new ActorId(random.nextLong(), random.nextLong()), 1L + random.nextInt(9));
+      }
+    }
+    var somebody = new PeerId(random.nextLong(), random.nextLong(), 0, 0);
+    var contacts = List.of(new Contact(somebody, "nowhere:1"));
+    say(
+        end,
+        switch (random.nextInt(8)) {
+          case 0, 1, 2 -> new SyncMessage.Announce(random.nextInt(1 << 20), seqs);
+          case 3 -> new SyncMessage.Graft(seqs);
+          case 4 -> new SyncMessage.Prune();
+          case 5 -> new SyncMessage.Overlay(new OverlayMessage.Join());
+          case 6 -> new SyncMessage.Overlay(new OverlayMessage.Disconnect());
+          default ->
+              new SyncMessage.Overlay(new OverlayMessage.Shuffle(1, List.of(somebody), contacts));
+        });
+    return true;
+  }
+
+  /** Offers the state of a frontier that has one head more than anybody signed. */
+  private boolean falseSnapshot(End end) {
+    Hash id;
+    if (random.nextInt(3) == 0) {
+      byte[] noise = new byte[Hash.BYTES];
+      random.nextBytes(noise);
+      id = new Hash(noise); // And then does not answer.
+    } else {
+      Map<ActorId, SignedHead> heads = forgedHeads();
+      var places = new TreeMap<ActorId, Head>();
+      heads.forEach((actor, head) -> places.put(actor, head.head(SimCluster.DATABASE, actor)));
+      id = Frontier.of(places).hash();
+      forgedSnapshots.put(id, heads);
+    }
+    say(end, new SyncMessage.Snapshots(new SnapshotMessage.Offer(id, Hash.ZERO, 0)));
+    return true;
+  }
+
+  /** Of an actor that others know: far ahead, signed by this device or by nobody. */
+  private Map<ActorId, SignedHead> forgedHeads() {
+    var heads = new TreeMap<ActorId, SignedHead>();
+    byte[] noise = new byte[Signer.SIGNATURE_BYTES];
+    random.nextBytes(noise);
+    for (ChangeRun run : seen) {
+      ChangeRun.Genesis genesis = run.genesis();
+      if (genesis != null && !ledger.isLiar(run.actor())) {
+        Change.Link link = run.changes().getLast().link();
+        long seq = run.toSeq() + 1_000;
+        var unsigned = new SignedHead(seq, Hash.ZERO, link, genesis, noise);
+        byte[] hash = unsigned.head(SimCluster.DATABASE, run.actor()).hash().bytes();
+        byte[] signature = random.nextBoolean() ? noise : self.signer.sign(hash);
+        heads.put(run.actor(), new SignedHead(seq, Hash.ZERO, link, genesis, signature));
+        break;
+      }
+    }
+    return heads;
+  }
+
+  private void giveSnapshot(End end, Hash id, SnapshotInbox.Ask ask) {
+    Map<ActorId, SignedHead> heads = forgedSnapshots.get(id);
+    if (heads == null) {
+      return;
+    }
+    var entries = new ArrayList<SnapshotEntry>();
+    heads.forEach(
+        (actor, head) -> {
+          var key = new ByteWriter(ActorId.BYTES);
+          actor.write(key);
+          byte[] bytes = head.toByteArray();
+          entries.add(
+              new SnapshotEntry(
+                  new SnapshotEntry.Place(SnapshotEntry.Place.START.section(), key.toByteArray()),
+                  bytes.length,
+                  0,
+                  bytes));
+        });
+    var part = new SnapshotSource.Part(entries, null, 0);
+    say(
+        end,
+        new SyncMessage.Snapshots(new SnapshotMessage.Part(id, ask.from(), ask.offset(), part)));
   }
 }

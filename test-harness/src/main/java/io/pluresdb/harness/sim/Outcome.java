@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param messages that arrived
  * @param acknowledged writes
  * @param lost acknowledged writes that were allowed to be lost
+ * @param snapshots joined of peers
  * @param virtualMillis until all were equal
  * @param fired how often each fault had an effect
  */
@@ -25,6 +26,7 @@ public record Outcome(
     long messages,
     int acknowledged,
     int lost,
+    long snapshots,
     long virtualMillis,
     Map<Fault, Integer> fired) {
   public boolean failed() {

@@ -1,5 +1,6 @@
 package io.pluresdb.harness.sim;
 
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.harness.check.Ledger.Standing;
 import io.pluresdb.harness.fault.Defect;
 import io.pluresdb.harness.fault.Fault;
@@ -12,6 +13,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a simulation is made of; a seed and a scenario determine every event.
@@ -25,6 +27,8 @@ import java.util.SplittableRandom;
  * @param defect the defence that is switched off
  * @param windowBytes credit that peers give each other, 0 for the protocol's own
  * @param liars devices besides the replicas that do not run the product
+ * @param clones copies that may be made of data directories, each a further device
+ * @param memory how long devices remember; null where nothing leaves a log
  */
 public record Scenario(
     long seed,
@@ -35,10 +39,16 @@ public record Scenario(
     Set<Fault> faults,
     Defect defect,
     int windowBytes,
-    List<Standing> liars) {
+    List<Standing> liars,
+    int clones,
+    @Nullable CompactionSettings memory) {
   private static final int HOT_DOCUMENTS = 5;
   private static final int PAIRS = 3;
   private static final int MAX_REPLICAS = 16;
+  private static final long FAULT_MILLIS = 40_000;
+
+  /** Where devices say what they have: they do so when it has been quiet for ten seconds. */
+  private static final long LONG_FAULT_MILLIS = 100_000;
 
   public Scenario {
     if (replicas < 2 || replicas > MAX_REPLICAS) {
@@ -54,6 +64,10 @@ public record Scenario(
     var random = new SplittableRandom(seed ^ 0x5eed_0001L);
     var faults = EnumSet.noneOf(Fault.class);
     boolean faithful = random.nextBoolean();
+    boolean members = random.nextInt(3) == 0;
+    boolean copies = random.nextInt(6) == 0;
+    // Not together: a removal can void what overwrote something that left the log; see Limits.
+    boolean forgets = !members && !copies && random.nextInt(5) < 2;
     List<Standing> liars =
         switch (random.nextInt(5)) {
           case 0 -> List.of(Standing.MEMBER);
@@ -66,7 +80,12 @@ public record Scenario(
           switch (fault) {
             case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
             case NEVER_READS -> random.nextInt(5) == 0;
-            case EQUIVOCATE -> liars.contains(Standing.MEMBER) && random.nextInt(5) == 0;
+            case EQUIVOCATE ->
+                !forgets && !members && liars.contains(Standing.MEMBER) && random.nextInt(5) == 0;
+            case WITHHOLD -> !members && !liars.isEmpty();
+            case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
+            case CLONE, ROLLBACK -> copies;
+            case COMPACT, CUT, FALSE_SNAPSHOT -> forgets;
             default -> !fault.isLie() || !liars.isEmpty();
           };
       if (random.nextInt(100) < 55 && possible) {
@@ -75,32 +94,90 @@ public record Scenario(
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
-    return new Scenario(seed, replicas, 120, 40_000, 14, faults, Defect.NONE, window, liars);
+    return new Scenario(
+        seed,
+        replicas,
+        120,
+        forgets ? LONG_FAULT_MILLIS : FAULT_MILLIS,
+        14,
+        faults,
+        Defect.NONE,
+        window,
+        liars,
+        faults.contains(Fault.CLONE) ? 1 + random.nextInt(2) : 0,
+        forgets ? memory(random.nextBoolean()) : null);
+  }
+
+  /** Nothing stays in a log that all members have; some leases end while the schedule runs. */
+  private static CompactionSettings memory(boolean expires) {
+    long lease =
+        expires ? CompactionSettings.MIN_LEASE_MILLIS : CompactionSettings.DEFAULT.leaseMillis();
+    return new CompactionSettings(lease, 0);
+  }
+
+  /** Whether devices lose what they may. */
+  boolean removes() {
+    return faults.contains(Fault.REVOKE)
+        || faults.contains(Fault.DEMOTE)
+        || faults.contains(Fault.RIVALS);
+  }
+
+  /** Whether others than the founder may admit and remove. */
+  boolean hasAdmins() {
+    return faults.contains(Fault.RIVALS);
+  }
+
+  /** Devices that run the product, clones included. */
+  public int devices() {
+    return replicas + clones;
   }
 
   /** With other faults; a member and an outsider lie where the faults are lies. */
   public Scenario with(Defect off, Set<Fault> only) {
     boolean lies = only.stream().anyMatch(Fault::isLie);
+    boolean forgets = only.contains(Fault.COMPACT) || only.contains(Fault.CUT);
+    return new Scenario(
+        seed,
+        replicas,
+        writes,
+        forgets ? LONG_FAULT_MILLIS : FAULT_MILLIS,
+        faultCount,
+        only,
+        off,
+        windowBytes,
+        lies ? List.of(Standing.MEMBER, Standing.OUTSIDER) : List.of(),
+        only.contains(Fault.CLONE) ? 1 : 0,
+        forgets ? memory(false) : null);
+  }
+
+  public Scenario withWindow(int bytes) {
     return new Scenario(
         seed,
         replicas,
         writes,
         faultMillis,
         faultCount,
-        only,
-        off,
-        windowBytes,
-        lies ? List.of(Standing.MEMBER, Standing.OUTSIDER) : List.of());
-  }
-
-  public Scenario withWindow(int bytes) {
-    return new Scenario(
-        seed, replicas, writes, faultMillis, faultCount, faults, defect, bytes, liars);
+        faults,
+        defect,
+        bytes,
+        liars,
+        clones,
+        memory);
   }
 
   public Scenario withReplicas(int count) {
     return new Scenario(
-        seed, count, writes, faultMillis, faultCount, faults, defect, windowBytes, liars);
+        seed,
+        count,
+        writes,
+        faultMillis,
+        faultCount,
+        faults,
+        defect,
+        windowBytes,
+        liars,
+        clones,
+        memory);
   }
 
   /** The writes and faults, by time. */
@@ -110,7 +187,7 @@ public record Scenario(
     int id = 0;
     while (id < writes) {
       long at = 200 + random.nextLong(faultMillis - 200);
-      int node = random.nextInt(replicas);
+      int node = random.nextInt(devices());
       int burst = random.nextInt(4) == 0 ? 2 + random.nextInt(6) : 1;
       for (int i = 0; i < burst && id < writes; i++) {
         actions.add(write(random, at, node, id++));
@@ -127,13 +204,20 @@ public record Scenario(
       long at = 1_000 + random.nextLong(faultMillis / 2);
       actions.add(new Inject(at, Fault.NEVER_READS, replicas - 1, 0, 0, 0));
     }
+    for (int i = 0; i < clones; i++) {
+      long at = 2_000 + random.nextLong(faultMillis / 2);
+      // How long the copy is on its own at first.
+      long alone = random.nextLong(8_000);
+      int node = random.nextInt(replicas);
+      actions.add(new Inject(at, Fault.CLONE, node, replicas + i, alone, 0));
+    }
     for (int i = 0; i < faultCount && !kinds.isEmpty(); i++) {
       fault(random, kinds.get(random.nextInt(kinds.size())), actions);
     }
     for (Fault lie : liars.isEmpty() ? List.<Fault>of() : lies) {
       for (int i = 0; i <= random.nextInt(2); i++) {
         long at = 500 + random.nextLong(faultMillis - 2_000);
-        int liar = replicas + random.nextInt(liars.size());
+        int liar = devices() + random.nextInt(liars.size());
         long millis = 1_000 + random.nextLong(15_000);
         actions.add(
             new Inject(at, lie, liar, random.nextInt(replicas), millis, random.nextInt(1_001)));
@@ -185,8 +269,8 @@ public record Scenario(
           default -> random.nextInt(1_001);
         };
     switch (fault) {
-      case LATE_ADMISSION, NEVER_READS -> {} // Once per schedule.
-      case RESTORE, RESTORE_WITHOUT_ANCHOR, BIT_FLIP -> {
+      case LATE_ADMISSION, NEVER_READS, CLONE -> {} // Once per schedule, or per clone.
+      case RESTORE, RESTORE_WITHOUT_ANCHOR, BIT_FLIP, ROLLBACK -> {
         // The amount is when the copy is taken: what was written between is rolled back.
         long taken = at - random.nextLong(at);
         actions.add(new Inject(at, fault, node, other, Math.min(rest, 3_000), (int) taken));

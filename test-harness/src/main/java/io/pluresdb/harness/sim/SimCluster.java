@@ -2,18 +2,25 @@ package io.pluresdb.harness.sim;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.crdt.auth.MembershipEntry.Admit;
+import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
+import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.codec.Verifier;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.compaction.Stand;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.CrdtStore.Receipt;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.MemoryStorage;
@@ -45,12 +52,14 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -76,6 +85,13 @@ public final class SimCluster {
   private static final long STUCK_MILLIS = 8_000;
 
   private static final long MAX_BACKOFF_MILLIS = 5_000;
+
+  /** Devices besides the founder that may admit and remove others. */
+  private static final int MAX_ADMINS = 2;
+
+  /** Where a data directory keeps the nonce of the actor that it goes on with. */
+  private static final byte[] ACTOR = "actor".getBytes(StandardCharsets.US_ASCII);
+
   private static final int MAX_PENDING = 1 << 16;
   // What chances are drawn for.
   private static final long DEVICE = 1;
@@ -101,11 +117,13 @@ public final class SimCluster {
     final ActorId actor;
     final long seq;
     final boolean relaxed;
+    final Hash hash;
     boolean rolledBack;
     boolean mayBeLost;
 
-    Acknowledged(int node, Receipt receipt, boolean relaxed) {
+    Acknowledged(int node, Receipt receipt, Hash hash, boolean relaxed) {
       this.node = node;
+      this.hash = hash;
       this.actor = receipt.actor();
       this.seq = receipt.seq();
       this.relaxed = relaxed;
@@ -130,6 +148,12 @@ public final class SimCluster {
   private long now;
   private long sequence;
   private long events;
+  private long snapshotsJoined;
+  private int restores;
+
+  /** Whether a device may be left behind because its lease ended. */
+  private final boolean cutsFreely;
+
   private long messages;
 
   public SimCluster(Scenario scenario) {
@@ -144,11 +168,15 @@ public final class SimCluster {
   public SimCluster(Scenario scenario, @Nullable Consumer<String> log) {
     this.scenario = scenario;
     this.log = log;
-    for (int i = 0; i < scenario.replicas(); i++) {
-      nodes.add(device(i));
+    CompactionSettings memory = scenario.memory();
+    cutsFreely = memory != null && memory.leaseMillis() < CompactionSettings.DEFAULT.leaseMillis();
+    for (int i = 0; i < scenario.devices(); i++) {
+      SimNode node = device(i);
+      node.dormant = i >= scenario.replicas();
+      nodes.add(node);
     }
     for (Standing standing : scenario.liars()) {
-      SimNode device = device(scenario.replicas() + liars.size());
+      SimNode device = device(scenario.devices() + liars.size());
       var chances = new KeyedRandom(this::now, scenario.seed(), LYING, device.index);
       device.liar = new Liar(device, standing, this, ledger, chances);
       liars.add(device);
@@ -167,16 +195,19 @@ public final class SimCluster {
   }
 
   private SimNode device(int index) {
-    return new SimNode(
-        index,
-        DATABASE,
-        nodes.isEmpty() ? null : nodes.getFirst().signer.publicKey(),
-        new KeyedRandom(this::now, scenario.seed(), DEVICE, index),
+    var environment =
         new Environment(
             () -> Instant.ofEpochMilli(wallMillis(index)),
-            new KeyedRandom(this::now, scenario.seed(), ENTROPY, index)),
-        verifier,
-        watched(new MemoryStorage(), new Chains(DATABASE, ledger, index)));
+            new KeyedRandom(this::now, scenario.seed(), ENTROPY, index));
+    var signer = new Signer(environment.randomBytes(32));
+    byte[] founder = (nodes.isEmpty() ? signer : nodes.getFirst().signer).publicKey();
+    var identity = new ReplicaIdentity(DATABASE, founder, signer, verifier);
+    return new SimNode(
+        index,
+        new KeyedRandom(this::now, scenario.seed(), DEVICE, index),
+        environment,
+        identity,
+        watched(new MemoryStorage(), new Chains(SimNode.owner(identity, index), ledger)));
   }
 
   private SimNode at(int index) {
@@ -198,6 +229,11 @@ public final class SimCluster {
     return EPOCH + now;
   }
 
+  /** Whether devices lose what they may. */
+  boolean removes() {
+    return scenario.removes();
+  }
+
   /** The actor a device writes as, or null while it has none. */
   @Nullable ActorId ownActor(SimNode node) {
     return node.engine == null ? null : node.engine.replica().ownActor();
@@ -209,6 +245,7 @@ public final class SimCluster {
   }
 
   private WatchedStorage watched(MemoryStorage storage, Chains chains) {
+    chains.cutsFreely(cutsFreely);
     return new WatchedStorage(storage, chains, scenario.defect(), () -> fire(Fault.DISK_FULL));
   }
 
@@ -230,13 +267,16 @@ public final class SimCluster {
         messages,
         acknowledged.size(),
         lost,
+        snapshotsJoined,
         now,
         Map.copyOf(fired));
   }
 
   private void play(List<Action> schedule) {
     for (SimNode node : nodes) {
-      start(node);
+      if (!node.dormant) {
+        start(node);
+      }
       at(node.random.nextInt(1_000), () -> tick(node));
     }
     boolean[] late = new boolean[nodes.size()];
@@ -249,20 +289,21 @@ public final class SimCluster {
           }
           if (inject.fault() == Fault.RESTORE
               || inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR
-              || inject.fault() == Fault.BIT_FLIP) {
+              || inject.fault() == Fault.BIT_FLIP
+              || inject.fault() == Fault.ROLLBACK) {
             at(inject.amount(), () -> takeBackup(inject));
           }
           at(inject.atMillis(), () -> inject(inject));
         }
       }
     }
-    for (int i = 1; i < nodes.size(); i++) {
+    for (int i = 1; i < scenario.replicas(); i++) {
       if (!late[i]) {
         admit(nodes.get(i));
       }
     }
     for (SimNode liar : liars) {
-      if (scenario.liars().get(liar.index - nodes.size()) == Standing.MEMBER) {
+      if (scenario.liars().get(liars.indexOf(liar)) == Standing.MEMBER) {
         admit(liar);
       }
     }
@@ -286,9 +327,18 @@ public final class SimCluster {
 
   /** Equal replicas know of each other that they are. */
   private void checkConfirmed() {
+    // Where removals made documents anew, a session may stay behind what needs no sending.
+    boolean removals =
+        reference().membership().entries().stream().anyMatch(e -> e instanceof Revoke);
+    if (removals) {
+      return;
+    }
     for (Pair pair : pairs) {
       Connection connection = pair.connection;
       if (connection == null || connection.dead || !isFaithful() || at(pair.b).liar != null) {
+        continue;
+      }
+      if (!isMember(nodes.get(pair.a)) || !isMember(nodes.get(pair.b))) {
         continue;
       }
       for (End end : List.of(connection.atA, connection.atB)) {
@@ -368,7 +418,7 @@ public final class SimCluster {
   // Devices.
 
   private void start(SimNode node) {
-    if (node.engine != null) {
+    if (node.engine != null || node.dormant) {
       return;
     }
     node.storage.full(now < node.fullUntil);
@@ -386,33 +436,49 @@ public final class SimCluster {
     ActorId own = replica.ownActor();
     if (own != null) {
       long next = node.storage.chains().seq(own) + 1;
-      if (ledger.isPublished(own, next)) {
+      if (ledger.isPublished(own, next) && !ledger.isShared(own, next)) {
         throw new Violation(
             Invariant.I15,
             "node " + node.index + " would write change " + next + " of " + own + " again");
       }
     }
     Checks.rescan(replica, node.storage.chains());
-    PAIRS.forEach(pair -> Checks.pair(node.storage.inner(), pair));
+    checkPairs(node, replica);
     node.lives++;
     node.lastWrite.clear();
     node.looked = -1;
     node.engine = new ReplicaEngine(replica, node.environment, event -> told(node, event));
+    if (scenario.memory() != null) {
+      node.engine.remember(scenario.memory());
+    }
     pairs.stream()
         .filter(pair -> pair.a == node.index || pair.b == node.index)
         .forEach(pair -> attempt(pair, pair.connecting.nextInt(200)));
   }
 
+  private static void checkPairs(SimNode node, Replica replica) {
+    // While a snapshot is joined a batch may be seen in part.
+    if (!replica.isJoining()) {
+      PAIRS.forEach(pair -> Checks.pair(node.storage.inner(), pair));
+    }
+  }
+
   /** What the engine says about its peers; between correct ones there is nothing to say. */
   private void told(SimNode node, String event) {
     trace(event, node.index);
+    if (event.startsWith("silent for longer") || event.startsWith("another copy")) {
+      node.retired++;
+    }
+    if (event.startsWith("joined a snapshot")) {
+      snapshotsJoined++;
+    }
     boolean blame =
         event.startsWith("rejected BAD_SIGNATURE")
             || event.startsWith("rejected MALFORMED")
             || event.startsWith("rejected WRONG_GENESIS")
             || event.startsWith("rejected BUFFER_FULL");
     // What waits is judged later, when it is not known any more from whom it came.
-    if (blame && isFaithful() && liars.isEmpty()) {
+    if (blame && isFaithful() && liars.isEmpty() && !ledger.namesShared(event)) {
       throw new Violation(Invariant.I16, "node " + node.index + " blames a correct peer: " + event);
     }
   }
@@ -486,9 +552,14 @@ public final class SimCluster {
     }
     node.looked = view.arrivals();
     // One for each life, one that is given up on hearsay, and one to begin with.
-    if (ledger.actorsOf(node.index) > node.lives + 2) {
+    int lives =
+        nodes.stream()
+            .filter(n -> n.author == node.author)
+            .mapToInt(n -> n.lives + n.retired + 2)
+            .sum();
+    if (ledger.actorsOf(node.author) > lives) {
       throw new Violation(
-          Invariant.I11, "node " + node.index + " has " + ledger.actorsOf(node.index) + " actors");
+          Invariant.I11, "node " + node.index + " has " + ledger.actorsOf(node.author) + " actors");
     }
     if (!node.storage.chains().equal(view.frontier())) {
       throw new Violation(
@@ -500,7 +571,7 @@ public final class SimCluster {
           Invariant.I1,
           "node " + node.index + " has the operations of another and a different state");
     }
-    PAIRS.forEach(pair -> Checks.pair(node.storage.inner(), pair));
+    checkPairs(node, engine.replica());
   }
 
   private void tick(SimNode node) {
@@ -514,26 +585,17 @@ public final class SimCluster {
   private void admit(SimNode newcomer) {
     SimNode founder = nodes.getFirst();
     byte[] device = newcomer.signer.publicKey();
+    Chains known = founder.storage.chains();
+    if (known.isRemoved(device)
+        || !known.membership().may(founder.signer.publicKey(), Role.ADMIN)) {
+      return; // A founder who lost a removal with his disk may have been removed instead.
+    }
     guard(
         founder,
         engine -> {
-          if (engine.replica().view().membership().role(device) != null) {
-            return;
-          }
-          var entry =
-              MembershipEntry.Admit.sign(
-                  DATABASE,
-                  device,
-                  Role.WRITE,
-                  "node " + newcomer.index,
-                  EPOCH,
-                  new byte[MembershipEntry.INVITE_BYTES],
-                  engine.replica().view().membership().newest(),
-                  founder.signer);
-          try {
-            engine.admit(entry);
-          } catch (StorageException e) {
-            trace("admits nobody: " + e.code(), founder.index);
+          if (engine.replica().view().membership().role(device) == null) {
+            boolean admin = scenario.hasAdmins() && newcomer.index <= MAX_ADMINS;
+            admit(founder, engine, newcomer, admin ? Role.ADMIN : Role.WRITE);
           }
         });
     ReplicaEngine engine = founder.engine;
@@ -545,12 +607,97 @@ public final class SimCluster {
     }
   }
 
+  private void admit(SimNode admin, ReplicaEngine engine, SimNode newcomer, Role role) {
+    var entry =
+        MembershipEntry.Admit.sign(
+            DATABASE,
+            newcomer.signer.publicKey(),
+            role,
+            "node " + newcomer.index,
+            EPOCH,
+            new byte[MembershipEntry.INVITE_BYTES],
+            engine.replica().view().membership().newest(),
+            admin.signer);
+    try {
+      engine.admit(entry);
+    } catch (StorageException e) {
+      trace("admits nobody: " + e.code(), admin.index);
+    }
+  }
+
+  // Membership.
+
+  /** An admin takes from a device what is above {@code keep}; false when it cannot. */
+  private boolean revoke(SimNode admin, SimNode device, @Nullable Role keep) {
+    byte[] key = device.signer.publicKey();
+    var done = new boolean[1];
+    guard(
+        admin,
+        engine -> {
+          Membership members = engine.replica().view().membership();
+          Role role = members.role(key);
+          if (!members.may(admin.signer.publicKey(), Role.ADMIN)
+              || role == null
+              || (keep != null && keep.includes(role))) {
+            return;
+          }
+          try {
+            engine.revoke(key, keep);
+            done[0] = true;
+          } catch (StorageException e) {
+            trace("removes nobody: " + e.code(), admin.index);
+          }
+          scheduleTurn(admin);
+        });
+    if (done[0]) {
+      nodes.stream().filter(n -> n.author == device.author).forEach(n -> n.retired++);
+    }
+    return done[0];
+  }
+
+  /** Lets a device in again that may not write any more; false when there is nothing to do. */
+  private boolean readmit(SimNode admin, SimNode device) {
+    byte[] key = device.signer.publicKey();
+    var done = new boolean[1];
+    guard(
+        admin,
+        engine -> {
+          Membership members = engine.replica().view().membership();
+          if (members.may(admin.signer.publicKey(), Role.ADMIN)
+              && !members.may(key, Role.WRITE)
+              && !members.removals(key).isEmpty()) {
+            admit(admin, engine, device, Role.WRITE);
+            done[0] = true;
+            scheduleTurn(admin);
+          }
+        });
+    return done[0];
+  }
+
+  private boolean adopt(SimNode node, SimNode device) {
+    var adopted = new long[1];
+    guard(
+        node,
+        engine -> {
+          try {
+            adopted[0] = engine.adopt(device.signer.publicKey());
+          } catch (CoreException | StorageException e) {
+            trace("adopts nothing: " + e, node.index);
+          }
+          scheduleTurn(node);
+        });
+    return adopted[0] > 0;
+  }
+
   // Ends of lives.
 
   private void losePower(SimNode node, int survivorsPermille, long downMillis) {
     MemoryStorage storage = node.storage.inner();
     int unsynced = storage.unsyncedCommits();
     int survivors = (int) ((long) unsynced * survivorsPermille / 1_000);
+    if (survivors < unsynced || node.random.nextBoolean()) {
+      node.anchor.forgetNotes();
+    }
     trace("power loss, " + survivors + " of " + unsynced + " unsynced commits survive", node.index);
     stop(node, storage.crash(survivors), false, downMillis);
   }
@@ -559,7 +706,7 @@ public final class SimCluster {
     node.engine = null;
     node.lives++;
     node.anchor.keepPower();
-    node.storage = watched(disk, Chains.scan(DATABASE, ledger, node.index, disk));
+    node.storage = watched(disk, Chains.scan(node.owner(), ledger, disk));
     for (Pair pair : pairs) {
       Connection connection = pair.connection;
       if (connection != null && (pair.a == node.index || pair.b == node.index)) {
@@ -575,7 +722,7 @@ public final class SimCluster {
     for (Acknowledged write : acknowledged) {
       if (write.node == node.index
           && !write.rolledBack
-          && node.storage.chains().seq(write.actor) < write.seq) {
+          && !node.storage.chains().has(write.actor, write.seq, write.hash)) {
         if (!write.relaxed && !restored) {
           throw new Violation(
               Invariant.I3,
@@ -590,7 +737,12 @@ public final class SimCluster {
       }
       if (write.rolledBack && !write.mayBeLost) {
         write.mayBeLost =
-            nodes.stream().noneMatch(n -> n.storage.chains().durableSeq(write.actor) >= write.seq);
+            nodes.stream()
+                .map(n -> n.storage.chains())
+                .noneMatch(
+                    chains ->
+                        chains.durableSeq(write.actor) >= write.seq
+                            && chains.has(write.actor, write.seq, write.hash));
       }
     }
   }
@@ -648,7 +800,39 @@ public final class SimCluster {
           node.storage.inner().failNextSync(MemoryStorage.Fault.SYNC_FAILED);
         }
       }
-      case RESTORE, RESTORE_WITHOUT_ANCHOR -> restore(node, inject);
+      case RESTORE, RESTORE_WITHOUT_ANCHOR, ROLLBACK -> restore(node, inject);
+      case REVOKE -> {
+        if (inject.other() > 0 && revoke(admin(inject), nodes.get(inject.other()), null)) {
+          fire(inject.fault());
+        }
+      }
+      case DEMOTE -> {
+        if (inject.other() > 0 && revoke(admin(inject), nodes.get(inject.other()), Role.READ)) {
+          fire(inject.fault());
+        }
+      }
+      case RIVALS -> {
+        SimNode rival = nodes.get(1 + inject.amount() % MAX_ADMINS);
+        SimNode other = nodes.get(inject.amount() / 4 % 2 == 0 ? 0 : 3 - rival.index);
+        boolean third = inject.amount() / 8 % 2 == 0 && scenario.replicas() > 3;
+        boolean one = revoke(rival, third ? nodes.get(3) : other, null);
+        if (revoke(other, third ? nodes.get(3) : rival, null) && one) {
+          fire(inject.fault());
+        }
+      }
+      case READMIT -> {
+        if (readmit(admin(inject), nodes.get(inject.other()))) {
+          fire(inject.fault());
+        }
+      }
+      case ADOPT -> {
+        if (adopt(node, nodes.get(inject.other()))) {
+          fire(inject.fault());
+        }
+      }
+      case CLONE -> cloneDevice(node, nodes.get(inject.other()), until);
+      case COMPACT -> compact(node);
+      case CUT -> cut(node);
       case BIT_FLIP -> {
         Backup backup = backups.remove(inject);
         if (backup != null && node.engine != null && node.storage.flipBit(node.random)) {
@@ -711,9 +895,87 @@ public final class SimCluster {
           OVERSIZE,
           SPAM_MEMBERS,
           FAR_FUTURE,
-          FALSE_ACKS ->
+          FALSE_ACKS,
+          FALSE_GOSSIP,
+          FALSE_SNAPSHOT ->
           lie(inject);
     }
+  }
+
+  /** Who acts where it takes an admin: the device named, or the founder. */
+  private SimNode admin(Inject inject) {
+    SimNode node = nodes.get(inject.node());
+    return node.storage.chains().membership().may(node.signer.publicKey(), Role.ADMIN)
+        ? node
+        : nodes.getFirst();
+  }
+
+  /** Copies a data directory with its anchor onto a further machine, which is alone at first. */
+  private void cloneDevice(SimNode node, SimNode clone, long aloneUntil) {
+    if (!clone.dormant || node.engine == null || node.dormant) {
+      return;
+    }
+    fire(Fault.CLONE);
+    clone.dormant = false;
+    clone.signer = node.signer;
+    clone.identity = node.identity;
+    clone.author = node.author;
+    clone.anchor = node.anchor.copy();
+    MemoryStorage copy = node.storage.inner().copy();
+    clone.storage = watched(copy, Chains.scan(clone.owner(), ledger, copy));
+    share(clone);
+    for (Pair pair : pairs) {
+      pair.same |= at(pair.a).author == at(pair.b).author;
+      if (pair.a == clone.index || pair.b == clone.index) {
+        pair.block(pair.a, aloneUntil);
+        pair.block(pair.b, aloneUntil);
+      }
+    }
+    start(clone);
+  }
+
+  /** What a data directory would write next as its actor, another may have written already. */
+  private void share(SimNode node) {
+    byte[] nonce = node.storage.inner().get(Table.META, ACTOR);
+    if (nonce != null) {
+      ActorId own = new Genesis(node.signer.publicKey(), nonce).actor(DATABASE);
+      ledger.share(own, node.storage.chains().seq(own));
+    }
+  }
+
+  private void compact(SimNode node) {
+    guard(
+        node,
+        engine -> {
+          long before = engine.replica().log().floor().arrivals();
+          engine.compactNow(
+              () -> {
+                if (engine.replica().log().floor().arrivals() > before) {
+                  fire(Fault.COMPACT);
+                }
+              });
+        });
+    scheduleTurn(node);
+  }
+
+  /** The device believes that nobody else counts. */
+  private void cut(SimNode node) {
+    guard(
+        node,
+        engine -> {
+          engine.turn(true);
+          node.storage.chains().cutsFreely(true);
+          try {
+            long before = engine.replica().log().floor().arrivals();
+            engine.replica().truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE);
+            if (engine.replica().log().floor().arrivals() > before) {
+              fire(Fault.CUT);
+            }
+          } catch (StorageException e) {
+            trace("cuts nothing: " + e.code(), node.index);
+          }
+          node.storage.chains().cutsFreely(cutsFreely);
+        });
   }
 
   /** A device lies for a while, or for ever. */
@@ -771,12 +1033,16 @@ public final class SimCluster {
       return;
     }
     fire(inject.fault());
-    if (scenario.defect() == Defect.ANCHOR_INSIDE_DATABASE) {
+    restores++;
+    if (scenario.defect() == Defect.ANCHOR_INSIDE_DATABASE || inject.fault() == Fault.ROLLBACK) {
       node.anchor = backup.anchor;
     } else if (inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
       node.anchor = new WatchedAnchor();
     }
     stop(node, backup.storage, true, inject.millis());
+    if (inject.fault() == Fault.ROLLBACK) {
+      share(node);
+    }
   }
 
   /** A damaged database is replaced by an earlier copy; false when it is not damaged. */
@@ -786,6 +1052,7 @@ public final class SimCluster {
       return false;
     }
     fire(Fault.BIT_FLIP);
+    restores++;
     node.salvage = null;
     stop(node, copy, true, 1_000);
     return true;
@@ -805,7 +1072,7 @@ public final class SimCluster {
       node.unreadUntil = 0;
       node.clockOffset = 0;
       node.storage.full(false);
-      if (node.index > 0) {
+      if (node.index > 0 && node.index < scenario.replicas()) {
         admit(node);
       }
     }
@@ -814,7 +1081,7 @@ public final class SimCluster {
   // Network.
 
   private void attempt(Pair pair, long delayMillis) {
-    if (!pair.attemptScheduled && pair.connection == null) {
+    if (!pair.attemptScheduled && pair.connection == null && !pair.same) {
       pair.attemptScheduled = true;
       after(
           delayMillis,
@@ -828,8 +1095,8 @@ public final class SimCluster {
   private void connect(Pair pair) {
     SimNode a = at(pair.a);
     SimNode b = at(pair.b);
-    if (pair.connection != null) {
-      return;
+    if (pair.connection != null || a.dormant || b.dormant) {
+      return; // A clone tries anew when it begins.
     }
     boolean up = a.engine != null && (b.engine != null || b.liar != null);
     if (!up || now < pair.blockedToA || now < pair.blockedToB) {
@@ -850,6 +1117,12 @@ public final class SimCluster {
     }
     scheduleTurn(a);
     scheduleTurn(b);
+  }
+
+  /** Ends a connection to a device that was removed, once it has heard so. */
+  void dismiss(End end) {
+    trace("dismisses " + end.far().owner.index, end.owner.index);
+    at(end.lastArrival + 1, () -> breakConnection(end.connection));
   }
 
   /** Ends a connection: each side notices in its own time, and later they try again. */
@@ -892,6 +1165,17 @@ public final class SimCluster {
   void send(End end, SyncMessage given) {
     SimNode node = end.owner;
     checkPublished(node, given);
+    boolean tells = given instanceof SyncMessage.Hello || given instanceof SyncMessage.Members;
+    if (!tells && node.storage.chains().isRemoved(end.far().owner.signer.publicKey())) {
+      throw new Violation(
+          Invariant.I9,
+          "node "
+              + node.index
+              + " sends "
+              + given.getClass().getSimpleName()
+              + " to removed device "
+              + end.far().owner.index);
+    }
     Connection connection = end.connection;
     if (connection.dead) {
       return;
@@ -1043,8 +1327,13 @@ public final class SimCluster {
       if (key == null) {
         continue;
       }
-      long has = key.actor().equals(own) ? there.durableSeq(key.actor()) : there.seq(key.actor());
-      if (has < key.seq()) {
+      ActorId actor = key.actor();
+      Hash hash = node.storage.chains().hash(actor, key.seq());
+      boolean has =
+          hash != null
+              && there.has(actor, key.seq(), hash)
+              && (!actor.equals(own) || there.durableSeq(actor) >= key.seq());
+      if (!has && !there.isVoid(actor, key.seq()) && !ledger.isForked(actor)) {
         throw new Violation(
             Invariant.I3,
             "node " + node.index + " counts on node " + far.owner.index + " to have " + key);
@@ -1087,14 +1376,47 @@ public final class SimCluster {
         if (stands instanceof StandMessage.Stands(var all)) {
           for (Stand stand : all) {
             checkPublished(node, own, stand.seq(own));
+            checkStand(node, stand);
           }
         }
       }
     }
   }
 
+  /** A stand says what is on the device's disk, relaxed writes too. */
+  private void checkStand(SimNode node, Stand stand) {
+    if (!Arrays.equals(stand.device(), node.signer.publicKey())
+        || nodes.stream().anyMatch(n -> n != node && n.author == node.author)) {
+      return;
+    }
+    ReplicaEngine engine = node.engine;
+    if (engine == null) {
+      return;
+    }
+    for (ActorId actor : engine.replica().view().frontier().heads().keySet()) {
+      if (stand.seq(actor) > ledger.everDurable(stand.device(), actor)) {
+        throw new Violation(
+            Invariant.I14,
+            "node "
+                + node.index
+                + " says it has change "
+                + stand.seq(actor)
+                + " of "
+                + actor
+                + " on its disk");
+      }
+    }
+  }
+
   private void checkPublished(SimNode node, ActorId own, long upTo) {
     ledger.publish(own, upTo);
+    Anchor.Mark mark = node.anchor.recorded();
+    boolean anchored = mark != null && mark.actor().equals(own) && mark.seq() >= upTo;
+    if (upTo > 0 && !anchored && !node.storage.isRelaxedMarked()) {
+      throw new Violation(
+          Invariant.I14,
+          "node " + node.index + " publishes change " + upTo + " of " + own + " unanchored");
+    }
     for (long seq = node.storage.chains().durableSeq(own) + 1; seq <= upTo; seq++) {
       long number = seq;
       boolean relaxed =
@@ -1198,7 +1520,11 @@ public final class SimCluster {
       return;
     }
     trace("acknowledged " + write.id(), node.index);
-    acknowledged.add(new Acknowledged(node.index, receipt, write.relaxed()));
+    Hash hash = node.storage.chains().hash(receipt.actor(), receipt.seq());
+    if (hash == null) {
+      throw new Violation(Invariant.I6, "write " + write.id() + " is acknowledged and not logged");
+    }
+    acknowledged.add(new Acknowledged(node.index, receipt, hash, write.relaxed()));
     if (!write.relaxed() && node.storage.chains().durableSeq(receipt.actor()) < receipt.seq()) {
       throw new Violation(
           Invariant.I3, "node " + node.index + " acknowledges write " + write.id() + " unsynced");
@@ -1236,9 +1562,27 @@ public final class SimCluster {
 
   // The end.
 
-  /** Devices that hear the others. */
+  /** Devices that hear the others and are to become equal. */
   private List<SimNode> hearing() {
-    return nodes.stream().filter(node -> !node.neverReads).toList();
+    List<SimNode> all = nodes.stream().filter(n -> !n.neverReads && isMember(n)).toList();
+    // Copies of one device meet by way of others only.
+    boolean meet = all.stream().anyMatch(n -> n.author != all.getFirst().author);
+    return meet ? all : all.subList(0, Math.min(1, all.size()));
+  }
+
+  /** Whether the device is a member, as the first one says that does not know it was removed. */
+  private boolean isMember(SimNode node) {
+    return !node.dormant && reference().membership().role(node.signer.publicKey()) != null;
+  }
+
+  private Chains reference() {
+    for (SimNode node : nodes) {
+      Chains chains = node.storage.chains();
+      if (!node.neverReads && !chains.isRemoved(node.signer.publicKey())) {
+        return chains;
+      }
+    }
+    return nodes.getFirst().storage.chains();
   }
 
   private boolean isSettled() {
@@ -1250,7 +1594,9 @@ public final class SimCluster {
       }
       Replica.View view = engine.replica().view();
       if (engine.replica().hasStaged()
-          || (isFaithful() && liars.isEmpty() && engine.pending() > 0)) {
+          || engine.replica().isJoining()
+          || !engine.replica().ownVoidChanges().isEmpty()
+          || (isFaithful() && !hasVoids() && engine.pending() > 0)) {
         return false;
       }
       if (first == null) {
@@ -1260,7 +1606,21 @@ public final class SimCluster {
         return false;
       }
     }
-    return true;
+    return nodes.stream().allMatch(node -> node.neverReads || knowsItWasRemoved(node));
+  }
+
+  /** Whether changes may wait in vain: what they follow never counts. */
+  private boolean hasVoids() {
+    return !liars.isEmpty()
+        || reference().membership().entries().stream().anyMatch(e -> !(e instanceof Admit));
+  }
+
+  /** A device that was removed is up and has heard of it; true for any other. */
+  private boolean knowsItWasRemoved(SimNode node) {
+    byte[] key = node.signer.publicKey();
+    return node.dormant
+        || !reference().isRemoved(key)
+        || (node.engine != null && node.storage.chains().isRemoved(key));
   }
 
   private String where() {
@@ -1305,30 +1665,160 @@ public final class SimCluster {
           first.storage, node.storage, Invariant.I1, "nodes " + first.index + " and " + node.index);
     }
     Frontier frontier = engine.replica().view().frontier();
-    boolean deaf = hearing.size() < nodes.size();
-    for (Acknowledged write : acknowledged) {
-      // A device that never reads learns of no session, and so sends nothing either: what only it
-      // holds stays with it.
-      boolean unheard = nodes.get(write.node).neverReads || (write.rolledBack && deaf);
-      if (!write.mayBeLost && !unheard && frontier.seq(write.actor) < write.seq) {
-        throw new Violation(
-            Invariant.I3,
-            "change " + write.seq + " of " + write.actor + " was acknowledged and is gone");
-      }
-    }
     frontier
         .heads()
         .forEach(
             (actor, head) -> {
-              Ledger.Entry entry = ledger.get(actor, head.seq());
-              boolean wrong = entry == null || !entry.hash().equals(head.hash());
-              if (wrong && !ledger.isLiar(actor)) {
-                throw new Violation(
-                    Invariant.I4, "nobody wrote change " + head.seq() + " of " + actor);
+              if (!ledger.isLiar(actor)) {
+                ledger.chain(actor, head);
               }
             });
-    Checks.replay(engine.replica(), ledger.greatestTimestamp());
-    Checks.model(engine.replica(), ledger);
+    checkRemovals(engine.replica());
+    checkAcknowledged(engine.replica());
+    for (SimNode node : nodes) {
+      ReplicaEngine removed = node.engine;
+      if (removed != null && node.storage.chains().isRemoved(node.signer.publicKey())) {
+        Checks.rescan(removed.replica(), node.storage.chains());
+        checkRefused(node, removed);
+      }
+    }
+    if (engine.replica().log().floor().frontier().heads().isEmpty()) {
+      Checks.replay(engine.replica(), ledger.greatestTimestamp());
+    }
+    Checks.archive(engine.replica(), ledger);
     trace("settled " + frontier.hash().hex(), -1);
+  }
+
+  /** A device that was removed reads what it has, and writes nothing. */
+  private static void checkRefused(SimNode node, ReplicaEngine engine) {
+    var refusals = new ArrayList<RuntimeException>();
+    engine.submit(
+        new Transaction(List.of(put("late", 0)), Acknowledgement.LOCAL),
+        (receipt, failure) -> {
+          if (failure != null) {
+            refusals.add(failure);
+          }
+        });
+    if (refusals.stream()
+        .noneMatch(
+            e -> e instanceof CoreException c && c.kind() == CoreException.Kind.NOT_ALLOWED)) {
+      throw new Violation(
+          Invariant.I9, "node " + node.index + " was removed and is not refused: " + refusals);
+    }
+  }
+
+  /** Whether nobody tried to take away what this device may. */
+  private static boolean isUncontested(Membership members, byte[] device) {
+    return members.entries().stream()
+        .noneMatch(e -> e instanceof Revoke revoke && Arrays.equals(revoke.device(), device));
+  }
+
+  /** Nothing of a removed device counts beyond what a removal accepts that certainly counts. */
+  private void checkRemovals(Replica replica) {
+    Membership members = replica.view().membership();
+    for (MembershipEntry entry : members.entries()) {
+      if (!(entry instanceof Revoke revoke)
+          || !isUncontested(members, revoke.signer())
+          || fired.containsKey(Fault.CUT)
+          || cutsFreely) {
+        continue;
+      }
+      for (SimNode node : nodes) {
+        if (node.author != node.index || !Arrays.equals(node.signer.publicKey(), revoke.device())) {
+          continue;
+        }
+        for (ActorId actor : ledger.actors(node.index)) {
+          Frontier.Head accepted = revoke.heads().get(actor);
+          long bound =
+              accepted != null
+                  ? accepted.seq()
+                  : fired.containsKey(Fault.READMIT) ? Long.MAX_VALUE : 0;
+          long counts = replica.view().frontier().seq(actor);
+          if (counts > bound) {
+            throw new Violation(
+                Invariant.I9,
+                "change " + counts + " of " + actor + " counts, though " + bound + " was accepted");
+          }
+        }
+      }
+    }
+  }
+
+  /**
+   * What was acknowledged is there: as it was written, or, where two copies of a device wrote under
+   * one actor, written again.
+   */
+  private void checkAcknowledged(Replica replica) {
+    Frontier frontier = replica.view().frontier();
+    Membership members = replica.view().membership();
+    var counting = new HashMap<ActorId, List<Ledger.Entry>>();
+    frontier.heads().forEach((actor, head) -> counting.put(actor, ledger.chain(actor, head)));
+    var owed = new TreeMap<String, Integer>();
+    for (Acknowledged write : acknowledged) {
+      SimNode author = nodes.get(write.node);
+      byte[] device = author.signer.publicKey();
+      List<Ledger.Entry> chain = counting.getOrDefault(write.actor, List.of());
+      if (chain.size() >= write.seq && chain.get((int) write.seq - 1).hash().equals(write.hash)) {
+        continue;
+      }
+      // A device that never reads learns of no session, and so sends nothing either; nobody takes
+      // anything of one that was removed. What only they hold stays with them.
+      boolean unheard =
+          author.neverReads
+              || (isMember(author) && !hearing().contains(author))
+              || (write.rolledBack && hearing().size() < nodes.size())
+              || (!isMember(author) && restores > 0);
+      if (write.mayBeLost || unheard || mayBeVoid(members, device, write)) {
+        continue;
+      }
+      boolean forked =
+          members.forks().stream()
+              .anyMatch(f -> f.actor().equals(write.actor) && f.common().seq() < write.seq);
+      if (!forked) {
+        throw new Violation(
+            Invariant.I3,
+            "change " + write.seq + " of " + write.actor + " was acknowledged and is gone");
+      }
+      // What a copy lost from its disk it does not write again; others keep it, void.
+      if (!write.rolledBack && isUncontested(members, device)) {
+        owed.merge(deed(write), 1, Integer::sum);
+      }
+    }
+    for (var deed : owed.entrySet()) {
+      long done =
+          counting.entrySet().stream()
+              .flatMap(
+                  chain ->
+                      chain.getValue().stream()
+                          .filter(
+                              e -> Checks.deed(chain.getKey(), e.change()).equals(deed.getKey())))
+              .count();
+      if (!deed.getKey().isEmpty() && done < deed.getValue()) {
+        throw new Violation(
+            Invariant.I3,
+            "what a copy of a device wrote does not come back: " + deed.getKey().strip());
+      }
+    }
+  }
+
+  private String deed(Acknowledged write) {
+    return ledger.chain(write.actor, new Frontier.Head(write.seq, write.hash)).stream()
+        .skip(write.seq - 1)
+        .map(entry -> Checks.deed(write.actor, entry.change()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** Whether some removal does not accept a write. */
+  private static boolean mayBeVoid(Membership members, byte[] device, Acknowledged write) {
+    for (MembershipEntry entry : members.entries()) {
+      if (entry instanceof Revoke revoke && Arrays.equals(revoke.device(), device)) {
+        Frontier.Head accepted = revoke.heads().get(write.actor);
+        if (accepted == null || accepted.seq() < write.seq) {
+          return true;
+        }
+      }
+    }
+    return members.role(device) == null && members.removals(device).isEmpty();
   }
 }

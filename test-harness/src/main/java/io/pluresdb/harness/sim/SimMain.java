@@ -39,6 +39,7 @@ public final class SimMain {
       long messages,
       long acknowledged,
       long lost,
+      long snapshots,
       double seconds,
       Map<Fault, Integer> fired,
       String trace) {
@@ -59,7 +60,7 @@ public final class SimMain {
       return String.format(
           java.util.Locale.ROOT,
           "seeds=%d failing=%s seconds=%.1f seedsPerSecond=%.2f events=%d messages=%d"
-              + " acknowledged=%d allowedLosses=%d fired=%s",
+              + " acknowledged=%d allowedLosses=%d snapshots=%d fired=%s",
           seeds,
           failures.stream().map(Outcome::seed).toList(),
           seconds,
@@ -68,6 +69,7 @@ public final class SimMain {
           messages,
           acknowledged,
           lost,
+          snapshots,
           fired);
     }
 
@@ -79,7 +81,7 @@ public final class SimMain {
       return String.format(
           java.util.Locale.ROOT,
           "{\"seeds\":%d,\"failing\":%s,\"seconds\":%.3f,\"seedsPerSecond\":%.3f,\"events\":%d,"
-              + "\"messages\":%d,\"acknowledged\":%d,\"allowedLosses\":%d,\"fired\":{%s},"
+              + "\"messages\":%d,\"acknowledged\":%d,\"allowedLosses\":%d,\"snapshots\":%d,\"fired\":{%s},"
               + "\"trace\":\"%s\"}",
           seeds,
           failures.stream().map(Outcome::seed).toList(),
@@ -89,6 +91,7 @@ public final class SimMain {
           messages,
           acknowledged,
           lost,
+          snapshots,
           faults,
           trace);
     }
@@ -108,6 +111,7 @@ public final class SimMain {
     long messages = 0;
     long acknowledged = 0;
     long lost = 0;
+    long snapshots = 0;
     String trace = "";
     long started = System.nanoTime();
     for (Outcome outcome : outcomes(firstSeed, seeds, scenarios)) {
@@ -116,6 +120,7 @@ public final class SimMain {
       messages += outcome.messages();
       acknowledged += outcome.acknowledged();
       lost += outcome.lost();
+      snapshots += outcome.snapshots();
       trace =
           Hash.of("traces", (trace + outcome.trace()).getBytes(StandardCharsets.US_ASCII)).hex();
       if (outcome.failed()) {
@@ -124,7 +129,7 @@ public final class SimMain {
     }
     double seconds = (System.nanoTime() - started) / 1e9;
     return new Summary(
-        seeds, failures, events, messages, acknowledged, lost, seconds, fired, trace);
+        seeds, failures, events, messages, acknowledged, lost, snapshots, seconds, fired, trace);
   }
 
   /** Runs seeds on all processors; each is alone with its thread, so the order changes nothing. */

@@ -24,6 +24,10 @@ final class SimNetwork {
     final int b;
     @Nullable Connection connection;
     boolean attemptScheduled;
+
+    /** Two copies of one device do not connect to each other. */
+    boolean same;
+
     long backoffMillis;
     long slowUntil;
     long lossUntil;
@@ -153,6 +157,16 @@ final class SimNetwork {
 
     @Override
     public void flush() {}
+
+    @Override
+    public byte[] deviceKey() {
+      return far().owner.signer.publicKey();
+    }
+
+    @Override
+    public void dismiss() {
+      cluster.dismiss(this);
+    }
 
     @Override
     public void close(String reason) {

@@ -1,12 +1,11 @@
 package io.pluresdb.harness.sim;
 
 import io.pluresdb.crdt.Environment;
-import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
-import io.pluresdb.crdt.codec.Verifier;
 import io.pluresdb.crdt.engine.ReplicaEngine;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.harness.check.Chains;
 import io.pluresdb.harness.fault.WatchedAnchor;
 import io.pluresdb.harness.fault.WatchedStorage;
 import java.util.HashMap;
@@ -17,8 +16,13 @@ import org.jspecify.annotations.Nullable;
 /** A device: a key, a disk, an anchor, a clock, and an engine while it is up; or a liar. */
 final class SimNode {
   final int index;
-  final Signer signer;
-  final ReplicaIdentity identity;
+  // A clone takes over those of the device it is copied from.
+  Signer signer;
+  ReplicaIdentity identity;
+
+  /** The device whose key this is: another one for a clone. */
+  int author;
+
   final Environment environment;
 
   /** Chances of this device: when it has time, how it dies. */
@@ -41,6 +45,12 @@ final class SimNode {
   boolean neverReads;
   boolean turnScheduled;
 
+  /** A clone that was not made yet. */
+  boolean dormant;
+
+  /** How often this device gave its actor up for other reasons than a new life. */
+  int retired;
+
   /** Length of the arrival log when it was looked at last; unchanged, it need not be again. */
   long looked = -1;
 
@@ -49,19 +59,26 @@ final class SimNode {
 
   SimNode(
       int index,
-      Hash database,
-      byte @Nullable [] founder,
       RandomGenerator random,
       Environment environment,
-      Verifier verifier,
+      ReplicaIdentity identity,
       WatchedStorage storage) {
     this.index = index;
+    this.author = index;
     this.random = random;
     this.storage = storage;
     this.environment = environment;
-    signer = new Signer(environment.randomBytes(32));
-    identity =
-        new ReplicaIdentity(
-            database, founder == null ? signer.publicKey() : founder, signer, verifier);
+    this.identity = identity;
+    this.signer = identity.signer();
+  }
+
+  /** Whose the chains of this device's storage are. */
+  Chains.Owner owner() {
+    return owner(identity, author);
+  }
+
+  static Chains.Owner owner(ReplicaIdentity identity, int author) {
+    return new Chains.Owner(
+        identity.database(), identity.founder(), identity.signer().publicKey(), author);
   }
 }

@@ -573,6 +573,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
 
     @Override
+    public byte[] peerNoiseKey() {
+      return peer.noiseKey().clone();
+    }
+
+    @Override
     public byte[] peerAttachment() {
       return peer.attachment().clone();
     }

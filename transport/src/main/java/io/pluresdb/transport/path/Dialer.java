@@ -23,8 +23,9 @@ import org.slf4j.LoggerFactory;
  * <p>Each target, an address and a database, has at most one attempt or session at a time. A failed
  * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
  * drops is dialled again within the first wait. A target whose session ended as a duplicate of
- * another rests while that peer is connected. A target that turns out to be this device, or whose
- * session ended because one side has enough others, is dropped. Thread-safe.
+ * another rests while that peer is connected, and for a moment when it is not. A target that turns
+ * out to be this device, or whose session ended because one side has enough others, is dropped.
+ * Thread-safe.
  */
 public final class Dialer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Dialer.class);
@@ -34,6 +35,12 @@ public final class Dialer implements AutoCloseable {
 
   /** How often a resting target looks whether its peer is still connected. */
   private static final Duration REST = Duration.ofMillis(500);
+
+  /**
+   * How long a target rests whose session gave way to another with this device, where there is no
+   * other: a copy of this device runs elsewhere, and the two take turns.
+   */
+  private static final Duration TURN = Duration.ofSeconds(5);
 
   /** A session that lasted this long was a success; one that ends at once is no reason to hurry. */
   private static final Duration SETTLED = Duration.ofSeconds(1);
@@ -156,7 +163,7 @@ public final class Dialer implements AutoCloseable {
       }
       DeviceId peer = entry.peer;
       if (peer != null && connector.isConnected(entry.key.databaseId(), peer)) {
-        rest(entry);
+        rest(entry, REST);
         return;
       }
       entry.state = State.DIALLING;
@@ -205,16 +212,17 @@ public final class Dialer implements AutoCloseable {
     } else if (reason.isParting()) {
       entries.remove(entry.key);
     } else if (reason.isDuplicate() && entry.peer != null) {
-      rest(entry);
+      boolean here = connector.isConnected(entry.key.databaseId(), entry.peer);
+      rest(entry, here ? REST : TURN);
     } else {
       entry.state = State.WAITING;
       later(entry, entry.backoff.next());
     }
   }
 
-  private void rest(Entry entry) {
+  private void rest(Entry entry, Duration time) {
     entry.state = State.RESTING;
-    later(entry, REST);
+    later(entry, time);
   }
 
   private void later(Entry entry, Duration delay) {

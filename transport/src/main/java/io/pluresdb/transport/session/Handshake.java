@@ -60,7 +60,7 @@ public final class Handshake {
       Environment environment) {}
 
   /** The authenticated other side. */
-  public record Peer(byte[] publicKey, byte[] attachment) {}
+  public record Peer(byte[] publicKey, byte[] noiseKey, byte[] attachment) {}
 
   /** What to do next. */
   public sealed interface Step {
@@ -192,7 +192,8 @@ public final class Handshake {
     if (credential == null) {
       return failed(CloseReason.HandshakeFailure.MALFORMED_CREDENTIAL);
     }
-    if (!credential.signs(present(state.remoteStatic()), keys.databaseIdHash())) {
+    byte[] noiseKey = present(state.remoteStatic());
+    if (!credential.signs(noiseKey, keys.databaseIdHash())) {
       return failed(CloseReason.HandshakeFailure.BAD_SIGNATURE);
     }
     if (Arrays.equals(credential.publicKey(), local.identity().publicKey())) {
@@ -204,7 +205,7 @@ public final class Handshake {
     return new Step.Done(
         wire,
         keys,
-        new Peer(credential.publicKey(), credential.attachment()),
+        new Peer(credential.publicKey(), noiseKey, credential.attachment()),
         decision,
         new FrameCipher(ciphers.sending()),
         new FrameCipher(ciphers.receiving()));

@@ -15,6 +15,12 @@ public interface Session {
   /** A copy of the peer's 32-byte Ed25519 key. */
   byte[] peerPublicKey();
 
+  /**
+   * A copy of the 32-byte Noise key of the peer's program: another after each start, so two copies
+   * of one device that both run have different ones.
+   */
+  byte[] peerNoiseKey();
+
   /** A copy of what the peer's policy attached to its handshake, 0 to 1,024 bytes. */
   byte[] peerAttachment();
 

@@ -208,6 +208,24 @@ class DialerTest {
     }
   }
 
+  @Test
+  void preferred_twoCopiesOfADevice_isTheNewer_whoeverDialled() {
+    var identity = DeviceIdentity.create(new Random(7));
+    try (Node one = new Node();
+        Node original = node(identity);
+        Node copy = node(identity)) {
+      Session toOriginal = one.dial(original.listen());
+      copy.dial(one.listen());
+      Waiting.until("both sessions", () -> one.established.size() == 2);
+      Session fromCopy =
+          one.established.stream().filter(s -> !s.initiator()).findFirst().orElseThrow();
+      DeviceId own = one.identity.id();
+      assertThat(fromCopy.peer()).isEqualTo(toOriginal.peer());
+      assertThat(Sessions.preferred(toOriginal, fromCopy, own)).isSameAs(fromCopy);
+      assertThat(Sessions.preferred(fromCopy, toOriginal, own)).isSameAs(toOriginal);
+    }
+  }
+
   private static Node node(DeviceIdentity identity) {
     return new Node(identity, SessionLimits.defaults(), InstantSource.fixed(Node.NOW));
   }
