@@ -62,7 +62,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TextIndex implements DerivedIndex {
   private static final Logger LUCENE_NEWS =
-      Logger.getLogger("org.apache.lucene.internal.vectorization.VectorizationProvider");
+      Logger.getLogger("org.apache.lucene.internal.vectorization");
 
   private static final byte[] MARK = {4, 't'};
   private static final String ID = "id";

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
  * <p>{@code -Dtest.jvm="-Dsearch.kills=200"} kills so often; a few times by default.
  */
 class KilledWriterTest {
-  private static final int KILLS = Integer.getInteger("search.kills", 4);
+  private static final int KILLS = Integer.getInteger("search.kills", 3);
   private static final long WAIT_MILLIS = 60_000;
 
   @TempDir Path folder = Path.of("");
