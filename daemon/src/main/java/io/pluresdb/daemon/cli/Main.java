@@ -135,6 +135,7 @@ public final class Main {
     commands.put("connect", Sharing.Connect::new);
     commands.put("disconnect", Sharing.Disconnect::new);
     commands.put("peers", Sharing.Peers::new);
+    commands.put("dht", Exploring.Dht::new);
     commands.put("sync", Sharing.Sync::new);
     commands.put("vacuum", Sharing.Vacuum::new);
     commands.put("doctor", Diagnosing.Doctor::new);

@@ -8,7 +8,9 @@ import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -85,6 +87,15 @@ final class Serving {
     @Option(names = "--no-lan", description = "Sets peers.lan to false.")
     private boolean noLan;
 
+    @Option(names = "--no-dht", description = "Sets peers.dht to false.")
+    private boolean noDht;
+
+    @Option(
+        names = "--dht-bootstrap",
+        paramLabel = "HOST:PORT,...",
+        description = "Sets peers.dht-bootstrap.")
+    private @Nullable String dhtBootstrap;
+
     Serve(Root root) {
       this.root = root;
     }
@@ -123,7 +134,31 @@ final class Serving {
       if (noLan) {
         flags.put(Settings.PEERS_LAN.key(), "false");
       }
+      if (noDht) {
+        flags.put(Settings.PEERS_DHT.key(), "false");
+      }
+      if (dhtBootstrap != null) {
+        flags.put(Settings.PEERS_DHT_BOOTSTRAP.key(), dhtBootstrap);
+      }
       return flags;
+    }
+
+    private static NodeOptions.@Nullable Dht dht(Config config) {
+      return config.get(Settings.PEERS_DHT)
+          ? new NodeOptions.Dht(
+              config.get(Settings.PEERS_DHT_BOOTSTRAP).stream().map(Serve::named).toList(),
+              config.get(Settings.PEERS_DHT_ANNOUNCE),
+              config.get(Settings.PEERS_DHT_READ_ONLY))
+          : null;
+    }
+
+    /** Resolved only where that asks nobody. */
+    private static InetSocketAddress named(HostPort at) {
+      try {
+        return new InetSocketAddress(InetAddress.ofLiteral(at.host()), at.port());
+      } catch (IllegalArgumentException e) {
+        return InetSocketAddress.createUnresolved(at.host(), at.port());
+      }
     }
 
     private NodeOptions nodeOptions(Config config) {
@@ -131,8 +166,9 @@ final class Serving {
           Backend.deviceName(config, root.io()),
           new NodeOptions.Network(
               resolved(config.get(Settings.PEERS_LISTEN)),
-              config.get(Settings.PEERS_LAN),
-              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList()),
+              config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
+              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList(),
+              dht(config)),
           new CompactionSettings(
               Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
               Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()));

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.config;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
+import io.pluresdb.transport.dht.DhtNode;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -9,6 +10,7 @@ import java.util.Locale;
 /** Every setting there is. */
 public final class Settings {
   private static final int MAX_DAYS = 36_500;
+  private static final int MAX_STATIC_PEERS = 64;
 
   public static final Setting<String> API_BIND =
       new Setting<>(
@@ -59,7 +61,43 @@ public final class Settings {
           "",
           "Peers to keep connected in every database, besides those that are found; with more than"
               + " 31 devices, where to start from.",
-          Settings::hostPorts);
+          text -> hostPorts(text, MAX_STATIC_PEERS));
+
+  public static final Setting<Boolean> PEERS_DHT =
+      new Setting<>(
+          "peers.dht",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to look for peers in the DHT.",
+          Settings::bool);
+
+  public static final Setting<List<HostPort>> PEERS_DHT_BOOTSTRAP =
+      new Setting<>(
+          "peers.dht-bootstrap",
+          "list of HOST:PORT",
+          "at most 32 times HOST:PORT with a port from 1 to 65535, separated by commas",
+          "router.bittorrent.com:6881,dht.transmissionbt.com:6881,dht.libtorrent.org:25401",
+          "Where to enter the DHT; nodes of one's own make a private network.",
+          text -> hostPorts(text, DhtNode.MAX_ENTRY_POINTS));
+
+  public static final Setting<Boolean> PEERS_DHT_ANNOUNCE =
+      new Setting<>(
+          "peers.dht-announce",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to say in the DHT where this device is; if not, it only looks for others.",
+          Settings::bool);
+
+  public static final Setting<Boolean> PEERS_DHT_READ_ONLY =
+      new Setting<>(
+          "peers.dht-read-only",
+          "boolean",
+          "true or false",
+          "false",
+          "Whether to ask the DHT without answering others, as on a metered connection.",
+          Settings::bool);
 
   public static final Setting<String> DEVICE_NAME =
       new Setting<>(
@@ -111,6 +149,10 @@ public final class Settings {
           PEERS_LISTEN,
           PEERS_LAN,
           PEERS_STATIC,
+          PEERS_DHT,
+          PEERS_DHT_BOOTSTRAP,
+          PEERS_DHT_ANNOUNCE,
+          PEERS_DHT_READ_ONLY,
           DEVICE_NAME,
           HISTORY_KEEP_DAYS,
           HISTORY_LEASE_DAYS,
@@ -123,8 +165,6 @@ public final class Settings {
     INFO,
     DEBUG
   }
-
-  private static final int MAX_STATIC_PEERS = 64;
 
   private Settings() {}
 
@@ -164,12 +204,12 @@ public final class Settings {
     return number;
   }
 
-  private static List<HostPort> hostPorts(String text) {
+  private static List<HostPort> hostPorts(String text, int most) {
     if (text.isBlank()) {
       return List.of();
     }
     String[] parts = text.split(",", -1);
-    if (parts.length > MAX_STATIC_PEERS) {
+    if (parts.length > most) {
       throw new IllegalArgumentException();
     }
     return java.util.Arrays.stream(parts).map(part -> HostPort.parse(part.strip(), 1)).toList();

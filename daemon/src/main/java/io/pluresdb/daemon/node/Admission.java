@@ -7,6 +7,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.daemon.node.DatabaseFile.Credit;
 import io.pluresdb.daemon.node.DatabaseFile.Issued;
+import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.session.CloseReason;
@@ -26,9 +27,12 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,6 +47,10 @@ final class Admission implements SessionPolicy {
 
   private static final Logger log = LoggerFactory.getLogger(Admission.class);
   private static final Duration RETRY = Duration.ofMillis(300);
+
+  /** Addresses tried for an entry besides those of the invite. */
+  private static final int MAX_FOUND = 32;
+
   private static final HexFormat HEX = HexFormat.of();
   private static final String PENDING_CODE = "INVITE_PENDING";
   private static final Decision PENDING =
@@ -67,6 +75,10 @@ final class Admission implements SessionPolicy {
     final DatabaseKeys keys;
     final InviteUrl invite;
     final CompletableFuture<Boolean> entered = new CompletableFuture<>();
+
+    /** Where others say there is a peer; tried besides the addresses of the invite. */
+    final Set<InetSocketAddress> found = ConcurrentHashMap.newKeySet();
+
     volatile String lastFailure = "no address answered";
     volatile boolean pending;
 
@@ -222,6 +234,10 @@ final class Admission implements SessionPolicy {
           "NOT_A_MEMBER", "this device is not a member of the database: ask for an invite");
     }
     synchronized (database) {
+      if (database.store().view().membership().role(peerKey) != null) {
+        // Let in by another session a moment ago: both sides dial when both find each other.
+        return new Decision.Accept();
+      }
       long now = environment.wallClock().millis();
       for (Issued issued : database.file().invites()) {
         byte[] secret = HEX.parseHex(issued.secret());
@@ -337,6 +353,35 @@ final class Admission implements SessionPolicy {
             endJoining(name);
           }
         });
+  }
+
+  /** Hints of the databases that are joining. */
+  Set<Hint> joining() {
+    return entries.values().stream().map(entry -> entry.keys.hint()).collect(Collectors.toSet());
+  }
+
+  /** Somebody says that there is a peer of a topic: it may be the inviting device. */
+  void found(DhtId topic, InetSocketAddress address, TcpTransport transport) {
+    found(entry -> DhtDiscovery.topic(entry.keys).equals(topic), address, transport);
+  }
+
+  /** As the other, for somebody on the local network. */
+  void found(Hint hint, InetSocketAddress address, TcpTransport transport) {
+    found(entry -> entry.keys.hint().equals(hint), address, transport);
+  }
+
+  private void found(Predicate<Entry> meant, InetSocketAddress address, TcpTransport transport) {
+    for (Entry entry : entries.values()) {
+      if (meant.test(entry) && entry.found.size() < MAX_FOUND && entry.found.add(address)) {
+        attempt(entry, address, transport);
+      }
+    }
+  }
+
+  /** Addresses that were found for the database that is joining under this name. */
+  Set<InetSocketAddress> foundFor(String name) {
+    Entry entry = entries.get(name);
+    return entry == null ? Set.of() : Set.copyOf(entry.found);
   }
 
   private NodeException notApproved() {

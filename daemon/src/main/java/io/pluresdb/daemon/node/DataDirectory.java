@@ -111,6 +111,10 @@ public final class DataDirectory implements AutoCloseable {
     return root.resolve("device.key");
   }
 
+  Path dhtNodes() {
+    return root.resolve("dht.nodes");
+  }
+
   Path nativeDirectory() {
     return root.resolve("native");
   }

@@ -20,6 +20,8 @@ import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
@@ -49,10 +51,12 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -60,7 +64,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -91,7 +94,8 @@ public final class DeviceNode implements Node, AutoCloseable {
       TcpTransport transport,
       InetSocketAddress listening,
       Dialer dialer,
-      @Nullable LanDiscovery lan) {}
+      @Nullable LanDiscovery lan,
+      @Nullable DhtDiscovery dht) {}
 
   private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
     this.directory = directory;
@@ -227,11 +231,24 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(database -> govern(database, transport, dialer, network));
       InetSocketAddress listening = transport.listen(network.listen());
       admission.acceptsOn(listening.getPort());
+      NodeOptions.Dht dhtOptions = network.dht();
+      DhtDiscovery dht =
+          dhtOptions == null
+              ? null
+              : DhtDiscovery.open(
+                  directory.dhtNodes(),
+                  listening,
+                  dhtOptions,
+                  environment.random(),
+                  transport.timers(),
+                  background,
+                  (topic, peer) -> found(topic, peer, transport));
       LanDiscovery lan = null;
-      if (network.lan()) {
+      LanSettings lanSettings = network.lan();
+      if (lanSettings != null) {
         lan =
             new LanDiscovery(
-                LanSettings.defaults(),
+                lanSettings,
                 transportEnvironment,
                 transport.timers(),
                 device.id(),
@@ -243,18 +260,33 @@ public final class DeviceNode implements Node, AutoCloseable {
                   if (neighbours != null) {
                     neighbours.found(contact.address());
                   }
+                  admission.found(contact.hint(), contact.address(), transport);
                 });
         lan.start();
       }
       for (LocalDatabase database : databases.values()) {
         start(database);
+        if (dht != null) {
+          dht.follow(database.keys());
+        }
       }
-      return new Net(transport, listening, dialer, lan);
+      return new Net(transport, listening, dialer, lan, dht);
     } catch (RuntimeException e) {
       transport.close();
       databases.values().forEach(LocalDatabase::close);
       throw e;
     }
+  }
+
+  /** Somebody says that there is a peer of a topic. */
+  private void found(DhtId topic, InetSocketAddress peer, TcpTransport transport) {
+    for (LocalDatabase database : databases.values()) {
+      Neighbours neighbours = database.neighbours();
+      if (neighbours != null && DhtDiscovery.topic(database.keys()).equals(topic)) {
+        neighbours.found(peer);
+      }
+    }
+    admission.found(topic, peer, transport);
   }
 
   private void govern(
@@ -281,7 +313,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private Set<Hint> hints() {
-    return databases.values().stream().map(d -> d.keys().hint()).collect(Collectors.toSet());
+    var hints = new HashSet<>(admission.joining());
+    databases.values().forEach(database -> hints.add(database.keys().hint()));
+    return hints;
   }
 
   @Nullable LocalDatabase byHint(Hint hint) {
@@ -589,17 +623,31 @@ public final class DeviceNode implements Node, AutoCloseable {
       requireWithin(scope, present);
     }
     var join = new Joins(directory, device, environment, prefixes);
-    return admission
-        .requestEntry(name, keys, invite, network.transport)
-        .thenApplyAsync(
-            entered -> {
-              try {
-                return finishJoin(join, name, keys, invite, network);
-              } finally {
-                admission.endJoining(name);
-              }
-            },
-            background);
+    CompletableFuture<Boolean> entry =
+        admission.requestEntry(name, keys, invite, network.transport);
+    if (network.lan != null) {
+      network.lan.announceNow();
+    }
+    DhtDiscovery dht = network.dht;
+    if (dht != null) {
+      dht.follow(keys);
+      var _ =
+          entry.whenComplete(
+              (entered, failure) -> {
+                if (failure != null) {
+                  dht.unfollow(keys);
+                }
+              });
+    }
+    return entry.thenApplyAsync(
+        entered -> {
+          try {
+            return finishJoin(join, name, keys, invite, network);
+          } finally {
+            admission.endJoining(name);
+          }
+        },
+        background);
   }
 
   private static KeyScope scope(List<String> prefixes) {
@@ -642,6 +690,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       throw e;
     }
     if (old != null) {
+      if (network.dht != null) {
+        network.dht.unfollow(old.keys());
+      }
       old.close();
     }
     LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
@@ -651,6 +702,10 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     databases.put(name, joined);
     start(joined);
+    Neighbours neighbours = joined.neighbours();
+    if (neighbours != null) {
+      admission.foundFor(name).forEach(neighbours::found);
+    }
     return new Joined(name, keys.databaseId(), invite.role(), carried);
   }
 
@@ -708,6 +763,9 @@ public final class DeviceNode implements Node, AutoCloseable {
         network.dialer.add(target.address(), database.keys());
       }
     }
+    if (network.dht != null) {
+      network.dht.hurry(database.keys());
+    }
     database.store().execute(engine -> engine.probe());
   }
 
@@ -727,6 +785,32 @@ public final class DeviceNode implements Node, AutoCloseable {
     return new Doctor(directory, database, environment.wallClock(), net != null);
   }
 
+  @Override
+  public CompletableFuture<DhtReport> dht() {
+    DhtDiscovery dht = requireDht();
+    var names = new HashMap<DhtId, String>();
+    databases.forEach((name, database) -> names.put(DhtDiscovery.topic(database.keys()), name));
+    return dht.status()
+        .thenApply(
+            status -> new DhtReport(Addresses.format(dht.address()), status, Map.copyOf(names)));
+  }
+
+  @Override
+  public CompletableFuture<LookupTrace> dhtLookup(DhtId topic) {
+    return requireDht().search(topic);
+  }
+
+  private DhtDiscovery requireDht() {
+    DhtDiscovery dht = requireNetwork().dht;
+    if (dht == null) {
+      throw new NodeException(
+          "NODE_DHT_OFF",
+          "this device takes no part in the DHT",
+          "set peers.dht to true and serve without --no-dht");
+    }
+    return dht;
+  }
+
   /** Stops dialling, ends the sessions, commits what has queued, closes every file. */
   @Override
   public void close() {
@@ -735,6 +819,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       net.dialer.close();
       if (net.lan != null) {
         net.lan.close();
+      }
+      if (net.dht != null) {
+        net.dht.close();
       }
     }
     databases.values().forEach(LocalDatabase::close);

@@ -109,10 +109,10 @@ final class Neighbours implements Neighbourhood {
     }
   }
 
-  /** Somebody on the local network has this database. */
+  /** Somebody at {@code address} is said to have this database. */
   void found(InetSocketAddress address) {
     if (!closed && (isMesh() || !transport.isConnected(keys.databaseId()))) {
-      dialer.add(address, keys);
+      dialer.offer(address, keys);
     }
   }
 

@@ -5,11 +5,15 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.DhtStatus;
+import io.pluresdb.transport.dht.LookupTrace;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
@@ -262,4 +266,26 @@ public interface Node {
    * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
+
+  /**
+   * What this device knows of the DHT.
+   *
+   * @throws NodeException {@code NODE_DHT_OFF} when it takes no part in it
+   */
+  CompletableFuture<DhtReport> dht();
+
+  /**
+   * The DHT as this device sees it.
+   *
+   * @param address of its UDP socket
+   * @param databases names of the databases behind followed topics
+   */
+  record DhtReport(String address, DhtStatus status, Map<DhtId, String> databases) {}
+
+  /**
+   * Looks for the peers of a topic in the DHT, without announcing.
+   *
+   * @throws NodeException {@code NODE_DHT_OFF} when this device takes no part in it
+   */
+  CompletableFuture<LookupTrace> dhtLookup(DhtId topic);
 }

@@ -2,6 +2,8 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.compaction.CompactionSettings;
+import io.pluresdb.transport.dht.DhtNode;
+import io.pluresdb.transport.lan.LanSettings;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -21,13 +23,43 @@ public record NodeOptions(
    * How to reach peers.
    *
    * @param listen where to accept sessions; port 0 picks a free one
-   * @param lan whether to look for peers on the local network
+   * @param lan how to look for peers on the local network, or null not to
    * @param staticPeers addresses that are always kept connected, for every database
+   * @param dht how to take part in the DHT, or null to stay out of it
    */
   public record Network(
-      InetSocketAddress listen, boolean lan, List<InetSocketAddress> staticPeers) {
+      InetSocketAddress listen,
+      @Nullable LanSettings lan,
+      List<InetSocketAddress> staticPeers,
+      @Nullable Dht dht) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
+    }
+
+    /** Without the DHT, on the local network as usual or not at all. */
+    public Network(InetSocketAddress listen, boolean lan, List<InetSocketAddress> staticPeers) {
+      this(listen, lan ? LanSettings.defaults() : null, staticPeers, null);
+    }
+  }
+
+  /**
+   * How to take part in the DHT.
+   *
+   * @param entryPoints nodes to enter at, at most 32; those not resolved are looked up by name. A
+   *     node that listens on the loopback address uses loopback addresses only
+   * @param announce whether to say where this device is, not only to look for others
+   * @param readOnly whether to ask without answering others
+   */
+  public record Dht(List<InetSocketAddress> entryPoints, boolean announce, boolean readOnly) {
+    public Dht {
+      entryPoints = List.copyOf(entryPoints);
+      if (entryPoints.size() > DhtNode.MAX_ENTRY_POINTS) {
+        throw new IllegalArgumentException(
+            "peers.dht-bootstrap must have at most "
+                + DhtNode.MAX_ENTRY_POINTS
+                + " addresses, but has "
+                + entryPoints.size());
+      }
     }
   }
 

@@ -5,6 +5,10 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.transport.dht.AddressFamily;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.LookupTrace;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
@@ -197,5 +201,30 @@ public final class FakeNode implements Node {
     }
     return CompletableFuture.completedFuture(
         Finding.error("against", "1 document differs: \"a\" (here)", "start over on one"));
+  }
+
+  @Override
+  public CompletableFuture<DhtReport> dht() {
+    throw new NodeException("NODE_DHT_OFF", "no part in the DHT", "set peers.dht to true");
+  }
+
+  @Override
+  public CompletableFuture<LookupTrace> dhtLookup(DhtId topic) {
+    var at = new InetSocketAddress(InetAddress.ofLiteral("192.0.2.7"), 6881);
+    return CompletableFuture.completedFuture(
+        new LookupTrace(
+            topic,
+            AddressFamily.IPV4,
+            true,
+            0,
+            12,
+            1,
+            1,
+            1,
+            List.of(at),
+            7,
+            1,
+            0,
+            List.of(new LookupTrace.Step(at, "6d".repeat(20), 9, 1, 0, 7, 1))));
   }
 }

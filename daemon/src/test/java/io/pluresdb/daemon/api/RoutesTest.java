@@ -368,6 +368,24 @@ class RoutesTest {
   }
 
   @Test
+  void dhtLookup_ofATopic_printsEveryStep() {
+    String hash = "6d".repeat(20);
+    assertThat(call(Request.get("/api/dht/lookup").with("topic", hash + "00".repeat(12))))
+        .isEqualTo(
+            "{\"target\":\""
+                + hash
+                + "\",\"family\":\"ipv4\",\"kind\":\"peers\",\"durationMillis\":12,\"queries\":1,"
+                + "\"answers\":1,\"hops\":1,\"announcedAt\":0,\"firstPeerMillis\":7,"
+                + "\"firstPeerHops\":1,\"peers\":[\"192.0.2.7:6881\"],\"steps\":[{\"address\":"
+                + "\"192.0.2.7:6881\",\"id\":\""
+                + hash
+                + "\",\"commonBits\":9,\"hop\":1,\"askedMillis\":0,\"answerMillis\":7,"
+                + "\"peers\":1}]}");
+    assertThat(refused(Request.get("/api/dht/lookup").with("topic", "6d")).status()).isEqualTo(400);
+    assertThat(refused(Request.get("/api/dht")).code()).isEqualTo("NODE_DHT_OFF");
+  }
+
+  @Test
   void network_routesReachTheNode() {
     assertThat(post("/api/connect", "{\"address\":\"127.0.0.1:9\"}"))
         .isEqualTo("{\"address\":\"127.0.0.1:9\"}");

@@ -251,7 +251,7 @@ class CommandLineTest {
   @Test
   void serve_twice_isRefused() throws Exception {
     serve();
-    Result second = run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan");
+    Result second = run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
     assertThat(second.code()).isEqualTo(1);
     assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
   }
@@ -431,5 +431,29 @@ class CommandLineTest {
                   .options()
                   .forEach(option -> assertThat(page).contains(option.longestName()));
             });
+  }
+
+  @Test
+  void dht_showsTableTopicsAndALookup() throws IOException {
+    serve("--dht-bootstrap", "127.0.0.1:9");
+    Result overview = run("dht", "--table");
+    assertThat(overview.err()).isEmpty();
+    assertThat(overview.out())
+        .contains("address  127.0.0.1:", "ipv4     id ", "stored   0 topics", "DATABASE  TOPIC")
+        .contains("default");
+    assertThat(run("dht", "--json").out()).startsWith("{\"address\":").contains("\"queries\":");
+    Result lookup = run("dht", "--topic", "6d".repeat(20));
+    assertThat(lookup.out())
+        .contains("127.0.0.1:9", "0 peers of " + "6d".repeat(20) + " after 1 queries");
+    assertThat(run("dht", "--lookup", "--json").out()).startsWith("{\"target\":");
+    assertThat(run("dht", "--topic", "6d").err()).contains("40 or 64 hexadecimal digits");
+  }
+
+  @Test
+  void dht_whereItIsOff_saysHowToSwitchItOn() throws IOException {
+    serve("--no-dht");
+    Result result = run("dht");
+    assertThat(result.code()).isEqualTo(1);
+    assertThat(result.err()).contains("Error [NODE_DHT_OFF]", "peers.dht");
   }
 }

@@ -152,6 +152,30 @@ public final class Bench implements Callable<Integer> {
                 peers, changes, engines, pushAll, faults == null ? List.of() : faults, seed));
   }
 
+  @Command(description = "From join to syncing, for devices that share a key and a DHT.")
+  int discover(
+      @Option(names = "--nodes", defaultValue = "200", description = "Of the DHT, 1 to 2000.")
+          int nodes,
+      @Option(names = "--rounds", defaultValue = "20", description = "1 to 1000.") int rounds)
+      throws Exception {
+    return print(folder -> DiscoverBench.run(folder, nodes, rounds));
+  }
+
+  @Command(description = "Lookups in a DHT whose nodes come and go; in virtual time.")
+  int dht(
+      @Option(names = "--nodes", defaultValue = "1000", description = "20 to 100000.") int nodes,
+      @Option(names = "--minutes", defaultValue = "60", description = "Of churn, 1 to 1440.")
+          int minutes,
+      @Option(names = "--searches", defaultValue = "2000", description = "In that time.")
+          int searches,
+      @Option(names = "--replaced", defaultValue = "50", description = "Percent of nodes an hour.")
+          int replaced,
+      @Option(names = "--seed", defaultValue = "1", description = "What everything follows from.")
+          long seed)
+      throws Exception {
+    return print(folder -> DhtBench.run(nodes, minutes, searches, replaced, seed));
+  }
+
   @Command(description = "Simulates replicas under faults, many seeds.")
   int sim(
       @Option(names = "--seeds", defaultValue = "1000", description = "How many seeds.") int seeds,

@@ -77,7 +77,7 @@ public final class DaemonProcess implements AutoCloseable {
   public static List<String> serve(Path directory, int peerPort) {
     List<String> command = java("io.pluresdb.daemon.cli.Main");
     command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
-    command.addAll(List.of("--listen", "127.0.0.1:" + peerPort, "--no-lan"));
+    command.addAll(List.of("--listen", "127.0.0.1:" + peerPort, "--no-lan", "--no-dht"));
     return command;
   }
 

@@ -674,6 +674,19 @@ public final class SimCluster {
     return done[0];
   }
 
+  /** Waits until there is something to adopt, as long as things go wrong. */
+  private void adoptAny(SimNode node) {
+    for (SimNode device : nodes) {
+      if (adopt(node, device)) {
+        fire(Fault.ADOPT);
+        return;
+      }
+    }
+    if (now + 1_000 < scenario.faultMillis()) {
+      after(1_000, () -> adoptAny(node));
+    }
+  }
+
   private boolean adopt(SimNode node, SimNode device) {
     var adopted = new long[1];
     guard(
@@ -825,11 +838,7 @@ public final class SimCluster {
           fire(inject.fault());
         }
       }
-      case ADOPT -> {
-        if (adopt(node, nodes.get(inject.other()))) {
-          fire(inject.fault());
-        }
-      }
+      case ADOPT -> adoptAny(node);
       case CLONE -> cloneDevice(node, nodes.get(inject.other()), until);
       case COMPACT -> compact(node);
       case CUT -> cut(node);

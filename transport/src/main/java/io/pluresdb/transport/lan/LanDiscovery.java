@@ -125,10 +125,22 @@ public final class LanDiscovery implements AutoCloseable {
     dnsSd.close();
   }
 
+  /** Announces at once, besides the regular times: for a database that is wanted from now on. */
+  public synchronized void announceNow() {
+    if (!closed) {
+      sendBeacon();
+    }
+  }
+
   private synchronized void announce() {
     if (closed) {
       return;
     }
+    sendBeacon();
+    timer = timers.schedule(settings.interval(), this::announce);
+  }
+
+  private void sendBeacon() {
     byte @Nullable [] beacon = beacon(false);
     if (beacon != null) {
       for (BeaconSocket socket : sockets) {
@@ -136,7 +148,6 @@ public final class LanDiscovery implements AutoCloseable {
         sent.increment();
       }
     }
-    timer = timers.schedule(settings.interval(), this::announce);
   }
 
   private void received(BeaconSocket socket, InetSocketAddress from, byte[] bytes, int length) {

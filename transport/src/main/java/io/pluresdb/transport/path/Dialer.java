@@ -24,14 +24,21 @@ import org.slf4j.LoggerFactory;
  * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
  * drops is dialled again within the first wait. A target whose session ended as a duplicate of
  * another rests while that peer is connected, and for a moment when it is not. A target that turns
- * out to be this device, or whose session ended because one side has enough others, is dropped.
- * Thread-safe.
+ * out to be this device, or whose session ended because one side has enough others, is dropped. So
+ * is one that was only hinted at and gave no session in its first attempts: strangers can hint at
+ * anything. Thread-safe.
  */
 public final class Dialer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Dialer.class);
 
   /** Most targets at a time. */
   public static final int MAX_TARGETS = 1024;
+
+  /** Most targets at a time that are hints and were never reached. */
+  public static final int MAX_HINTS = 64;
+
+  /** A hint that was never reached is dropped after so many attempts. */
+  public static final int HINT_ATTEMPTS = 4;
 
   /** How often a resting target looks whether its peer is still connected. */
   private static final Duration REST = Duration.ofMillis(500);
@@ -81,6 +88,8 @@ public final class Dialer implements AutoCloseable {
     private final Backoff backoff;
     private DatabaseKeys database;
     private State state = State.WAITING;
+    private boolean hint;
+    private int failures;
     private @Nullable CloseReason lastFailure;
     private @Nullable DeviceId peer;
     private @Nullable Session session;
@@ -114,18 +123,35 @@ public final class Dialer implements AutoCloseable {
    * @return false when there are {@link #MAX_TARGETS} already, or this dialer is closed
    */
   public boolean add(InetSocketAddress address, DatabaseKeys database) {
+    return add(address, database, false);
+  }
+
+  /**
+   * As {@link #add}, for an address that somebody named whom nobody vouches for.
+   *
+   * @return false also when there are {@link #MAX_HINTS} that were never reached
+   */
+  public boolean offer(InetSocketAddress address, DatabaseKeys database) {
+    return add(address, database, true);
+  }
+
+  private boolean add(InetSocketAddress address, DatabaseKeys database, boolean hint) {
     Key key = new Key(address, database.databaseId());
     Entry entry;
     synchronized (this) {
       Entry present = entries.get(key);
       if (present != null) {
         present.database = database;
+        present.hint &= hint;
         return true;
       }
-      if (closed || entries.size() >= MAX_TARGETS) {
+      if (closed
+          || entries.size() >= MAX_TARGETS
+          || (hint && entries.values().stream().filter(e -> e.hint).count() >= MAX_HINTS)) {
         return false;
       }
       entry = new Entry(key, database, new Backoff(limits, random));
+      entry.hint = hint;
       entries.put(key, entry);
     }
     attempt(entry);
@@ -185,6 +211,7 @@ public final class Dialer implements AutoCloseable {
     synchronized (this) {
       if (isCurrent(entry)) {
         entry.state = State.CONNECTED;
+        entry.hint = false;
         entry.peer = session.peer();
         entry.timer = timers.schedule(SETTLED, () -> settled(entry, session));
         entry.session = session;
@@ -209,7 +236,7 @@ public final class Dialer implements AutoCloseable {
     if (reason instanceof CloseReason.SelfConnection) {
       log.info("address is this device itself, no longer dialled address={}", entry.key.address());
       entries.remove(entry.key);
-    } else if (reason.isParting()) {
+    } else if (reason.isParting() || (entry.hint && ++entry.failures >= HINT_ATTEMPTS)) {
       entries.remove(entry.key);
     } else if (reason.isDuplicate() && entry.peer != null) {
       boolean here = connector.isConnected(entry.key.databaseId(), entry.peer);

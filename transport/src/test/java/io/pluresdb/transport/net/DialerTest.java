@@ -116,6 +116,43 @@ class DialerTest {
   }
 
   @Test
+  void hint_thatLeadsNowhere_isDropped_unlessSomebodyWantsItToo() {
+    Virtual time = new Virtual();
+    Scripted connector = new Scripted();
+    try (Dialer dialer = dialer(connector, time)) {
+      dialer.offer(ADDRESS, Node.DATABASE);
+      for (int i = 0; i < Dialer.HINT_ATTEMPTS; i++) {
+        connector.failLast(new CloseReason.ConnectFailed("refused"));
+        time.advance(Duration.ofMinutes(1));
+      }
+      assertThat(connector.attempts).hasSize(Dialer.HINT_ATTEMPTS);
+      assertThat(dialer.targets()).isEmpty();
+      dialer.offer(ADDRESS, Node.DATABASE);
+      dialer.add(ADDRESS, Node.DATABASE);
+      for (int i = 0; i < 2 * Dialer.HINT_ATTEMPTS; i++) {
+        connector.failLast(new CloseReason.ConnectFailed("refused"));
+        time.advance(Duration.ofMinutes(1));
+      }
+      assertThat(dialer.targets()).hasSize(1);
+    }
+  }
+
+  @Test
+  void hints_areFewAndLeaveRoomForTargets() {
+    try (Dialer dialer = dialer(new Scripted(), new Virtual())) {
+      for (int i = 0; i < Dialer.MAX_HINTS; i++) {
+        assertThat(
+                dialer.offer(
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), 1 + i), Node.DATABASE))
+            .isTrue();
+      }
+      var more = new InetSocketAddress(InetAddress.getLoopbackAddress(), 5000);
+      assertThat(dialer.offer(more, Node.DATABASE)).isFalse();
+      assertThat(dialer.add(more, Node.DATABASE)).isTrue();
+    }
+  }
+
+  @Test
   void target_thatIsThisDevice_isDropped() {
     try (Node node = new Node();
         Dialer dialer = dialer(node)) {

@@ -2,20 +2,16 @@ package io.pluresdb.transport.noise;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.pluresdb.transport.Vectors;
+import io.pluresdb.transport.NpmPackage;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,29 +21,16 @@ import org.junit.jupiter.params.provider.CsvSource;
  * psk patterns XXpsk0 and NNpsk0.
  */
 class NoiseInteropTest {
-  private static final String PACKAGE = "noise-handshake 4.2.0 of npm";
   private static final int ECHOES = 20;
   private static final HexFormat HEX = HexFormat.of();
-  private static final Path FOLDER = Path.of("target", "noise-interop").toAbsolutePath();
+
+  private static NpmPackage npm;
 
   @BeforeAll
-  static void install() throws IOException, InterruptedException {
-    Files.createDirectories(FOLDER);
-    for (String file : List.of("package.json", "peer.js")) {
-      try (InputStream in = NoiseInteropTest.class.getResourceAsStream("/interop/" + file)) {
-        if (in == null) {
-          throw new AssertionError("missing test resource " + file);
-        }
-        Files.copy(in, FOLDER.resolve(file), StandardCopyOption.REPLACE_EXISTING);
-      }
-    }
-    if (Files.isDirectory(FOLDER.resolve("node_modules/noise-handshake"))) {
-      return;
-    }
-    if (!succeeds("node", "--version")
-        || !succeeds("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")) {
-      Vectors.skip("NoiseInteropTest: no node, no npm, or no way to install " + PACKAGE);
-    }
+  static void install() {
+    npm =
+        NpmPackage.install(
+            "noise-handshake", Map.of("package.json", "package.json", "peer.js", "peer.js"));
   }
 
   @ParameterizedTest
@@ -72,11 +55,7 @@ class NoiseInteropTest {
             new HandshakeKeys(
                 KeyPair.generate(random), null, pskMode ? List.of(psk) : List.of(), random));
     String theirRole = initiator ? "responder" : "initiator";
-    Process peer =
-        new ProcessBuilder("node", "peer.js", pattern, theirRole, pskMode ? HEX.formatHex(psk) : "")
-            .directory(FOLDER.toFile())
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
+    Process peer = npm.node("peer.js", pattern, theirRole, pskMode ? HEX.formatHex(psk) : "");
     try (BufferedReader in = peer.inputReader();
         BufferedWriter out = peer.outputWriter()) {
       while (!ours.isComplete()) {
@@ -116,21 +95,5 @@ class NoiseInteropTest {
       throw new AssertionError("the peer ended; see its error above");
     }
     return HEX.parseHex(line);
-  }
-
-  private static boolean succeeds(String... command) throws InterruptedException {
-    try {
-      Process process =
-          new ProcessBuilder(command)
-              .directory(FOLDER.toFile())
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      boolean ended = process.waitFor(120, TimeUnit.SECONDS);
-      process.destroy();
-      return ended && process.exitValue() == 0;
-    } catch (IOException e) {
-      return false;
-    }
   }
 }

@@ -1,0 +1,163 @@
+package io.pluresdb.daemon.node;
+
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.DhtSnapshot;
+import io.pluresdb.transport.dht.DhtStatus;
+import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.net.DhtSocket;
+import io.pluresdb.transport.net.ListenFailedException;
+import io.pluresdb.transport.path.Timers;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.Topic;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Looks for the peers of databases in the DHT, and keeps what it knows of it in a file. */
+final class DhtDiscovery implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(DhtDiscovery.class);
+
+  private static final Duration SAVE_AFTER = Duration.ofMinutes(5);
+
+  private final DhtSocket socket;
+  private final Path file;
+  private final int announcedPort;
+  private final Timers timers;
+  private final Executor background;
+  private volatile boolean closed;
+
+  private DhtDiscovery(
+      DhtSocket socket, Path file, int announcedPort, Timers timers, Executor background) {
+    this.socket = socket;
+    this.file = file;
+    this.announcedPort = announcedPort;
+    this.timers = timers;
+    this.background = background;
+  }
+
+  /**
+   * Enters the DHT on the UDP port of the same number as the TCP port of sessions, or on another
+   * one when that is taken.
+   *
+   * @param listening where sessions are accepted
+   * @param listener hears where there may be a peer of a topic; must not block
+   */
+  static DhtDiscovery open(
+      Path file,
+      InetSocketAddress listening,
+      NodeOptions.Dht options,
+      RandomGenerator random,
+      Timers timers,
+      Executor background,
+      DhtSocket.Listener listener) {
+    boolean loopback = listening.getAddress().isLoopbackAddress();
+    List<InetSocketAddress> entryPoints =
+        options.entryPoints().stream()
+            .filter(at -> !loopback || (!at.isUnresolved() && at.getAddress().isLoopbackAddress()))
+            .toList();
+    DhtSnapshot saved = load(file);
+    DhtSocket socket;
+    try {
+      socket = DhtSocket.open(listening, entryPoints, options.readOnly(), random, saved, listener);
+    } catch (ListenFailedException e) {
+      socket =
+          DhtSocket.open(
+              new InetSocketAddress(listening.getAddress(), 0),
+              entryPoints,
+              options.readOnly(),
+              random,
+              saved,
+              listener);
+      log.warn(
+          "UDP port of peers is taken, the DHT uses another wanted={} port={}",
+          listening.getPort(),
+          socket.address().getPort());
+    }
+    var discovery =
+        new DhtDiscovery(
+            socket, file, options.announce() ? listening.getPort() : 0, timers, background);
+    discovery.saveLater();
+    return discovery;
+  }
+
+  static DhtId topic(DatabaseKeys keys) {
+    return DhtId.read(Topic.deriveTopic(keys.databaseId()).infoHash(), 0);
+  }
+
+  private static @Nullable DhtSnapshot load(Path file) {
+    if (!Files.exists(file)) {
+      return null;
+    }
+    try {
+      DhtSnapshot saved = DhtSnapshot.decode(Files.readAllBytes(file));
+      if (saved == null) {
+        log.warn("the saved DHT nodes are damaged, they are found anew file={}", file);
+      }
+      return saved;
+    } catch (IOException e) {
+      log.warn("the saved DHT nodes cannot be read file={} cause={}", file, e.toString());
+      return null;
+    }
+  }
+
+  private void saveLater() {
+    timers.schedule(
+        SAVE_AFTER,
+        () -> {
+          if (!closed) {
+            background.execute(this::save);
+            saveLater();
+          }
+        });
+  }
+
+  private void save() {
+    try {
+      DataDirectory.writeAtomically(file, socket.snapshot().join().encode());
+    } catch (StorageException e) {
+      log.warn("DHT nodes not saved cause={}", e.getMessage());
+    }
+  }
+
+  InetSocketAddress address() {
+    return socket.address();
+  }
+
+  void follow(DatabaseKeys keys) {
+    socket.follow(topic(keys), announcedPort);
+  }
+
+  void unfollow(DatabaseKeys keys) {
+    socket.unfollow(topic(keys));
+  }
+
+  void hurry(DatabaseKeys keys) {
+    socket.hurry(topic(keys));
+  }
+
+  CompletableFuture<DhtStatus> status() {
+    return socket.status();
+  }
+
+  /** Looks once, without announcing. */
+  CompletableFuture<LookupTrace> search(DhtId topic) {
+    return socket.search(topic, 0);
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    save();
+    socket.close();
+  }
+}

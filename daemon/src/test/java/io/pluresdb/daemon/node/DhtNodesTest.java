@@ -1,0 +1,185 @@
+package io.pluresdb.daemon.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.daemon.node.Node.DhtReport;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.DhtStatus;
+import io.pluresdb.transport.net.DhtSocket;
+import java.io.IOException;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Nodes that find each other in a private DHT on the loopback address. */
+class DhtNodesTest {
+  private static final String DB = Node.DEFAULT_DATABASE;
+
+  @TempDir Path temporary;
+  private final List<DeviceNode> nodes = new ArrayList<>();
+  private DhtSocket entry;
+
+  @BeforeEach
+  void makeEntryPoint() {
+    entry =
+        DhtSocket.open(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            List.of(),
+            false,
+            new Random(),
+            null,
+            (topic, peer) -> {});
+  }
+
+  @AfterEach
+  void close() {
+    nodes.forEach(DeviceNode::close);
+    entry.close();
+  }
+
+  private DeviceNode start(String name, List<InetSocketAddress> entryPoints, boolean announce) {
+    var network =
+        new NodeOptions.Network(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            null,
+            List.of(),
+            new NodeOptions.Dht(entryPoints, announce, false));
+    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
+    nodes.add(node);
+    return node;
+  }
+
+  private DeviceNode start(String name) {
+    return start(name, List.of(entry.address()), true);
+  }
+
+  private void stop(DeviceNode node) {
+    nodes.remove(node);
+    node.close();
+  }
+
+  private static DhtReport report(DeviceNode node) {
+    return node.dht().join();
+  }
+
+  @Test
+  void invitingDeviceThatMoved_isFoundByJoiningOne_andAgainAfterItMovedAgain() throws Exception {
+    DeviceNode a = start("a");
+    String url = a.invite(DB, Role.WRITE, Duration.ofHours(1)).url();
+    stop(a);
+    // On another port: no address of the invite leads anywhere now.
+    DeviceNode moved = start("a");
+    moved.store(DB).put("x", "1".getBytes(StandardCharsets.UTF_8));
+    DeviceNode b = start("b");
+    b.join(DB, url).get(30, TimeUnit.SECONDS);
+    Eventually.await("the document", () -> b.store(DB).get("x").isPresent());
+    stop(moved);
+    DeviceNode again = start("a");
+    again.store(DB).put("y", "2".getBytes(StandardCharsets.UTF_8));
+    Eventually.await("the next document", () -> b.store(DB).get("y").isPresent());
+  }
+
+  @Test
+  void optOut_announcesNothing_butFindsOthers() throws Exception {
+    DeviceNode loud = start("loud");
+    DeviceNode quiet = start("quiet", List.of(entry.address()), false);
+    String url = loud.invite(DB, Role.WRITE, Duration.ofHours(1)).url();
+    stop(loud);
+    DeviceNode moved = start("loud");
+    quiet.join(DB, url).get(30, TimeUnit.SECONDS);
+    Eventually.await(
+        "an announcement of one device only",
+        () -> {
+          var stored = entry.status().join().stored();
+          DhtId topic = DhtId.parse(moved.status(DB).topic().substring(0, 40));
+          return stored.stream().anyMatch(s -> s.topic().equals(topic) && s.peers() >= 1);
+        });
+    DhtStatus.Followed followed = report(quiet).status().followed().getLast();
+    assertThat(followed.announcedPort()).isZero();
+    assertThat(followed.announcedAt()).isZero();
+  }
+
+  @Test
+  void table_outlivesARestart_andADamagedFileIsStartedAnew() throws IOException {
+    DeviceNode a = start("a");
+    Eventually.await("a node", () -> !rows(a).isEmpty());
+    String id = report(a).status().tables().getFirst().self().hex();
+    stop(a);
+    Path file = temporary.resolve("a").resolve("dht.nodes");
+    assertThat(Files.size(file)).isPositive();
+    DeviceNode restarted = start("a", List.of(), true);
+    Eventually.await("the node again", () -> !rows(restarted).isEmpty());
+    assertThat(report(restarted).status().tables().getFirst().self().hex()).isEqualTo(id);
+    stop(restarted);
+    Files.write(file, new byte[] {1, 2, 3});
+    DeviceNode anew = start("a", List.of(), true);
+    assertThat(rows(anew)).isEmpty();
+    assertThat(report(anew).status().tables().getFirst().self().hex()).isNotEqualTo(id);
+  }
+
+  private static List<DhtStatus.Row> rows(DeviceNode node) {
+    return report(node).status().tables().getFirst().rows();
+  }
+
+  @Test
+  void loopbackNode_asksNobodyOutside() {
+    DeviceNode node =
+        start(
+            "a",
+            List.of(
+                InetSocketAddress.createUnresolved("router.example", 6881),
+                new InetSocketAddress(InetAddress.ofLiteral("192.0.2.1"), 6881)),
+            true);
+    Eventually.await(
+        "a lookup of the topic",
+        () -> report(node).status().traces().stream().anyMatch(t -> t.forPeers()));
+    assertThat(report(node).status().traces()).allMatch(trace -> trace.queries() == 0);
+  }
+
+  @Test
+  void udpPortThatIsTaken_leavesTheDhtAnother() throws IOException {
+    try (var udp = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+      var network =
+          new NodeOptions.Network(
+              new InetSocketAddress(InetAddress.getLoopbackAddress(), udp.getLocalPort()),
+              null,
+              List.of(),
+              new NodeOptions.Dht(List.of(entry.address()), true, false));
+      DeviceNode node = DeviceNode.open(temporary.resolve("a"), new NodeOptions("a", network));
+      nodes.add(node);
+      Eventually.await("a node", () -> !rows(node).isEmpty());
+      assertThat(report(node).address()).doesNotEndWith(":" + udp.getLocalPort());
+      assertThat(report(node).status().followed().getFirst().announcedPort())
+          .isEqualTo(udp.getLocalPort());
+    }
+  }
+
+  @Test
+  void withoutDht_itSaysSo() {
+    DeviceNode node =
+        DeviceNode.open(
+            temporary.resolve("off"),
+            new NodeOptions(
+                "off",
+                new NodeOptions.Network(
+                    new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false, List.of())));
+    nodes.add(node);
+    assertThatThrownBy(node::dht)
+        .isInstanceOfSatisfying(
+            NodeException.class, e -> assertThat(e.code()).isEqualTo("NODE_DHT_OFF"));
+  }
+}
