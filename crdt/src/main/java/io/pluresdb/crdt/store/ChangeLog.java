@@ -302,46 +302,50 @@ public final class ChangeLog {
    * {@code limit} of them. Nothing is told of what lies below the floor.
    */
   public Followed touched(long cursor, int limit) {
-    var touched = new ArrayList<Touched>();
-    long lowest;
     try (var snapshot = storage.snapshot()) {
-      byte[] stored = snapshot.get(Table.META, Rows.META_FLOOR);
-      lowest = stored == null ? 0 : new ByteReader(stored).varint();
-      long first = rowAt(snapshot, cursor + 1);
-      try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
-        while (touched.size() < limit && rows.next()) {
-          long arrival = Rows.arrival(rows.key());
-          if (JoinedRow.is(rows.value())) {
-            if (arrival > cursor) {
-              touched.add(new Touched(arrival, JoinedRow.read(rows.value()).ids()));
-            }
-            continue;
+      return touched(snapshot, cursor, limit);
+    }
+  }
+
+  /** As {@link #touched(long, int)}, of what a snapshot holds. */
+  static Followed touched(Storage.Snapshot snapshot, long cursor, int limit) {
+    var touched = new ArrayList<Touched>();
+    byte[] stored = snapshot.get(Table.META, Rows.META_FLOOR);
+    long lowest = stored == null ? 0 : new ByteReader(stored).varint();
+    long first = rowAt(snapshot, cursor + 1);
+    try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
+      while (touched.size() < limit && rows.next()) {
+        long arrival = Rows.arrival(rows.key());
+        if (JoinedRow.is(rows.value())) {
+          if (arrival > cursor) {
+            touched.add(new Touched(arrival, JoinedRow.read(rows.value()).ids()));
           }
-          ArrivalRow row = ArrivalRow.read(rows.value());
-          long skip = Math.max(0, cursor + 1 - arrival);
-          if (skip >= row.count()) {
-            continue;
-          }
-          try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
-            while (touched.size() < limit && log.next()) {
-              if (log.change().omitted() != null) {
-                touched.add(new Touched(arrival + log.seq() - row.fromSeq(), List.of()));
-                continue;
-              }
-              var ids = new LinkedHashSet<DocumentKey>();
-              Change change = log.change();
-              List<DocumentEdit> edits =
-                  change.omitted() == null
-                      ? ChangeBody.decode(row.actor(), change.body())
-                      : List.of();
-              for (DocumentEdit edit : edits) {
-                ids.add(new DocumentKey(edit.id()));
-              }
-              touched.add(
-                  new Touched(
-                      arrival + log.seq() - row.fromSeq(),
-                      ids.stream().map(id -> id.bytes).toList()));
+          continue;
+        }
+        ArrivalRow row = ArrivalRow.read(rows.value());
+        long skip = Math.max(0, cursor + 1 - arrival);
+        if (skip >= row.count()) {
+          continue;
+        }
+        try (var log = new Segments(snapshot, row.actor(), row.fromSeq() + skip, row.lastSeq())) {
+          while (touched.size() < limit && log.next()) {
+            if (log.change().omitted() != null) {
+              touched.add(new Touched(arrival + log.seq() - row.fromSeq(), List.of()));
+              continue;
             }
+            var ids = new LinkedHashSet<DocumentKey>();
+            Change change = log.change();
+            List<DocumentEdit> edits =
+                change.omitted() == null
+                    ? ChangeBody.decode(row.actor(), change.body())
+                    : List.of();
+            for (DocumentEdit edit : edits) {
+              ids.add(new DocumentKey(edit.id()));
+            }
+            touched.add(
+                new Touched(
+                    arrival + log.seq() - row.fromSeq(),
+                    ids.stream().map(id -> id.bytes).toList()));
           }
         }
       }

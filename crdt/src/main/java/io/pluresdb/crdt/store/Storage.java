@@ -6,9 +6,10 @@ import org.jspecify.annotations.Nullable;
  * An ordered, transactional byte store with a fixed set of tables: the port between the replica and
  * the disk.
  *
- * <p>Keys order as unsigned bytes. One thread commits (the replica loop); any thread reads. Reads
- * never write and never wait for a commit. Arrays given to or taken from a storage must not be
- * modified afterwards.
+ * <p>Keys order as unsigned bytes. One thread commits (the replica loop), except that rows of
+ * {@link Table#INDEX} are another's, who commits nothing else; any thread reads. Reads never write
+ * and never wait for a commit. A commit that survives is preceded by all that were made before it.
+ * Arrays given to or taken from a storage must not be modified afterwards.
  */
 public interface Storage extends AutoCloseable {
 
@@ -37,7 +38,9 @@ public interface Storage extends AutoCloseable {
     /** A peer's state on its way into this replica, and how far it has come. */
     SNAPSHOT,
     /** Actors with changes that are kept but do not count: their newest stored change. */
-    VOID
+    VOID,
+    /** What can be computed again from the others, to find documents by what they hold. */
+    INDEX
   }
 
   /** How far a commit must have got before it returns. */

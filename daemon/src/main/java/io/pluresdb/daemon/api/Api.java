@@ -31,6 +31,7 @@ public final class Api {
             new DocumentRoutes(node).routes(),
             new BulkRoutes(node, keepAlive).routes(),
             new HistoryRoutes(node).routes(),
+            new IndexRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
             new DhtRoutes(node).routes())
         .flatMap(List::stream)

@@ -3,6 +3,7 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.search.IndexBehindException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -82,6 +83,12 @@ public final class ApiException extends RuntimeException {
       case StorageException storage -> ofStorage(storage);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      case IndexBehindException behind ->
+          new ApiException(
+              503,
+              IndexBehindException.CODE,
+              "try again in a moment; indexes shows how far each one is",
+              behind);
       default -> {
         var internal =
             new ApiException(

@@ -6,18 +6,23 @@ import io.pluresdb.daemon.api.Answer.Producer;
 import io.pluresdb.daemon.api.Route.Handler.Reading;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.index.DocumentQuery;
+import io.pluresdb.storage.index.Filter;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
-import java.util.function.Predicate;
 
 /** Routes whose request or answer is of any length: they run in constant memory. */
 final class BulkRoutes {
   /** Most changes a watcher looks at between two writes to its reader. */
   private static final int WATCH_STEP = 256;
+
+  /** Documents of a sorted list unless said otherwise. */
+  private static final int DEFAULT_SORTED = 100;
 
   private final Node node;
   private final long keepAliveMillis;
@@ -31,7 +36,8 @@ final class BulkRoutes {
   }
 
   List<Route> routes() {
-    List<String> list = List.of("prefix", "type", "limit", "after", "embeddings", Api.DATABASE);
+    List<String> list =
+        List.of("prefix", "type", "filter", "sort", "limit", "after", "embeddings", Api.DATABASE);
     return List.of(
         new Route("GET", "/api/list", 0, list, new Waiting(this::list)),
         new Route(
@@ -51,27 +57,34 @@ final class BulkRoutes {
   }
 
   private Answer list(Request request) {
-    CrdtStore store = node.store(Parameters.database(request));
+    String database = Parameters.database(request);
     String prefix = request.query().getOrDefault("prefix", "");
     String after = Parameters.optional(request, "after");
     String type = Parameters.optional(request, "type");
-    long limit = Parameters.integer(request, "limit", 1, Long.MAX_VALUE);
+    String filter = Parameters.optional(request, "filter");
+    String sort = Parameters.optional(request, "sort");
+    long otherwise = sort == null ? Long.MAX_VALUE : DEFAULT_SORTED;
+    long limit = Parameters.integer(request, "limit", 1, otherwise);
     boolean embeddings = Parameters.bool(request, "embeddings", false);
-    Predicate<NodeRecord> wanted =
-        type == null
-            ? document -> true
-            : document -> type.equals(JsonMembers.stringMember(document.data(), "type"));
+    boolean all = type == null && filter == null && sort == null;
+    Filter wanted =
+        filter == null ? Filter.ALL : Filter.parse(filter.getBytes(StandardCharsets.UTF_8));
+    var query =
+        new DocumentQuery(
+            prefix,
+            after,
+            wanted.andEquals("type", type),
+            sort == null ? List.of() : DocumentQuery.parseOrders(sort),
+            limit);
+    CrdtStore store = node.store(database);
     return documents(
         request,
         sink -> {
-          try (var documents = store.list(prefix, after)) {
+          try (var documents =
+              all ? store.list(prefix, after) : node.searches(database).find(query)) {
             var out = new Elements(request.wantsLines(), sink);
-            for (long left = limit; left > 0 && documents.hasNext(); ) {
-              NodeRecord document = documents.next();
-              if (wanted.test(document)) {
-                out.write(document, embeddings ? BulkRoutes::withEmbedding : (json, d) -> {});
-                left--;
-              }
+            for (long left = limit; left > 0 && documents.hasNext(); left--) {
+              out.write(documents.next(), embeddings ? BulkRoutes::withEmbedding : (json, d) -> {});
             }
             out.end();
           }

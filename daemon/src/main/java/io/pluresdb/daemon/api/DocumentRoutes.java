@@ -13,9 +13,14 @@ import io.pluresdb.daemon.api.JsonMembers.Slice;
 import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.index.Filter;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.storage.text.Highlight;
+import io.pluresdb.storage.text.TextQuery;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /** Routes that read or write single documents and batches. */
 final class DocumentRoutes {
@@ -25,15 +30,15 @@ final class DocumentRoutes {
   /** Largest batch body; the change it becomes has its own limit. */
   static final int BATCH_BODY_BYTES = 8 << 20;
 
-  /** Most hits of a search. */
-  static final int MAX_HITS = 10_000;
+  private static final long MAX_WAIT_MILLIS = 600_000;
 
   private static final int DEFAULT_HITS = 10;
 
   private static final List<String> PUT = List.of("id", "data", "embedding", "durability");
   private static final List<String> PATCH = List.of("id", "patch", "durability");
   private static final List<String> BATCH = List.of("operations", "atomic", "durability");
-  private static final List<String> SEARCH = List.of("query", "embedding", "limit", "threshold");
+  private static final List<String> SEARCH =
+      List.of("query", "field", "embedding", "limit", "threshold", "filter", "alpha", "waitMillis");
 
   private final Node node;
 
@@ -60,7 +65,20 @@ final class DocumentRoutes {
 
   private CompletableFuture<Answer> put(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", PUT);
-    return write(request, put(body), acknowledgement(body));
+    Edit put = put(body);
+    float[] embedding = body.floats("embedding");
+    if (embedding == null) {
+      return write(request, put, acknowledgement(body));
+    }
+    // The first of a collection reads documents, so not on the event loop.
+    byte[] data = body.required("data").bytes();
+    Acknowledgement ack = acknowledgement(body);
+    return CompletableFuture.runAsync(
+            () ->
+                node.searches(Parameters.database(request))
+                    .requireDimension(CanonicalJson.canonical(data), embedding),
+            task -> Thread.ofVirtual().name("dimension").start(task))
+        .thenCompose(checked -> write(request, put, ack));
   }
 
   private CompletableFuture<Answer> patch(Request request) {
@@ -204,27 +222,65 @@ final class DocumentRoutes {
 
   private Answer search(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", SEARCH);
-    if (body.has("query")) {
-      throw new ApiException(
-          400,
-          "CORE_FEATURE_DISABLED",
-          "this version searches by embedding only, not by text",
-          "send \"embedding\": the numbers your model gives for the text");
+    TextQuery text =
+        body.has("query")
+            ? TextQuery.parse(body.string("query"), body.has("field") ? body.string("field") : null)
+            : null;
+    float[] given = body.floats("embedding");
+    float[] embedding = given == null ? new float[0] : given;
+    if (text == null && embedding.length == 0) {
+      throw ApiException.invalid(
+          "the body must have \"query\", words, or \"embedding\", an array of numbers, or both");
     }
-    body.required("embedding");
-    float[] embedding = body.floats("embedding");
-    if (embedding == null) {
-      throw ApiException.invalid("embedding must be an array of numbers");
-    }
-    int limit = (int) body.integer("limit", 1, MAX_HITS, DEFAULT_HITS);
+    Searches.Fusion fusion =
+        body.has("alpha")
+            ? new Searches.Fusion.Weighted(body.number("alpha", 0, 1, 0))
+            : new Searches.Fusion.ReciprocalRank();
+    int limit = (int) body.integer("limit", 1, Searches.MAX_HITS, DEFAULT_HITS);
     double threshold = body.number("threshold", 0, 1, 0);
+    Filter filter = body.has("filter") ? Filter.parse(body.required("filter").bytes()) : Filter.ALL;
+    long wait = body.integer("waitMillis", 0, MAX_WAIT_MILLIS, Searches.DEFAULT_WAIT_MILLIS);
+    var search = new Searches.Request(text, embedding, filter, limit, threshold, fusion, wait);
     var json = new JsonWriter().beginArray();
-    for (CrdtStore.Hit hit : store(request).vectorSearch(embedding, limit, threshold)) {
+    for (Searches.Hit hit : node.searches(Parameters.database(request)).search(search)) {
       json.beginObject();
       document(json, hit.document());
-      json.name("score").number(hit.score()).endObject();
+      json.name("score").number(hit.score());
+      if (text != null) {
+        json.name("highlights");
+        highlights(json, hit.highlights());
+      }
+      if (text != null && embedding.length > 0) {
+        json.name("explain").beginObject();
+        leg(json.name("text"), hit.text());
+        leg(json.name("vector"), hit.vector());
+        json.endObject();
+      }
+      json.endObject();
     }
     return Answer.of(json.endArray());
+  }
+
+  private static void leg(JsonWriter json, Searches.@Nullable Leg leg) {
+    if (leg == null) {
+      json.nothing();
+      return;
+    }
+    json.beginObject().name("rank").number(leg.rank());
+    json.name("score").number(leg.score()).endObject();
+  }
+
+  private static void highlights(JsonWriter json, List<Highlight> highlights) {
+    json.beginArray();
+    for (Highlight highlight : highlights) {
+      json.beginObject().name("field").string(highlight.field());
+      json.name("text").string(highlight.text()).name("matches").beginArray();
+      for (Highlight.Match match : highlight.matches()) {
+        json.beginArray().number(match.from()).number(match.to()).endArray();
+      }
+      json.endArray().endObject();
+    }
+    json.endArray();
   }
 
   private CrdtStore store(Request request) {

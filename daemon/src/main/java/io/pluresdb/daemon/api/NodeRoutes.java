@@ -72,11 +72,13 @@ final class NodeRoutes {
     json.name("uptimeMillis")
         .number(Duration.between(node.startedAt(), clock.instant()).toMillis());
     json.name("databases").beginArray();
-    databases.forEach(name -> database(json, node.status(name), node.log(name)));
+    databases.forEach(name -> database(json, name));
     return Answer.of(json.endArray().endObject());
   }
 
-  private static void database(JsonWriter json, DatabaseStatus status, LogStatus log) {
+  private void database(JsonWriter json, String name) {
+    DatabaseStatus status = node.status(name);
+    LogStatus log = node.log(name);
     json.beginObject();
     json.name("name").string(status.name());
     json.name("id").string(status.id());
@@ -104,6 +106,9 @@ final class NodeRoutes {
     json.name("peers").number(status.peers());
     json.name("trafficBytes").number(status.trafficBytes());
     json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.name("vectorInstructions").string(node.searches(name).instructions());
+    json.name("indexes");
+    IndexRoutes.indexes(json, node.searches(name));
     json.name("log");
     log(json, log);
     json.endObject();

@@ -172,6 +172,18 @@ final class Documents {
     @Option(names = "--after", paramLabel = "ID", description = "Only ids after this one.")
     private @Nullable String after;
 
+    @Option(
+        names = "--filter",
+        paramLabel = "JSON",
+        description = "Only what holds this, such as {\"year\":{\"gte\":1990}}.")
+    private @Nullable String filter;
+
+    @Option(
+        names = "--sort",
+        paramLabel = "FIELDS",
+        description = "In this order, such as year or -year,title (at most 100, or --limit).")
+    private @Nullable String sort;
+
     ListDocuments(Root root) {
       this.root = root;
     }
@@ -183,6 +195,8 @@ final class Documents {
       request = with(request, "type", type);
       request = with(request, "limit", limit);
       request = with(request, "after", after);
+      request = with(request, "filter", filter);
+      request = with(request, "sort", sort);
       try (ApiClient client = root.client()) {
         client.exchange(root.chosen(request), new OutSink(root.io().out()));
       }
@@ -222,17 +236,38 @@ final class Documents {
   }
 
   @Command(
-      name = "vsearch",
-      description = "Print the documents whose embeddings are most similar to one.")
+      name = "search",
+      description =
+          "Print the documents with some words, or most similar to an embedding, or both.")
   static final class Search implements Callable<Integer> {
     private final Root root;
 
+    @Parameters(
+        arity = "0..*",
+        paramLabel = "TEXT",
+        description = "Words, \"phrases in quotes\", begin*, -without.")
+    private List<String> text = List.of();
+
+    @Option(names = "--field", paramLabel = "F", description = "Look for words in this field only.")
+    private @Nullable String field;
+
     @Option(
         names = "--embedding",
-        required = true,
         paramLabel = "JSON",
         description = "An array of numbers, @FILE, or - for stdin.")
-    private String embedding = "";
+    private @Nullable String embedding;
+
+    @Option(
+        names = "--filter",
+        paramLabel = "JSON",
+        description = "Only documents that hold this, as list takes it.")
+    private @Nullable String filter;
+
+    @Option(
+        names = "--alpha",
+        paramLabel = "A",
+        description = "Weight of the embedding, 0 to 1, beside words (default: by ranks).")
+    private @Nullable Double alpha;
 
     @Option(names = "--limit", paramLabel = "N", description = "Most hits (default: 10).")
     private @Nullable Integer limit;
@@ -240,7 +275,7 @@ final class Documents {
     @Option(
         names = "--threshold",
         paramLabel = "S",
-        description = "Least score, 0 to 1 (default: 0).")
+        description = "Least score of the embedding, 0 to 1 (default: 0).")
     private @Nullable Double threshold;
 
     Search(Root root) {
@@ -249,7 +284,22 @@ final class Documents {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-      var body = new JsonWriter().beginObject().name("embedding").raw(json(root, embedding));
+      var body = new JsonWriter().beginObject();
+      if (!text.isEmpty()) {
+        body.name("query").string(String.join(" ", text));
+      }
+      if (field != null) {
+        body.name("field").string(field);
+      }
+      if (embedding != null) {
+        body.name("embedding").raw(json(root, embedding));
+      }
+      if (filter != null) {
+        body.name("filter").raw(json(root, filter));
+      }
+      if (alpha != null) {
+        body.name("alpha").number(alpha.doubleValue());
+      }
       if (limit != null) {
         body.name("limit").number(limit.longValue());
       }
@@ -261,10 +311,13 @@ final class Documents {
         root.print(answer);
         return Main.OK;
       }
-      var table = new Table("SCORE", "ID", "DATA");
+      var table = new Table("SCORE", "ID", text.isEmpty() ? "DATA" : "TEXT");
       for (Map<String, Json> hit : Json.parse(answer).objects()) {
         String score = String.format("%.4f", Double.parseDouble(Json.text(hit, "score")));
-        table.row(score, Json.text(hit, "id"), Json.text(hit, "data"));
+        List<Map<String, Json>> found = hit.getOrDefault("highlights", Json.NONE).objects();
+        String shown =
+            found.isEmpty() ? Json.text(hit, "data") : Json.text(found.getFirst(), "text");
+        table.row(score, Json.text(hit, "id"), shown);
       }
       table.print(root.io().out());
       return Main.OK;

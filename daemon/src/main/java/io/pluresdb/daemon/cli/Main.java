@@ -122,6 +122,7 @@ public final class Main {
     commands.put("conflicts", Past.Conflicts::new);
     commands.put("vsearch", Documents.Search::new);
     commands.put("search", Documents.Search::new);
+    commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
     commands.put("status", Sharing.Status::new);

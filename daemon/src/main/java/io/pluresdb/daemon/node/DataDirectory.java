@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  *   databases/NAME/         one database
  *     database.json         keys, peers, invites; 0600
  *     store/                RocksDB
+ *     indexes/              what can be made again from the store
  *   anchors/NAME.anchor     what was published; not inside the database it guards
  *   native/                 the extracted RocksDB library
  * </pre>
@@ -128,6 +129,10 @@ public final class DataDirectory implements AutoCloseable {
 
   Path store(String name) {
     return database(name).resolve("store");
+  }
+
+  Path indexes(String name) {
+    return database(name).resolve("indexes");
   }
 
   Path anchor(String name) {

@@ -19,6 +19,7 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
@@ -395,6 +396,11 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public CrdtStore store(String name) {
     return database(name).store();
+  }
+
+  @Override
+  public Searches searches(String database) {
+    return database(database).searches();
   }
 
   @Override

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Inspection;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.search.IndexBehindException;
 import io.pluresdb.transport.session.Session;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -45,6 +46,8 @@ final class Doctor {
   /** Documents that are looked for, and named, at most. */
   static final int MAX_DIFFERENCES = 10_000;
 
+  private static final int MAX_INDEX_DIFFERENCES = 3;
+  private static final long INDEX_MILLIS = 10_000;
   private static final int NAMED = 20;
   private static final int TRIES = 20;
   private static final int FAILED_TRIES = 4;
@@ -67,6 +70,7 @@ final class Doctor {
     var findings = new ArrayList<Finding>();
     findings.add(storage());
     findings.addAll(Inspection.of(database.replica()));
+    findings.add(indexes());
     findings.add(anchor());
     findings.add(clock());
     findings.add(pending());
@@ -91,6 +95,26 @@ final class Doctor {
   /** Asks the replica loop. */
   private <T extends @Nullable Object> T ask(Function<Replica, T> question) {
     return CrdtStore.await(database.store().call(engine -> question.apply(engine.replica())));
+  }
+
+  private Finding indexes() {
+    if (database.searches().status().isEmpty()) {
+      return Finding.notApplicable("indexes", "there are none");
+    }
+    try {
+      List<String> differences =
+          database.searches().differences(MAX_INDEX_DIFFERENCES, INDEX_MILLIS);
+      return differences.isEmpty()
+          ? Finding.ok("indexes", "agree with the documents")
+          : Finding.error(
+              "indexes",
+              String.join("; ", differences),
+              "stop the daemon and delete the folder indexes of the database; index drop and index"
+                  + " add make an index on fields anew");
+    } catch (IndexBehindException e) {
+      return Finding.warning(
+          "indexes", String.valueOf(e.getMessage()), "look again later; indexes catch up");
+    }
   }
 
   private Finding anchor() {

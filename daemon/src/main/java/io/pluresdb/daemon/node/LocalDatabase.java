@@ -10,6 +10,7 @@ import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksStorage;
+import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.session.CloseReason;
@@ -33,6 +34,7 @@ final class LocalDatabase implements AutoCloseable {
   private final DatabaseKeys keys;
   private final AnchorFile anchor;
   private final ReplicaStore store;
+  private final SearchIndexes searches;
   private final Replicator replicator;
   private DatabaseFile file; // Guarded by this.
   private volatile @Nullable Neighbours neighbours;
@@ -44,6 +46,7 @@ final class LocalDatabase implements AutoCloseable {
       DatabaseKeys keys,
       AnchorFile anchor,
       ReplicaStore store,
+      SearchIndexes searches,
       Replicator replicator) {
     this.name = name;
     this.filePath = filePath;
@@ -51,6 +54,7 @@ final class LocalDatabase implements AutoCloseable {
     this.keys = keys;
     this.anchor = anchor;
     this.store = store;
+    this.searches = searches;
     this.replicator = replicator;
   }
 
@@ -92,7 +96,8 @@ final class LocalDatabase implements AutoCloseable {
       var replicator =
           new Replicator(
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
-      return new LocalDatabase(name, filePath, file, keys, anchor, store, replicator);
+      SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
+      return new LocalDatabase(name, filePath, file, keys, anchor, store, searches, replicator);
     } catch (RuntimeException e) {
       if (anchor != null) {
         anchor.close();
@@ -112,6 +117,10 @@ final class LocalDatabase implements AutoCloseable {
 
   ReplicaStore store() {
     return store;
+  }
+
+  SearchIndexes searches() {
+    return searches;
   }
 
   /** To look at; the store's thread alone changes it. */
@@ -157,6 +166,7 @@ final class LocalDatabase implements AutoCloseable {
       connections.close();
     }
     replicator.close(new CloseReason.Shutdown());
+    searches.close();
     store.close();
     anchor.close();
   }

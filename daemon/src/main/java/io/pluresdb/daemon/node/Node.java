@@ -4,6 +4,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -42,6 +43,9 @@ public interface Node {
 
   /** The store of a database. */
   CrdtStore store(String database);
+
+  /** What finds documents of a database by what they hold. */
+  Searches searches(String database);
 
   DatabaseStatus status(String database);
 

@@ -23,6 +23,7 @@ public final class FakeNode implements Node {
   public static final Instant STARTED = Instant.ofEpochMilli(1_700_000_000_000L);
 
   private final FakeStore store = new FakeStore();
+  private final FakeSearches searches = new FakeSearches(store);
   private final Set<String> wanted = new ConcurrentSkipListSet<>();
 
   public FakeStore store() {
@@ -51,6 +52,12 @@ public final class FakeNode implements Node {
           "NODE_UNKNOWN_DATABASE", "there is no database " + database, "status lists them");
     }
     return store;
+  }
+
+  @Override
+  public FakeSearches searches(String database) {
+    store(database);
+    return searches;
   }
 
   @Override

@@ -316,8 +316,8 @@ class RoutesTest {
         .contains("\"id\":\"y\"");
     assertThat(post("/api/search", "{\"embedding\":[1,0],\"threshold\":0.9}"))
         .doesNotContain("\"y\"");
-    assertThat(refused("/api/search", "{\"query\":\"cats\"}").code())
-        .isEqualTo("CORE_FEATURE_DISABLED");
+    assertThat(refused("/api/search", "{\"query\":\"-cats\"}"))
+        .hasMessageContaining("a word to look for");
     assertThat(refused("/api/search", "{\"embedding\":[1,0],\"limit\":0}"))
         .hasMessage("limit must be an integer from 1 to 10000, but is 0");
     assertThat(refused("/api/search", "{\"embedding\":[1,0],\"threshold\":1.5}"))

@@ -108,6 +108,7 @@ class DoctorTest {
             "arrivals",
             "fingerprints",
             "replay",
+            "indexes",
             "anchor",
             "clock",
             "pending",

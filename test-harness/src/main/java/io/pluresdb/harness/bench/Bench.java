@@ -106,6 +106,28 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> HistoryBench.run(folder, changes, group, versions));
   }
 
+  @Command(description = "Filter, sort and first ten documents, with an index and without.")
+  int query(
+      @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
+          int documents,
+      @Option(
+              names = "--text",
+              description = "Search for words in this file instead: {id, data} a line, gzipped.")
+          @Nullable Path text)
+      throws Exception {
+    return print(
+        folder -> text == null ? QueryBench.run(folder, documents) : QueryBench.text(folder, text));
+  }
+
+  @Command(description = "Nearest vectors: recall, time, size, beside Lucene.")
+  int vectors(
+      @Option(names = "--count", defaultValue = "10000", description = "Vectors.") int count,
+      @Option(names = "--unclustered", description = "Evenly spread, the hardest kind.")
+          boolean unclustered)
+      throws Exception {
+    return print(folder -> VectorBench.run(folder, count, !unclustered));
+  }
+
   @Command(description = "What a change costs among many devices; in virtual time.")
   int overlay(
       @Option(names = "--peers", defaultValue = "1000", description = "Devices, 2 to 100000.")

@@ -91,6 +91,24 @@ class PackageRulesTest {
   }
 
   @Test
+  void searchEngines_areImportedByTheirPackagesOnly() {
+    check(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("io.pluresdb.storage.text..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("org.apache.lucene.."));
+    check(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("io.pluresdb.storage.vector..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("io.github.jbellis.."));
+  }
+
+  @Test
   void netty_isImportedAtTheRimOnly() {
     check(
         noClasses()

@@ -1,0 +1,260 @@
+package io.pluresdb.storage.search;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.store.CommitView;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.storage.index.DerivedIndex;
+import io.pluresdb.storage.index.DocumentQuery;
+import io.pluresdb.storage.index.FieldIndex;
+import io.pluresdb.storage.index.FieldIndexes;
+import io.pluresdb.storage.index.Filter;
+import io.pluresdb.storage.index.Finder;
+import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.text.TextIndex;
+import io.pluresdb.storage.text.TextQuery;
+import io.pluresdb.storage.vector.VectorIndex;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The searches of a database. Safe from any thread.
+ *
+ * <p>Whatever was acknowledged before a search began is seen by it. Indexes are made when they are
+ * first needed and follow the arrival log from then on.
+ */
+public final class SearchIndexes implements Searches, AutoCloseable {
+  /** Documents of each leg of a search that has both, at least. */
+  private static final int MIN_LEG = 100;
+
+  /** How many times the documents wanted each leg of a search that has both gives. */
+  private static final int LEG_FACTOR = 4;
+
+  private final Storage storage;
+  private final Path folder;
+  private final FieldIndexes fields;
+  private final Follower follower;
+  private final Dimensions dimensions;
+  private volatile @Nullable TextIndex text;
+  private volatile @Nullable VectorIndex vectors;
+  private boolean closed; // Guarded by this.
+
+  private SearchIndexes(Storage storage, CrdtStore store, Path folder) {
+    this.storage = storage;
+    this.folder = folder;
+    this.fields = new FieldIndexes(storage);
+    this.follower = new Follower(storage, store);
+    this.dimensions = new Dimensions(storage);
+    fields.all().forEach(follower::add);
+    if (TextIndex.isKnown(storage)) {
+      text();
+    }
+    if (VectorIndex.isKnown(storage)) {
+      vectors();
+    }
+  }
+
+  /** The vector index, made when it is first asked for. */
+  private synchronized VectorIndex vectors() {
+    VectorIndex index = vectors;
+    if (index == null) {
+      requireOpen();
+      index = VectorIndex.open(storage, folder.resolve("vectors"));
+      vectors = index;
+      follower.add(index);
+    }
+    return index;
+  }
+
+  /** The text index, made when it is first asked for. */
+  private synchronized TextIndex text() {
+    TextIndex index = text;
+    if (index == null) {
+      requireOpen();
+      index = TextIndex.open(storage, folder.resolve("text"));
+      text = index;
+      follower.add(index);
+    }
+    return index;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new CoreException(CoreException.Kind.CLOSED, "the database has been closed");
+    }
+  }
+
+  /**
+   * Opens the indexes that there are.
+   *
+   * @param storage that {@code store} writes to; it must outlive this
+   * @param folder where indexes keep what is not in the storage; made when needed
+   */
+  public static SearchIndexes open(Storage storage, CrdtStore store, Path folder) {
+    return new SearchIndexes(storage, store, folder);
+  }
+
+  @Override
+  public boolean declare(IndexDefinition definition) {
+    FieldIndex index = fields.declare(definition);
+    if (index == null) {
+      return false;
+    }
+    follower.add(index);
+    return true;
+  }
+
+  @Override
+  public boolean drop(IndexDefinition definition) {
+    FieldIndex index = fields.find(definition);
+    if (index == null) {
+      return false;
+    }
+    follower.remove(index);
+    fields.drop(index);
+    return true;
+  }
+
+  @Override
+  public List<IndexStatus> status() {
+    var all = new ArrayList<IndexStatus>();
+    for (FieldIndex index : fields.all()) {
+      all.add(status("fields", index.definition().fields(), index));
+    }
+    TextIndex words = text;
+    if (words != null) {
+      all.add(status("text", List.of(), words));
+    }
+    VectorIndex near = vectors;
+    if (near != null) {
+      var dimensions = near.dimensions().stream().map(String::valueOf).toList();
+      all.add(status("vectors", dimensions, near));
+    }
+    return all;
+  }
+
+  private IndexStatus status(String kind, List<String> of, DerivedIndex index) {
+    RuntimeException failure = follower.failure(index);
+    return new IndexStatus(
+        kind, of, index.arrivals(), failure == null ? "" : String.valueOf(failure.getMessage()));
+  }
+
+  @Override
+  public CrdtStore.Documents find(DocumentQuery query) {
+    return Finder.find(CommitView.of(storage), fields.all(), query);
+  }
+
+  @Override
+  public List<Hit> search(Request request) {
+    boolean both = request.text() != null && request.embedding().length > 0;
+    int wanted = both ? Math.max(MIN_LEG, LEG_FACTOR * request.limit()) : request.limit();
+    List<Hit> byText = List.of();
+    List<Hit> byVector = List.of();
+    TextQuery words = request.text();
+    if (words != null) {
+      TextIndex index = text();
+      follower.await(index, arrivals(), request.waitMillis());
+      try (CommitView view = CommitView.of(storage)) {
+        byText = Fuser.ofText(index.search(view, words, request.filter(), wanted));
+      }
+    }
+    if (request.embedding().length > 0) {
+      VectorIndex index = vectors();
+      follower.await(index, arrivals(), request.waitMillis());
+      try (CommitView view = CommitView.of(storage)) {
+        byVector = Fuser.ofVector(near(index, view, request, wanted));
+      }
+    }
+    if (!both) {
+      return words != null ? byText : byVector;
+    }
+    return Fuser.fuse(byText, byVector, request.fusion(), request.limit());
+  }
+
+  private List<VectorIndex.Hit> near(
+      VectorIndex index, CommitView view, Request request, int wanted) {
+    Filter filter = request.filter();
+    boolean all = filter.tests().isEmpty();
+    return index.search(
+        view,
+        request.embedding(),
+        wanted,
+        request.threshold(),
+        all ? null : document -> filter.accepts(document.data()),
+        () -> Finder.ids(view, fields.all(), filter));
+  }
+
+  @Override
+  public String instructions() {
+    return VectorIndex.instructions();
+  }
+
+  @Override
+  public void requireDimension(byte[] document, float[] embedding) {
+    dimensions.require(document, embedding.length);
+  }
+
+  @Override
+  public void await(long millis) {
+    long arrivals = arrivals();
+    for (DerivedIndex index : all()) {
+      follower.await(index, arrivals, millis);
+    }
+  }
+
+  /** Makes on disk what the indexes hold, as happens by itself from time to time. */
+  void saveAll() {
+    follower.saveAll();
+  }
+
+  private List<DerivedIndex> all() {
+    var all = new ArrayList<DerivedIndex>(fields.all());
+    TextIndex words = text;
+    if (words != null) {
+      all.add(words);
+    }
+    VectorIndex near = vectors;
+    if (near != null) {
+      all.add(near);
+    }
+    return all;
+  }
+
+  private long arrivals() {
+    try (CommitView view = CommitView.of(storage)) {
+      return view.arrivals();
+    }
+  }
+
+  @Override
+  public List<String> differences(int limit, long millis) {
+    await(millis);
+    var found = new ArrayList<String>();
+    try (CommitView view = CommitView.of(storage)) {
+      for (FieldIndex index : fields.all()) {
+        found.addAll(index.differences(view, limit));
+      }
+      TextIndex words = text;
+      // One that goes on meanwhile cannot be compared with one commit.
+      if (words != null && words.arrivals() == view.arrivals()) {
+        found.addAll(words.differences(view, limit));
+      }
+      VectorIndex near = vectors;
+      if (near != null && near.arrivals() == view.arrivals()) {
+        found.addAll(near.differences(view, limit));
+      }
+    }
+    return found;
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      closed = true;
+    }
+    follower.close();
+    all().forEach(DerivedIndex::close);
+  }
+}
