@@ -266,7 +266,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
       for (LocalDatabase database : databases.values()) {
         start(database);
-        if (dht != null) {
+        if (dht != null && isSought(database)) {
           dht.follow(database.keys());
         }
       }
@@ -566,7 +566,18 @@ public final class DeviceNode implements Node, AutoCloseable {
           "this device is no admin of database \"" + name + "\"",
           "make the invite on the device that made the database");
     }
-    return admission.invite(database, role, validity, approval, addresses(network.listening));
+    Invite invite =
+        admission.invite(database, role, validity, approval, addresses(network.listening));
+    if (network.dht != null) {
+      network.dht.follow(database.keys());
+    }
+    return invite;
+  }
+
+  /** Whether another device may look for a database; strangers need not hear of any other. */
+  private static boolean isSought(LocalDatabase database) {
+    return database.store().view().membership().members().size() > 1
+        || !database.file().invites().isEmpty();
   }
 
   /**

@@ -436,6 +436,7 @@ class CommandLineTest {
   @Test
   void dht_showsTableTopicsAndALookup() throws IOException {
     serve("--dht-bootstrap", "127.0.0.1:9");
+    run("invite");
     Result overview = run("dht", "--table");
     assertThat(overview.err()).isEmpty();
     assertThat(overview.out())

@@ -116,6 +116,7 @@ class DhtNodesTest {
   @Test
   void table_outlivesARestart_andADamagedFileIsStartedAnew() throws IOException {
     DeviceNode a = start("a");
+    a.invite(DB, Role.WRITE, Duration.ofHours(1));
     Eventually.await("a node", () -> !rows(a).isEmpty());
     String id = report(a).status().tables().getFirst().self().hex();
     stop(a);
@@ -144,6 +145,8 @@ class DhtNodesTest {
                 InetSocketAddress.createUnresolved("router.example", 6881),
                 new InetSocketAddress(InetAddress.ofLiteral("192.0.2.1"), 6881)),
             true);
+    assertThat(report(node).status().followed()).as("nobody else knows of it").isEmpty();
+    node.invite(DB, Role.WRITE, Duration.ofHours(1));
     Eventually.await(
         "a lookup of the topic",
         () -> report(node).status().traces().stream().anyMatch(t -> t.forPeers()));
@@ -161,6 +164,7 @@ class DhtNodesTest {
               new NodeOptions.Dht(List.of(entry.address()), true, false));
       DeviceNode node = DeviceNode.open(temporary.resolve("a"), new NodeOptions("a", network));
       nodes.add(node);
+      node.invite(DB, Role.WRITE, Duration.ofHours(1));
       Eventually.await("a node", () -> !rows(node).isEmpty());
       assertThat(report(node).address()).doesNotEndWith(":" + udp.getLocalPort());
       assertThat(report(node).status().followed().getFirst().announcedPort())
