@@ -46,6 +46,9 @@ final class Comparisons {
     /** Whether the documents are still being added up. */
     boolean counting;
 
+    /** Said next, once the link has room; each side has one question open at a time. */
+    @Nullable RangeMessage owed;
+
     Talk(PeerLink link, StateRanges ranges, boolean exact) {
       this.link = link;
       this.ranges = ranges;
@@ -118,7 +121,7 @@ final class Comparisons {
     talk.lastMillis = now();
     asked.put(link, talk);
     if (!exact) {
-      send(link, asker.open());
+      send(talk, asker.open());
     }
   }
 
@@ -155,7 +158,7 @@ final class Comparisons {
   private void onOpen(PeerLink link, RangeMessage.Open open) {
     drop(answered.remove(link));
     if (answered.size() >= MAX_ANSWERED || replica.isJoining()) {
-      send(link, new Close(open.id(), Reason.BUSY));
+      close(link, new Close(open.id(), Reason.BUSY));
       return;
     }
     var talk = new Answered(link, ranges(), open);
@@ -168,7 +171,7 @@ final class Comparisons {
 
   private static void opened(Answered talk) {
     send(
-        talk.link,
+        talk,
         new RangeMessage.Opened(
             talk.open.id(),
             talk.ranges.frontier().hash(),
@@ -180,11 +183,11 @@ final class Comparisons {
     boolean known = theirs != null && theirs.open.id() == ask.id() && !theirs.counting;
     RangeMessage.Answer answer = theirs != null && known ? theirs.responder.answer(ask) : null;
     if (theirs == null || answer == null) {
-      send(link, new Close(ask.id(), Reason.UNKNOWN));
+      close(link, new Close(ask.id(), Reason.UNKNOWN));
       return;
     }
     theirs.lastMillis = now();
-    send(link, answer);
+    send(theirs, answer);
   }
 
   private void onClose(PeerLink link, Close close) {
@@ -205,14 +208,14 @@ final class Comparisons {
 
   private void proceed(Asked mine, RangeAsker.Progress progress) {
     switch (progress) {
-      case RangeAsker.Send(var message) -> send(mine.link, message);
+      case RangeAsker.Send(var message) -> send(mine, message);
       case RangeAsker.Done(var differences, var peerFrontier) -> {
-        send(mine.link, new Close(mine.asker.id(), Reason.DONE));
+        close(mine.link, new Close(mine.asker.id(), Reason.DONE));
         Hash frontier = mine.ranges.frontier().hash();
         end(mine, new Comparison.Compared(differences, frontier, peerFrontier));
       }
       case RangeAsker.Failed(var why) -> {
-        send(mine.link, new Close(mine.asker.id(), Reason.DONE));
+        close(mine.link, new Close(mine.asker.id(), Reason.DONE));
         end(mine, new Comparison.Failed(why));
       }
     }
@@ -230,13 +233,18 @@ final class Comparisons {
     }
   }
 
-  /** Adds up some documents, where that was asked for; whether there are more. */
+  /**
+   * Says what a link had no room for, and adds up some documents, where that was asked for; whether
+   * there are more.
+   */
   boolean work() {
+    asked.values().forEach(Comparisons::sendOwed);
+    answered.values().forEach(Comparisons::sendOwed);
     for (Asked mine : asked.values()) {
       if (mine.counting) {
         if (mine.ranges.recount(ROWS_PER_TURN)) {
           mine.counting = false;
-          send(mine.link, mine.asker.open());
+          send(mine, mine.asker.open());
         }
         mine.lastMillis = now();
         return true;
@@ -285,8 +293,24 @@ final class Comparisons {
     }
   }
 
-  private static void send(PeerLink link, RangeMessage message) {
-    link.send(new SyncMessage.Ranges(message));
+  private static void send(Talk talk, RangeMessage message) {
+    talk.owed = message;
+    sendOwed(talk);
+  }
+
+  private static void sendOwed(Talk talk) {
+    RangeMessage message = talk.owed;
+    if (message != null && talk.link.isWritable()) {
+      talk.owed = null;
+      talk.link.send(new SyncMessage.Ranges(message));
+    }
+  }
+
+  /** Ends a talk, or one that there is not: who does not read finds out by waiting. */
+  private static void close(PeerLink link, Close close) {
+    if (link.isWritable()) {
+      link.send(new SyncMessage.Ranges(close));
+    }
   }
 
   private long now() {

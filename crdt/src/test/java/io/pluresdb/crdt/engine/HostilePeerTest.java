@@ -13,6 +13,8 @@ import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.WaitingRuns.Held;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun;
+import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.reconcile.RangeMessage;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.RunOutcome.Reason;
@@ -175,6 +177,34 @@ class HostilePeerTest {
     link.writable = true;
     a.engine.turn(true);
     assertThat(link.sent.size() - before).isBetween(1, 3);
+  }
+
+  @Test
+  void peerThatComparesAndDoesNotRead_isOwedOneAnswer() {
+    a.put("d", "{}");
+    var link = new TestLink();
+    ReplicaEngine.Peer peer = connected(link);
+    link.writable = false;
+    int before = link.sent.size();
+    for (int i = 1; i <= 100; i++) {
+      var open = new RangeMessage.Open(i, Hash.ZERO, false, KeyRange.ALL);
+      a.engine.receive(peer, new SyncMessage.Ranges(open));
+      a.engine.receive(
+          peer, new SyncMessage.Ranges(new RangeMessage.Close(i + 1, RangeMessage.Reason.DONE)));
+      a.engine.turn(true);
+    }
+    assertThat(link.sent).hasSize(before);
+    link.writable = true;
+    a.engine.turn(true);
+    assertThat(link.sent.subList(before, link.sent.size()))
+        .filteredOn(message -> message instanceof SyncMessage.Ranges)
+        .singleElement()
+        .satisfies(
+            message ->
+                assertThat(((SyncMessage.Ranges) message).message())
+                    .isInstanceOfSatisfying(
+                        RangeMessage.Opened.class,
+                        opened -> assertThat(opened.id()).isEqualTo(100)));
   }
 
   @Test
