@@ -27,7 +27,7 @@ final class ActorGuard {
   /** Whether the anchor is past the commit that made that mark: older copies are behind it. */
   private boolean recordedMark;
 
-  /** What the anchor says, if it was recorded since the start or agreed with the storage. */
+  /** What the anchor says, if it was recorded since the start: before, it may be only noted. */
   private Anchor.@Nullable Mark recorded;
 
   ActorGuard(Storage storage, Anchor anchor, byte[] instance) {
@@ -57,7 +57,6 @@ final class ActorGuard {
                   agrees(mark, log.hashOf(database, actor, mark.seq()), actor, row);
             };
     if (trusted && !relaxedMarked) {
-      recorded = anchor.read() instanceof Anchor.Reading.Valid(var mark) ? mark : null;
       return new Own(actor, genesis);
     }
     fence();
