@@ -21,9 +21,11 @@ import io.pluresdb.crdt.sync.SnapshotMessage.Request;
 import io.pluresdb.crdt.sync.SnapshotMessage.Same;
 import io.pluresdb.crdt.sync.SyncMessage;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -90,19 +92,32 @@ final class SnapshotTransfers {
   /** A snapshot did not hold, while the members are as they were and until a time. */
   private record Refusal(Hash members, long untilMillis) {}
 
+  /**
+   * A snapshot of a giver: another may have the right one of that name.
+   *
+   * @param giver its device, or its link where that is not known
+   */
+  private record Refused(Object giver, Hash id) {}
+
   /** Snapshots that did not hold; the oldest is forgotten. */
-  private final Map<Hash, Refusal> refused =
+  private final Map<Refused, Refusal> refused =
       new LinkedHashMap<>() {
         private static final long serialVersionUID = 1;
 
         @Override
-        protected boolean removeEldestEntry(Map.Entry<Hash, Refusal> eldest) {
+        protected boolean removeEldestEntry(Map.Entry<Refused, Refusal> eldest) {
           return size() > MAX_REFUSED;
         }
       };
 
+  private static final Object EARLIER = "before the start";
+
   private @Nullable Offered waiting;
   private @Nullable Peer giver;
+
+  /** Who gave what is in the inbox; {@link #EARLIER} for before the start. */
+  private final Set<Object> givers = new HashSet<>();
+
   private @Nullable Ask asked;
   private long askedMillis;
   private long answeredMillis;
@@ -235,7 +250,7 @@ final class SnapshotTransfers {
   }
 
   private void onOffer(Peer peer, Offer offer, int peers) {
-    if (isRefused(offer)
+    if (isRefused(peer, offer)
         || giver != null
         || !mayGive(peer)
         || replica.view().frontier().hash().equals(offer.id())) {
@@ -248,8 +263,13 @@ final class SnapshotTransfers {
     }
   }
 
-  private boolean isRefused(Offer offer) {
-    Refusal refusal = refused.get(offer.id());
+  private static Object device(Peer peer) {
+    Contact contact = peer.link.contact();
+    return contact == null ? peer.link : contact.peer();
+  }
+
+  private boolean isRefused(Peer peer, Offer offer) {
+    Refusal refusal = refused.get(new Refused(device(peer), offer.id()));
     return refusal != null
         && refusal.members.equals(replica.view().membership().hash())
         && now() < refusal.untilMillis;
@@ -263,7 +283,15 @@ final class SnapshotTransfers {
   }
 
   private void accept(Peer peer, Offer offer) {
-    if (replica.inbox().begin(offer.id(), offer.stateHash(), offer.documents())) {
+    SnapshotInbox inbox = replica.inbox();
+    boolean goesOn = inbox.phase() == Phase.RECEIVING && inbox.id().equals(offer.id());
+    if (inbox.begin(offer.id(), offer.stateHash(), offer.documents())) {
+      if (!goesOn) {
+        givers.clear();
+      } else if (givers.isEmpty()) {
+        givers.add(EARLIER);
+      }
+      givers.add(device(peer));
       giver = peer;
       answeredMillis = now();
       ask();
@@ -322,7 +350,12 @@ final class SnapshotTransfers {
           events.accept("a snapshot does not hold: " + inbox.failure());
           failed++;
           Hash members = replica.view().membership().hash();
-          refused.put(inbox.id(), new Refusal(members, replica.snapshotRefusedUntil()));
+          // Of several it cannot be told whose part was wrong: the next comes from one again.
+          if (givers.size() == 1) {
+            refused.put(
+                new Refused(givers.iterator().next(), inbox.id()),
+                new Refusal(members, replica.snapshotRefusedUntil()));
+          }
           inbox.discard();
           giveUp();
         }

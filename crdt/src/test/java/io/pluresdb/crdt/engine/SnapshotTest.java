@@ -8,12 +8,17 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Inspection;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.SnapshotEntry;
 import io.pluresdb.crdt.store.SnapshotInbox;
 import io.pluresdb.crdt.store.SnapshotInbox.Ask;
 import io.pluresdb.crdt.store.SnapshotInbox.Phase;
 import io.pluresdb.crdt.store.SnapshotInbox.Verdict;
 import io.pluresdb.crdt.store.SnapshotSource;
 import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.sync.SnapshotMessage;
+import io.pluresdb.crdt.sync.SyncMessage;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -431,10 +436,7 @@ class SnapshotTest {
                   var entry = entries.get(at);
                   byte[] bytes = entry.bytes().clone();
                   bytes[bytes.length - 1] ^= 1;
-                  entries.set(
-                      at,
-                      new io.pluresdb.crdt.store.SnapshotEntry(
-                          entry.place(), entry.total(), 0, bytes));
+                  entries.set(at, new SnapshotEntry(entry.place(), entry.total(), 0, bytes));
                 }
                 return new SnapshotSource.Part(entries, part.next(), part.nextOffset());
               });
@@ -447,6 +449,71 @@ class SnapshotTest {
     }
     a.sync(b);
     a.assertEquals(b);
+  }
+
+  /** A link whose other end the test plays. */
+  private static final class TestLink implements PeerLink {
+    final List<SyncMessage> sent = new ArrayList<>();
+
+    @Override
+    public void send(SyncMessage message) {
+      sent.add(message);
+    }
+
+    @Override
+    public boolean isWritable() {
+      return true;
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void close(String reason) {}
+  }
+
+  @Test
+  void forgedSnapshot_underTheNameOfTheRightOne_doesNotKeepThatOut() {
+    a.put("d", "{\"v\":1}");
+    cut(a);
+    var link = new TestLink();
+    ReplicaEngine.Peer liar = b.engine.connect(link);
+    b.engine.receive(
+        liar,
+        new SyncMessage.Hello(
+            1, Device.DATABASE, Hash.ZERO, Hash.ZERO, Hash.ZERO, new byte[16], 0, 1 << 20));
+    try (var source = SnapshotSource.open(a.engine.replica())) {
+      Hash id = source.frontier().hash();
+      var offer = new SnapshotMessage.Offer(id, source.stateHash(), source.documents());
+      b.engine.receive(liar, new SyncMessage.Snapshots(offer));
+      for (int i = 0; i < link.sent.size(); i++) {
+        if (link.sent.get(i) instanceof SyncMessage.Snapshots(SnapshotMessage.Request asked)) {
+          Ask ask = asked.ask();
+          var part = source.part(ask.from(), ask.offset(), ask.to());
+          var entries = new ArrayList<>(part.entries());
+          var last = entries.removeLast();
+          byte[] bytes = last.bytes().clone();
+          bytes[bytes.length - 1] ^= 1;
+          entries.add(new SnapshotEntry(last.place(), last.total(), 0, bytes));
+          var forged = new SnapshotSource.Part(entries, part.next(), part.nextOffset());
+          b.engine.receive(
+              liar,
+              new SyncMessage.Snapshots(
+                  new SnapshotMessage.Part(id, ask.from(), ask.offset(), forged)));
+        }
+      }
+      b.turns();
+      assertThat(b.engine.snapshots().failed()).isEqualTo(1);
+      b.engine.receive(liar, new SyncMessage.Snapshots(offer));
+      b.turns();
+      assertThat(b.engine.replica().inbox().phase())
+          .as("not of that one again")
+          .isEqualTo(Phase.EMPTY);
+    }
+    b.engine.disconnect(liar);
+    a.sync(b);
+    a.assertEquals(b);
+    assertThat(b.engine.snapshots().joined()).isEqualTo(1);
   }
 
   @Test
