@@ -7,6 +7,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.engine.ReplicaEngine.Peer;
 import io.pluresdb.crdt.engine.ReplicaEngine.SnapshotCounters;
 import io.pluresdb.crdt.overlay.Contact;
+import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.SnapshotInbox;
 import io.pluresdb.crdt.store.SnapshotInbox.Ask;
@@ -53,6 +54,12 @@ final class SnapshotTransfers {
 
   /** A peer that does not answer so long is given up. */
   static final long GIVE_UP_MILLIS = 60_000;
+
+  /** Who offered and did not give comes after the others for so long. */
+  static final long SHUN_MILLIS = 600_000;
+
+  /** Devices that are remembered for that. */
+  static final int MAX_SHUNNED = 64;
 
   /** An offer waits so long for the log of another peer to make it needless. */
   static final long PATIENCE_MILLIS = 5_000;
@@ -114,6 +121,17 @@ final class SnapshotTransfers {
 
   private @Nullable Offered waiting;
   private @Nullable Peer giver;
+
+  /** Who did not give what it had offered, and when; the oldest is forgotten. */
+  private final Map<Object, Long> shunned =
+      new LinkedHashMap<>() {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Object, Long> eldest) {
+          return size() > MAX_SHUNNED;
+        }
+      };
 
   /** Who gave what is in the inbox; {@link #EARLIER} for before the start. */
   private final Set<Object> givers = new HashSet<>();
@@ -251,6 +269,7 @@ final class SnapshotTransfers {
 
   private void onOffer(Peer peer, Offer offer, int peers) {
     if (isRefused(peer, offer)
+        || (peers > 1 && isShunned(peer))
         || giver != null
         || !mayGive(peer)
         || replica.view().frontier().hash().equals(offer.id())) {
@@ -264,8 +283,13 @@ final class SnapshotTransfers {
   }
 
   private static Object device(Peer peer) {
-    Contact contact = peer.link.contact();
-    return contact == null ? peer.link : contact.peer();
+    byte[] key = peer.link.deviceKey();
+    return key == null ? peer.link : PeerId.of(key);
+  }
+
+  private boolean isShunned(Peer peer) {
+    Long since = shunned.get(device(peer));
+    return since != null && !isOver(since, SHUN_MILLIS);
   }
 
   private boolean isRefused(Peer peer, Offer offer) {
@@ -386,6 +410,7 @@ final class SnapshotTransfers {
     Peer peer = giver;
     if (peer != null && replica.inbox().phase() == Phase.RECEIVING) {
       if (isOver(answeredMillis, GIVE_UP_MILLIS)) {
+        shunned.put(device(peer), now());
         giveUp();
       } else if (isOver(askedMillis, RETRY_MILLIS)) {
         ask();

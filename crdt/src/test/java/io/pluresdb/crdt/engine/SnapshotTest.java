@@ -517,6 +517,33 @@ class SnapshotTest {
   }
 
   @Test
+  void peerThatOffersAndDoesNotGive_comesAfterTheOthers() {
+    a.put("d", "{\"v\":1}");
+    cut(a);
+    var link = new TestLink();
+    ReplicaEngine.Peer idle = b.engine.connect(link);
+    b.engine.receive(
+        idle,
+        new SyncMessage.Hello(
+            1, Device.DATABASE, Hash.ZERO, Hash.ZERO, Hash.ZERO, new byte[16], 0, 1 << 20));
+    Device.Wire wire = a.connect(b);
+    for (int i = 0; i < 40 && b.json("d") == null; i++) {
+      b.engine.receive(
+          idle,
+          new SyncMessage.Snapshots(
+              new SnapshotMessage.Offer(a.view().frontier().hash(), Hash.ZERO, 1)));
+      b.pass(5_000);
+      a.pass(5_000);
+      wire.settle();
+    }
+    assertThat(link.sent)
+        .filteredOn(message -> message instanceof SyncMessage.Snapshots)
+        .as("it was asked, and asked again")
+        .isNotEmpty();
+    a.assertEquals(b);
+  }
+
+  @Test
   void rowsLongerThanAPart_arriveInPieces() {
     for (int i = 0; i < 6; i++) {
       a.put("large", text(i, 900_000));
