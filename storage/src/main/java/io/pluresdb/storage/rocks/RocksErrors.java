@@ -65,6 +65,14 @@ final class RocksErrors {
     return new StorageException.OpenFailed("STORAGE_NEWER_FORMAT", message, cause);
   }
 
+  /**
+   * Whether the write was refused because flushes or compactions are behind; nothing is written.
+   */
+  static boolean isStalled(RocksDBException cause) {
+    Status status = cause.getStatus();
+    return status != null && status.getCode() == Status.Code.Incomplete;
+  }
+
   private static boolean isNoSpace(RocksDBException cause) {
     Status status = cause.getStatus();
     return status != null && status.getSubCode() == Status.SubCode.NoSpace;

@@ -60,9 +60,13 @@ public final class RocksStorage implements Storage {
   private final RocksDB database;
   private final Map<Table, ColumnFamilyHandle> families = new EnumMap<>(Table.class);
   private final Map<Table, Integer> familyIds = new EnumMap<>(Table.class);
-  private final WriteOptions synced = new WriteOptions().setSync(true);
-  private final WriteOptions buffered = new WriteOptions().setSync(false);
+  // A write that RocksDB makes wait holds up the flush that would free it when that flush is the
+  // one which recovers from a full disk: both would wait for ever. So we wait ourselves.
+  private final WriteOptions synced = new WriteOptions().setSync(true).setNoSlowdown(true);
+  private final WriteOptions buffered = new WriteOptions().setSync(false).setNoSlowdown(true);
   private final ReadOptions newest = new ReadOptions();
+
+  private final WriteStall stall;
 
   /** Held shared while native memory is reached, exclusively to close it. */
   private final StampedLock lifetime = new StampedLock();
@@ -87,6 +91,7 @@ public final class RocksStorage implements Storage {
     this.directory = directory;
     this.tuning = tuning;
     this.database = database;
+    this.stall = new WriteStall(directory, database, tuning.flushBytes(), () -> closed);
     Table[] tables = Table.values();
     for (int i = 0; i < tables.length; i++) {
       ColumnFamilyHandle family = handles.get(1 + i);
@@ -218,6 +223,7 @@ public final class RocksStorage implements Storage {
     long stamp = lifetime.readLock();
     try {
       requireOpen();
+      stall.awaitEnd();
       try (Checkpoint checkpoint = Checkpoint.create(database)) {
         checkpoint.createCheckpoint(target.toString());
       }
@@ -251,6 +257,7 @@ public final class RocksStorage implements Storage {
     try {
       requireOpen();
       for (ColumnFamilyHandle family : families.values()) {
+        stall.awaitEnd();
         database.compactRange(family);
       }
     } catch (RocksDBException cause) {
@@ -296,7 +303,7 @@ public final class RocksStorage implements Storage {
         throw new StorageException.Failed(
             "an earlier write failed: this storage takes no more", earlier);
       }
-      write.run();
+      runWhenNotStalled(write);
     } catch (RocksDBException cause) {
       StorageException error = RocksErrors.onWrite(cause);
       if (error instanceof StorageException.Failed sticky) {
@@ -305,6 +312,20 @@ public final class RocksStorage implements Storage {
       throw error;
     } finally {
       writing.unlock();
+    }
+  }
+
+  private void runWhenNotStalled(Write write) throws RocksDBException {
+    while (true) {
+      try {
+        write.run();
+        return;
+      } catch (RocksDBException cause) {
+        if (!RocksErrors.isStalled(cause)) {
+          throw cause;
+        }
+        stall.awaitEnd();
+      }
     }
   }
 

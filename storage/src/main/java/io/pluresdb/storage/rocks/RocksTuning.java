@@ -82,6 +82,11 @@ final class RocksTuning implements AutoCloseable {
         .setStatsPersistPeriodSec(0);
   }
 
+  /** What the flush of one full table may need on disk, in bytes. */
+  long flushBytes() {
+    return options.writeBufferMebibytes() * MIB * WRITE_BUFFERS;
+  }
+
   ColumnFamilyOptions defaultFamily() {
     return small(new BlockBasedTableConfig());
   }

@@ -3,6 +3,7 @@ package io.pluresdb.storage.rocks;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
@@ -16,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -333,16 +335,25 @@ class RocksDurabilityTest {
         run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", mount.toString()) == 0,
         "fullDisk_refusesWritesAndResumesWhenFreed needs root to mount a small tmpfs");
     try {
-      fillAndFree(mount, temporary);
+      // The log reserves its room, so now its own records meet the full disk first, now a table
+      // that is flushed, and then what waits for the flush.
+      for (int free = 4_000; free < 12_000; free += 1_400) {
+        int kibibytes = free;
+        Path elsewhere = Files.createDirectory(temporary.resolve("full-" + free));
+        assertTimeoutPreemptively(
+            Duration.ofMinutes(1),
+            () -> fillAndFree(mount, (24 << 20) - (kibibytes << 10), elsewhere),
+            () -> "a write waits for ever with " + kibibytes + " KiB free at first");
+      }
     } finally {
-      assertThat(run("umount", mount.toString())).isZero();
+      run("umount", "--lazy", mount.toString());
     }
   }
 
-  private static void fillAndFree(Path mount, Path elsewhere) throws IOException {
+  private static void fillAndFree(Path mount, int ballastBytes, Path elsewhere) throws IOException {
     Path database = mount.resolve("db");
     Path ballast = mount.resolve("ballast");
-    Files.write(ballast, new byte[12 << 20]);
+    Files.write(ballast, new byte[ballastBytes]);
     List<Long> acknowledged = new ArrayList<>();
     long next = 0;
     int refusals = 0;
@@ -388,6 +399,11 @@ class RocksDurabilityTest {
       requireExactly(crashCopy(database, elsewhere.resolve("after-resuming")), acknowledged);
     }
     requireExactly(database, acknowledged);
+    try (Stream<Path> files = Files.list(database)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   private static void requireExactly(Path database, List<Long> acknowledged) {
