@@ -2,7 +2,9 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.daemon.config.Nearest;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.backup.BackupManifest;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -128,5 +130,26 @@ public final class Api {
       @Override
       public void close() {}
     };
+  }
+
+  /** What is in a backup, as the command line and HTTP show it. */
+  public static JsonWriter backup(BackupManifest manifest, Path at) {
+    return new JsonWriter()
+        .beginObject()
+        .name("path")
+        .string(at.toString())
+        .name("database")
+        .string(manifest.database())
+        .name("databaseId")
+        .string(manifest.databaseId())
+        .name("documents")
+        .number(manifest.documents())
+        .name("bytes")
+        .number(manifest.bytes())
+        .name("files")
+        .number(manifest.files().size())
+        .name("keys")
+        .bool(manifest.keys())
+        .endObject();
   }
 }

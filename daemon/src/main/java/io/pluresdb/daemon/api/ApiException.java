@@ -3,6 +3,7 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.search.IndexBehindException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -83,6 +84,12 @@ public final class ApiException extends RuntimeException {
       case StorageException storage -> ofStorage(storage);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      case BackupException backup ->
+          new ApiException(
+              backup.code().equals("BACKUP_FAILED") ? 500 : 409,
+              backup.code(),
+              backup.hint(),
+              backup);
       case IndexBehindException behind ->
           new ApiException(
               503,

@@ -137,7 +137,9 @@ public final class Main {
     commands.put("peers", Sharing.Peers::new);
     commands.put("dht", Exploring.Dht::new);
     commands.put("sync", Sharing.Sync::new);
-    commands.put("vacuum", Sharing.Vacuum::new);
+    commands.put("vacuum", Keeping.Vacuum::new);
+    commands.put("backup", Keeping.Backup::new);
+    commands.put("restore", Keeping.Restore::new);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());

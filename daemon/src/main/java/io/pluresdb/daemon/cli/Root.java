@@ -3,6 +3,7 @@ package io.pluresdb.daemon.cli;
 import io.pluresdb.daemon.api.ApiClient;
 import io.pluresdb.daemon.api.Request;
 import io.pluresdb.daemon.config.Config;
+import io.pluresdb.daemon.node.Node;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -125,6 +126,11 @@ final class Root implements Runnable {
   /** The request with the chosen database. */
   Request chosen(Request request) {
     return database == null ? request : request.with("db", database);
+  }
+
+  /** The name of the chosen database. */
+  String databaseName() {
+    return database == null ? Node.DEFAULT_DATABASE : database;
   }
 
   /** Sends one request and returns its whole answer. */

@@ -19,6 +19,8 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.backup.BackupFiles;
+import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -86,6 +88,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final NavigableMap<String, LocalDatabase> databases = new ConcurrentSkipListMap<>();
   private final ExecutorService background = Executors.newVirtualThreadPerTaskExecutor();
   private final Admission admission;
+  private final Backups backups;
   private final @Nullable Net net;
   private volatile boolean closing;
 
@@ -104,6 +107,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
     Joins.recover(directory);
+    Backups.recover(directory);
+    this.backups = new Backups(directory, environment);
     for (String name : directory.databases()) {
       databases.put(name, openDatabase(name));
     }
@@ -487,7 +492,39 @@ public final class DeviceNode implements Node, AutoCloseable {
               engine.compactNow(() -> done.complete(log(engine)));
               return true;
             })
-        .thenCompose(begun -> done);
+        .thenCompose(begun -> done)
+        .thenApplyAsync(
+            log -> {
+              database.compact();
+              return log;
+            },
+            background);
+  }
+
+  @Override
+  public BackupManifest backup(String name, Path target, boolean keys) {
+    return backups.take(database(name), target, keys);
+  }
+
+  /**
+   * Puts the database of a backup into a data directory, which is made when missing. The device
+   * goes on under a new actor; a data directory without a device key takes that of the backup.
+   *
+   * @param name what the database is to be called here; it must not have documents here
+   * @throws io.pluresdb.storage.backup.BackupException when the backup is not whole, or there is no
+   *     room for it; nothing has changed then
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   */
+  public static BackupManifest restore(Path root, Path backup, String name) {
+    requireName(name);
+    BackupManifest manifest = BackupFiles.verify(backup);
+    if (!DataDirectory.isInitialized(root)) {
+      Backups.requireKeys(manifest, root + " has no device key");
+    }
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      Backups.restore(directory, backup, manifest, name);
+    }
+    return manifest;
   }
 
   private static LogStatus log(ReplicaEngine engine) {
@@ -610,10 +647,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   public CompletableFuture<Joined> join(String name, String url, List<String> prefixes) {
     KeyScope scope = scope(prefixes);
     Net network = requireNetwork();
-    if (!name.matches(NAME_PATTERN)) {
-      throw CoreException.invalid(
-          "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
-    }
+    requireName(name);
     InviteUrl invite = InviteUrl.parse(url, environment.wallClock().instant());
     var keys = DatabaseKeys.of(new SyncKey(invite.syncKey()), invite.epoch());
     LocalDatabase same = byId(keys.databaseId());
@@ -659,6 +693,13 @@ public final class DeviceNode implements Node, AutoCloseable {
           }
         },
         background);
+  }
+
+  private static void requireName(String name) {
+    if (!name.matches(NAME_PATTERN)) {
+      throw CoreException.invalid(
+          "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
+    }
   }
 
   private static KeyScope scope(List<String> prefixes) {

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.rocks.RocksOptions;
@@ -32,6 +33,9 @@ final class LocalDatabase implements AutoCloseable {
   private final String name;
   private final Path filePath;
   private final DatabaseKeys keys;
+  private final ReplicaIdentity identity;
+  private final RocksStorage storage;
+  private final RocksOptions options;
   private final AnchorFile anchor;
   private final ReplicaStore store;
   private final SearchIndexes searches;
@@ -44,6 +48,9 @@ final class LocalDatabase implements AutoCloseable {
       Path filePath,
       DatabaseFile file,
       DatabaseKeys keys,
+      ReplicaIdentity identity,
+      RocksStorage storage,
+      RocksOptions options,
       AnchorFile anchor,
       ReplicaStore store,
       SearchIndexes searches,
@@ -52,6 +59,9 @@ final class LocalDatabase implements AutoCloseable {
     this.filePath = filePath;
     this.file = file;
     this.keys = keys;
+    this.identity = identity;
+    this.storage = storage;
+    this.options = options;
     this.anchor = anchor;
     this.store = store;
     this.searches = searches;
@@ -80,9 +90,8 @@ final class LocalDatabase implements AutoCloseable {
             new Signer(device.publicKey(), device::sign),
             Signer::verify,
             file.scope());
-    RocksStorage storage =
-        RocksStorage.open(
-            directory.store(name), RocksOptions.defaults(directory.nativeDirectory()));
+    RocksOptions options = RocksOptions.defaults(directory.nativeDirectory());
+    RocksStorage storage = RocksStorage.open(directory.store(name), options);
     AnchorFile anchor = null;
     try {
       anchor = AnchorFile.open(directory.anchor(name));
@@ -97,7 +106,18 @@ final class LocalDatabase implements AutoCloseable {
           new Replicator(
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
       SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
-      return new LocalDatabase(name, filePath, file, keys, anchor, store, searches, replicator);
+      return new LocalDatabase(
+          name,
+          filePath,
+          file,
+          keys,
+          identity,
+          storage,
+          options,
+          anchor,
+          store,
+          searches,
+          replicator);
     } catch (RuntimeException e) {
       if (anchor != null) {
         anchor.close();
@@ -113,6 +133,25 @@ final class LocalDatabase implements AutoCloseable {
 
   DatabaseKeys keys() {
     return keys;
+  }
+
+  ReplicaIdentity identity() {
+    return identity;
+  }
+
+  /** Copies the store as of the newest commit to {@code target}, which must not exist. */
+  void checkpoint(Path target) {
+    storage.checkpoint(target);
+  }
+
+  /** Opens a copy of the store. */
+  Storage openCopy(Path copy) {
+    return RocksStorage.open(copy, options);
+  }
+
+  /** Gives the disk back what was deleted or overwritten; takes as long as rewriting the store. */
+  void compact() {
+    storage.compact();
   }
 
   ReplicaStore store() {

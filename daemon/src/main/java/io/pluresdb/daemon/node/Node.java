@@ -4,11 +4,13 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
@@ -133,11 +135,23 @@ public interface Node {
   record Standing(String deviceId, String name, String state, Instant heard, long behind) {}
 
   /**
-   * Takes off the log at once what all members have that count, and what is old enough.
+   * Takes off the log at once what all members have that count, and what is old enough; then gives
+   * the disk back what is not needed any more.
    *
    * @return the log afterwards
    */
   CompletableFuture<LogStatus> vacuum(String database);
+
+  /**
+   * Copies a database as of one moment, while it is read and written.
+   *
+   * @param target a folder that does not exist yet
+   * @param keys whether the copy holds the keys of the database and of this device
+   * @return what is in the backup
+   * @throws io.pluresdb.storage.backup.BackupException when it cannot be made; then nothing is left
+   *     of it
+   */
+  BackupManifest backup(String database, Path target, boolean keys);
 
   /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);
