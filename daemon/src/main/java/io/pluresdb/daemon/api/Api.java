@@ -34,6 +34,7 @@ public final class Api {
             new BulkRoutes(node, keepAlive).routes(),
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
+            new EncryptionRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
             new DhtRoutes(node).routes())
         .flatMap(List::stream)

@@ -117,7 +117,8 @@ final class Keeping {
     @Override
     public Integer call() {
       BackupManifest manifest =
-          DeviceNode.restore(root.dataDir(), backup.toAbsolutePath(), root.databaseName());
+          DeviceNode.restore(
+              root.dataDir(), backup.toAbsolutePath(), root.databaseName(), root.secrets());
       if (root.json()) {
         root.print(Api.backup(manifest, backup.toAbsolutePath()).toByteArray());
       } else {

@@ -8,6 +8,7 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.SyncKey;
@@ -31,6 +32,7 @@ import java.util.stream.Stream;
  *   manifest.sha256     the hash of the manifest, as sha256sum prints it
  *   store/              the storage of one moment, without the actor that wrote it
  *   keys/               only when asked for: database.json, device.key
+ *   encryption.json     the wrapped data keys, where the store is encrypted
  * </pre>
  *
  * A backup appears under its name when it is whole. No copy of a store may go on under the actor
@@ -41,6 +43,7 @@ final class Backups {
   private static final String KEYS = "keys";
   private static final String DATABASE_KEY = KEYS + "/database.json";
   private static final String DEVICE_KEY = KEYS + "/device.key";
+  private static final String ENCRYPTION = "encryption.json";
   private static final String TAKING = ".backup-";
   private static final String RESTORING = ".restoring-";
 
@@ -105,6 +108,9 @@ final class Backups {
       Replica.View view = retire(database, checkpoint);
       List<BackupManifest.Entry> files =
           new ArrayList<>(BackupFiles.copyFolder(checkpoint, draft, STORE));
+      if (directory.vault() != null) {
+        files.add(BackupFiles.copy(directory.encryption(), draft, ENCRYPTION));
+      }
       if (keys) {
         files.addAll(copyKeys(database, draft));
       }
@@ -142,7 +148,7 @@ final class Backups {
   private List<BackupManifest.Entry> copyKeys(LocalDatabase database, Path draft)
       throws IOException {
     BackupFiles.makePrivateFolder(draft.resolve(KEYS));
-    database.file().withInvites(List.of()).save(draft.resolve(DATABASE_KEY));
+    database.file().withInvites(List.of()).save(draft.resolve(DATABASE_KEY), directory.vault());
     Path whole = draft.resolve(KEYS + "/.database.json");
     Files.move(draft.resolve(DATABASE_KEY), whole);
     var entries = new ArrayList<BackupManifest.Entry>();
@@ -159,6 +165,7 @@ final class Backups {
   static void restore(DataDirectory directory, Path backup, BackupManifest manifest, String name) {
     recover(directory);
     requireRoom(directory, manifest, name);
+    requireSameEncryption(directory, backup, manifest);
     if (!Files.exists(directory.deviceKey())) {
       DeviceIdentity.load(backup.resolve(DEVICE_KEY)).save(directory.deviceKey());
     }
@@ -173,7 +180,8 @@ final class Backups {
         DataDirectory.deleteTree(directory.indexes(name));
         Files.move(draft.resolve(STORE), directory.store(name), StandardCopyOption.ATOMIC_MOVE);
       } else {
-        DatabaseFile.load(backup.resolve(DATABASE_KEY)).save(draft.resolve("database.json"));
+        DataDirectory.writeAtomically(
+            draft.resolve("database.json"), Files.readAllBytes(backup.resolve(DATABASE_KEY)));
         Files.move(draft, directory.database(name), StandardCopyOption.ATOMIC_MOVE);
       }
       BackupFiles.syncFolder(directory.database(name));
@@ -197,7 +205,7 @@ final class Backups {
               + directory.store(name)
               + " out of the way, or restore under another name: --db NAME");
     }
-    DatabaseFile file = DatabaseFile.load(directory.databaseFile(name));
+    DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
     String id =
         DatabaseKeys.of(new SyncKey(HexFormat.of().parseHex(file.syncKey())), file.epoch())
             .databaseId();
@@ -206,6 +214,33 @@ final class Backups {
           "BACKUP_TARGET_EXISTS",
           "database \"" + name + "\" is another than the one in the backup",
           "restore under another name: --db NAME");
+    }
+  }
+
+  /** An encrypted store needs its keys, and none goes unencrypted beside encrypted ones. */
+  private static void requireSameEncryption(
+      DataDirectory directory, Path backup, BackupManifest manifest) throws BackupException {
+    boolean encrypted =
+        manifest.files().stream().anyMatch(entry -> entry.path().equals(ENCRYPTION));
+    KeyVault vault = directory.vault();
+    if (!Files.exists(directory.deviceKey())) {
+      if (encrypted) {
+        try {
+          DataDirectory.writeAtomically(
+              directory.encryption(), Files.readAllBytes(backup.resolve(ENCRYPTION)));
+        } catch (IOException e) {
+          throw failed("encryption.json cannot be restored", e);
+        }
+      }
+    } else if (encrypted
+        ? vault == null || !vault.opens(KeyVault.metadata(backup.resolve(ENCRYPTION)))
+        : vault != null) {
+      throw new BackupException(
+          "BACKUP_OTHER_ENCRYPTION",
+          encrypted
+              ? "the backup is encrypted with keys that this data directory does not have"
+              : "the backup is not encrypted, but this data directory is",
+          "restore it to another data directory: --data-dir DIR");
     }
   }
 

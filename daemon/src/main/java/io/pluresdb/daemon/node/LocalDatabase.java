@@ -7,8 +7,11 @@ import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
+import io.pluresdb.storage.crypto.EncryptedStorage;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
@@ -18,6 +21,7 @@ import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.SyncKey;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.function.Consumer;
@@ -34,7 +38,10 @@ final class LocalDatabase implements AutoCloseable {
   private final Path filePath;
   private final DatabaseKeys keys;
   private final ReplicaIdentity identity;
-  private final RocksStorage storage;
+  private final @Nullable KeyVault vault;
+  private final RocksStorage rocks;
+  private final Storage storage;
+  private final Environment environment;
   private final RocksOptions options;
   private final AnchorFile anchor;
   private final ReplicaStore store;
@@ -49,7 +56,10 @@ final class LocalDatabase implements AutoCloseable {
       DatabaseFile file,
       DatabaseKeys keys,
       ReplicaIdentity identity,
-      RocksStorage storage,
+      @Nullable KeyVault vault,
+      RocksStorage rocks,
+      Storage storage,
+      Environment environment,
       RocksOptions options,
       AnchorFile anchor,
       ReplicaStore store,
@@ -60,7 +70,10 @@ final class LocalDatabase implements AutoCloseable {
     this.file = file;
     this.keys = keys;
     this.identity = identity;
+    this.vault = vault;
+    this.rocks = rocks;
     this.storage = storage;
+    this.environment = environment;
     this.options = options;
     this.anchor = anchor;
     this.store = store;
@@ -80,7 +93,7 @@ final class LocalDatabase implements AutoCloseable {
       Environment environment,
       Consumer<Session> onEstablished) {
     Path filePath = directory.databaseFile(name);
-    DatabaseFile file = DatabaseFile.load(filePath);
+    DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
     DatabaseKeys keys =
         DatabaseKeys.of(new SyncKey(HexFormat.of().parseHex(file.syncKey())), file.epoch());
     var identity =
@@ -91,7 +104,8 @@ final class LocalDatabase implements AutoCloseable {
             Signer::verify,
             file.scope());
     RocksOptions options = RocksOptions.defaults(directory.nativeDirectory());
-    RocksStorage storage = RocksStorage.open(directory.store(name), options);
+    RocksStorage rocks = RocksStorage.open(directory.store(name), options);
+    Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
     try {
       anchor = AnchorFile.open(directory.anchor(name));
@@ -105,14 +119,19 @@ final class LocalDatabase implements AutoCloseable {
       var replicator =
           new Replicator(
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
-      SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
+      SearchIndexes searches =
+          SearchIndexes.open(
+              storage, store, directory.vault() == null ? directory.indexes(name) : null);
       return new LocalDatabase(
           name,
           filePath,
           file,
           keys,
           identity,
+          directory.vault(),
+          rocks,
           storage,
+          environment,
           options,
           anchor,
           store,
@@ -141,17 +160,47 @@ final class LocalDatabase implements AutoCloseable {
 
   /** Copies the store as of the newest commit to {@code target}, which must not exist. */
   void checkpoint(Path target) {
-    storage.checkpoint(target);
+    rocks.checkpoint(target);
   }
 
   /** Opens a copy of the store. */
   Storage openCopy(Path copy) {
-    return RocksStorage.open(copy, options);
+    return sealed(RocksStorage.open(copy, options), vault, environment);
+  }
+
+  /** What is kept in {@code rocks}, by the keys of an encrypted data directory or none. */
+  private static Storage sealed(
+      RocksStorage rocks, @Nullable KeyVault vault, Environment environment) {
+    try {
+      if (vault != null) {
+        return EncryptedStorage.open(rocks, vault.keyring(), environment.random());
+      }
+      if (EncryptedStorage.isEncrypted(rocks)) {
+        throw new StorageException.OpenFailed(
+            "STORAGE_ENCRYPTED",
+            "the database is encrypted, but encryption.json of the data directory is missing",
+            new IOException("encryption.json"));
+      }
+      return rocks;
+    } catch (RuntimeException e) {
+      rocks.close();
+      throw e;
+    }
+  }
+
+  /** What seals the store with the newest data key; null where it is not encrypted. */
+  EncryptedStorage.@Nullable Reencryption reencryption() {
+    return storage instanceof EncryptedStorage encrypted ? encrypted.reencryption() : null;
+  }
+
+  /** Seals {@code database.json} with the newest data key. */
+  synchronized void resealFile() {
+    file.save(filePath, vault);
   }
 
   /** Gives the disk back what was deleted or overwritten; takes as long as rewriting the store. */
   void compact() {
-    storage.compact();
+    rocks.compact();
   }
 
   ReplicaStore store() {
@@ -192,7 +241,7 @@ final class LocalDatabase implements AutoCloseable {
   synchronized void update(UnaryOperator<DatabaseFile> change) {
     DatabaseFile next = change.apply(file);
     if (!next.equals(file)) {
-      next.save(filePath);
+      next.save(filePath, vault);
       file = next;
     }
   }

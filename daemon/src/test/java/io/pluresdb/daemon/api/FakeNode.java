@@ -6,6 +6,8 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -117,6 +119,21 @@ public final class FakeNode implements Node {
         "00".repeat(32),
         keys,
         List.of(new BackupManifest.Entry("store/CURRENT", 16, "00".repeat(32))));
+  }
+
+  @Override
+  public EncryptionStatus encryption() {
+    return new EncryptionStatus(null, false, 0, "");
+  }
+
+  @Override
+  public void changeSecret(EncryptionConfig old, EncryptionConfig fresh) {
+    reencrypt();
+  }
+
+  @Override
+  public EncryptionStatus reencrypt() {
+    throw new EncryptionException("ENCRYPTION_NOT_ENABLED", "not encrypted", "init --encrypt");
   }
 
   @Override

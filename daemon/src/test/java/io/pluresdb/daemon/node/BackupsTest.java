@@ -62,7 +62,10 @@ class BackupsTest {
             BackupException.class,
             () ->
                 DeviceNode.restore(
-                    temporary.resolve(target), temporary.resolve("backup"), database));
+                    temporary.resolve(target),
+                    temporary.resolve("backup"),
+                    database,
+                    NodeOptions.Secret.NONE));
     assertThat(refusal).isNotNull();
     return refusal;
   }
@@ -97,7 +100,8 @@ class BackupsTest {
       assertThat(actor(node)).isEqualTo(before);
     }
     assertThat(manifest.frontier()).containsKey(before.hex());
-    DeviceNode.restore(temporary.resolve("new"), temporary.resolve("backup"), DB);
+    DeviceNode.restore(
+        temporary.resolve("new"), temporary.resolve("backup"), DB, NodeOptions.Secret.NONE);
     try (DeviceNode restored = open("new")) {
       Node.DatabaseStatus status = restored.status(DB);
       assertThat(status.store().documents()).isEqualTo(manifest.documents());
@@ -162,14 +166,20 @@ class BackupsTest {
     try (DeviceNode node = open("a")) {
       assertThat(get(node, DB, "a")).isEqualTo("1");
       assertThatThrownBy(
-              () -> DeviceNode.restore(temporary.resolve("a"), temporary.resolve("backup"), DB))
+              () ->
+                  DeviceNode.restore(
+                      temporary.resolve("a"),
+                      temporary.resolve("backup"),
+                      DB,
+                      NodeOptions.Secret.NONE))
           .isInstanceOf(StorageException.OpenFailed.class);
       put(node, "a", "3");
     }
     // On the device that has the keys, where the store was lost.
     Path store = temporary.resolve("a/databases/default/store");
     Files.move(store, temporary.resolve("lost"));
-    DeviceNode.restore(temporary.resolve("a"), temporary.resolve("backup"), DB);
+    DeviceNode.restore(
+        temporary.resolve("a"), temporary.resolve("backup"), DB, NodeOptions.Secret.NONE);
     try (DeviceNode node = open("a")) {
       assertThat(get(node, DB, "a")).isEqualTo("1");
     }
@@ -181,7 +191,8 @@ class BackupsTest {
     try (DeviceNode node = open("a")) {
       put(node, "a", "3");
     }
-    DeviceNode.restore(temporary.resolve("a"), temporary.resolve("backup"), "then");
+    DeviceNode.restore(
+        temporary.resolve("a"), temporary.resolve("backup"), "then", NodeOptions.Secret.NONE);
     try (DeviceNode node = open("a")) {
       assertThat(node.databases()).containsExactly(DB, "then");
       assertThat(get(node, DB, "a")).isEqualTo("3");

@@ -58,8 +58,11 @@ public final class EncryptedStorage implements Storage {
   private final Map<Table, HiddenTable> hidden = new EnumMap<>(Table.class);
   private final ConcurrentLinkedDeque<Sealer> idle = new ConcurrentLinkedDeque<>();
 
-  /** One commit at a time: rows of INDEX and all others come from two threads. */
-  private final ReentrantLock committing = new ReentrantLock();
+  /**
+   * One commit at a time: the replica's, those of rows of INDEX, and those that seal anew. In turn,
+   * so that the last do not hold up the first.
+   */
+  private final ReentrantLock committing = new ReentrantLock(true);
 
   private volatile boolean closed;
 

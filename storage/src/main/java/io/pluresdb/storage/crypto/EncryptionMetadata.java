@@ -14,6 +14,7 @@ import java.util.TreeSet;
  * key file does not guard.
  *
  * @param version {@link #VERSION}
+ * @param id random, for the life of the data directory: 32 hex digits
  * @param mode {@link #PASSWORD} or {@link #KEY_FILE}
  * @param cipher {@link #CIPHER}
  * @param kdf how the key that wraps the others is made of the secret
@@ -24,6 +25,7 @@ import java.util.TreeSet;
  */
 public record EncryptionMetadata(
     int version,
+    String id,
     String mode,
     String cipher,
     Kdf kdf,
@@ -67,12 +69,12 @@ public record EncryptionMetadata(
   }
 
   EncryptionMetadata withKeys(List<WrappedKey> others) {
-    return new EncryptionMetadata(version, mode, cipher, kdf, salt, others, revokedDevices);
+    return new EncryptionMetadata(version, id, mode, cipher, kdf, salt, others, revokedDevices);
   }
 
   /** With other ids of devices that were removed. */
   EncryptionMetadata withRevoked(List<String> devices) {
-    return new EncryptionMetadata(version, mode, cipher, kdf, salt, keys, devices);
+    return new EncryptionMetadata(version, id, mode, cipher, kdf, salt, keys, devices);
   }
 
   byte[] toJson() {

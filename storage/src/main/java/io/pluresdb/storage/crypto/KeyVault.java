@@ -36,6 +36,10 @@ import org.bouncycastle.crypto.params.Argon2Parameters;
 public final class KeyVault {
   private static final HexFormat HEX = HexFormat.of();
   private static final int SALT_BYTES = 16;
+
+  /** Files are sealed with other keys than the rows of any database. */
+  private static final byte[] FILE_SALT = "pluresdb files 1".getBytes(StandardCharsets.US_ASCII);
+
   private static final int MAX_FILE_BYTES = 1 << 20;
 
   private final Path file;
@@ -69,6 +73,7 @@ public final class KeyVault {
     var metadata =
         new EncryptionMetadata(
             EncryptionMetadata.VERSION,
+            HEX.formatHex(random(random, SALT_BYTES)),
             config.mode(),
             EncryptionMetadata.CIPHER,
             kdf(config),
@@ -145,6 +150,12 @@ public final class KeyVault {
     return metadata.keys().size() > 1;
   }
 
+  /** Whether this vault has all keys of another, or an earlier state of this one. */
+  public synchronized boolean opens(EncryptionMetadata other) {
+    return other.id().equals(metadata.id())
+        && other.keys().stream().allMatch(key -> keyring.key(key.number()) != null);
+  }
+
   /**
    * Wraps the same data keys with another secret; the old one opens nothing any more.
    *
@@ -163,6 +174,7 @@ public final class KeyVault {
     save(
         new EncryptionMetadata(
             EncryptionMetadata.VERSION,
+            checked.metadata.id(),
             fresh.mode(),
             EncryptionMetadata.CIPHER,
             kdf(fresh),
@@ -193,6 +205,34 @@ public final class KeyVault {
     var devices = new TreeSet<>(metadata.revokedDevices());
     if (devices.add(deviceId)) {
       save(metadata.withRevoked(List.copyOf(devices)));
+    }
+  }
+
+  /**
+   * Seals a small file with the newest data key.
+   *
+   * @param name what {@link #openFile} must be given too, so that no file passes for another
+   */
+  public byte[] sealFile(String name, byte[] content) {
+    try (Sealer sealer = new Sealer(new SealingKeys(keyring, FILE_SALT))) {
+      sealer.begin(random);
+      return sealer.seal(name.getBytes(StandardCharsets.UTF_8), new byte[0], content);
+    }
+  }
+
+  /**
+   * Opens a file that {@link #sealFile} sealed.
+   *
+   * @throws EncryptionException {@code ENCRYPTION_FILE_DAMAGED}
+   */
+  public byte[] openFile(String name, byte[] sealed) {
+    try (Sealer sealer = new Sealer(new SealingKeys(keyring, FILE_SALT))) {
+      return sealer.open(name.getBytes(StandardCharsets.UTF_8), sealed);
+    } catch (SealException e) {
+      throw new EncryptionException(
+          "ENCRYPTION_FILE_DAMAGED",
+          name + " cannot be opened: " + e.getMessage(),
+          "restore it from a backup, or join the database again");
     }
   }
 
