@@ -19,7 +19,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -89,9 +88,11 @@ public final class Main {
         });
   }
 
+  // JDK 25 has none again where standard input is no terminal.
+  @SuppressWarnings("SystemConsoleNull")
   private static @Nullable String ask(String question) {
-    Console console = Objects.requireNonNull(System.console(), "since JDK 22 there always is one");
-    if (!console.isTerminal()) {
+    Console console = System.console();
+    if (console == null || !console.isTerminal()) {
       return null;
     }
     char[] typed = console.readPassword("%s: ", question);

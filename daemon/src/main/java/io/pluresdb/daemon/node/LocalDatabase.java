@@ -103,7 +103,8 @@ final class LocalDatabase implements AutoCloseable {
             new Signer(device.publicKey(), device::sign),
             Signer::verify,
             file.scope());
-    RocksOptions options = RocksOptions.defaults(directory.nativeDirectory());
+    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
+    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;

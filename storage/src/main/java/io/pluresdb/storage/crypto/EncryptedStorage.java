@@ -10,11 +10,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
@@ -475,23 +475,27 @@ public final class EncryptedStorage implements Storage {
       Sealer sealer,
       Batch out) {
     Bin bin = bins.bin(index);
-    var places = new HashSet<ByteBuffer>();
+    var places = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var rows = rowsOf(snapshot, table.table, bin)) {
       while (rows.next()) {
-        places.add(ByteBuffer.wrap(rows.key()));
+        places.put(rows.key(), rows.value());
       }
     }
-    coming.forEach(key -> places.add(ByteBuffer.wrap(place(sealer, table.table, bin, key))));
-    if (places.size() <= MAX_BIN_ROWS) {
-      allow(table, bin.id(), places.size());
+    int count = places.size();
+    var added = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    for (byte[] key : coming) {
+      byte[] place = place(sealer, table.table, bin, key);
+      if (!places.containsKey(place) && added.add(place)) {
+        count++;
+      }
+    }
+    if (count <= MAX_BIN_ROWS) {
+      allow(table, bin.id(), count);
       return List.of(bin);
     }
     var sealed = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    try (var rows = rowsOf(snapshot, table.table, bin)) {
-      while (rows.next()) {
-        sealed.put(row(sealer, table.table, rows.key(), rows.value()).key(), rows.value());
-      }
-    }
+    places.forEach(
+        (at, value) -> sealed.put(row(sealer, table.table, at, value).key(), value));
     return share(table, bin, sealed, coming, sealer, out);
   }
 
