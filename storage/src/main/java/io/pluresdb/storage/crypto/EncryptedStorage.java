@@ -494,8 +494,7 @@ public final class EncryptedStorage implements Storage {
       return List.of(bin);
     }
     var sealed = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    places.forEach(
-        (at, value) -> sealed.put(row(sealer, table.table, at, value).key(), value));
+    places.forEach((at, value) -> sealed.put(row(sealer, table.table, at, value).key(), value));
     return share(table, bin, sealed, coming, sealer, out);
   }
 

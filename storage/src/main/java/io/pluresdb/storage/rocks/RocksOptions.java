@@ -45,7 +45,7 @@ public record RocksOptions(
 
   /** The defaults of a daemon that shares its machine; docs/design/storage.md has the figures. */
   public static RocksOptions defaults(Path nativeDirectory) {
-    return new RocksOptions(nativeDirectory, 16, 8, 64, 2, WalRecovery.REFUSE_DAMAGE, true);
+    return new RocksOptions(nativeDirectory, 16, 8, 512, 2, WalRecovery.REFUSE_DAMAGE, true);
   }
 
   /** Returns these settings with another answer to a damaged log. */

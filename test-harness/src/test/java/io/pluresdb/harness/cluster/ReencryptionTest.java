@@ -53,8 +53,7 @@ class ReencryptionTest {
           .as("killed before it was done")
           .contains("\"number\" : 1", "\"number\" : 2");
       daemon.start();
-      await(
-          "the rest is sealed anew", DEADLINE, () -> encryption(daemon).get("keys").size() == 1);
+      await("the rest is sealed anew", DEADLINE, () -> encryption(daemon).get("keys").size() == 1);
       assertThat(encryption(daemon).get("keys").get(0).get("number").asInt()).isEqualTo(2);
       assertThat(daemon.status().get("stateHash").asText()).isEqualTo(before);
       assertThat(daemon.get("d19999")).isEqualTo("{\"n\":19999}");
