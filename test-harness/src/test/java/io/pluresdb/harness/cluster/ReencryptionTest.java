@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A daemon that is killed while it seals everything with a new key. */
 class ReencryptionTest {
-  private static final Duration DEADLINE = Duration.ofSeconds(120);
+  private static final Duration DEADLINE = Duration.ofMinutes(2);
   private static final int DOCUMENTS = 20_000;
 
   @TempDir Path temporary;
