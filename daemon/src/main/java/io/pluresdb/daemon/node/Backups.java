@@ -8,6 +8,7 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.topic.DatabaseKeys;
@@ -103,13 +104,21 @@ final class Backups {
   private BackupManifest fill(LocalDatabase database, Path draft, boolean keys) {
     Path checkpoint = directory.database(TAKING + database.name());
     DataDirectory.deleteTree(checkpoint);
+    KeyVault vault = directory.vault();
+    List<EncryptionMetadata.WrappedKey> before =
+        vault == null ? List.of() : vault.metadata().keys();
     try {
       database.checkpoint(checkpoint);
       Replica.View view = retire(database, checkpoint);
       List<BackupManifest.Entry> files =
           new ArrayList<>(BackupFiles.copyFolder(checkpoint, draft, STORE));
-      if (directory.vault() != null) {
+      if (vault != null) {
         files.add(BackupFiles.copy(directory.encryption(), draft, ENCRYPTION));
+        if (!vault.metadata().keys().equals(before)) {
+          // The store may be sealed with a key that was dropped since, or made.
+          throw new BackupException(
+              "BACKUP_FAILED", "the data keys changed while the backup was made", "try again");
+        }
       }
       if (keys) {
         files.addAll(copyKeys(database, draft));
