@@ -33,6 +33,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -66,6 +67,7 @@ final class LogTruncation {
   private final LogFloor floor;
   private final ToLongFunction<ActorId> cut;
   private final long beforeTimestamp;
+  private final Set<ActorId> unwritten;
 
   // Rows that may go together with the next signed change.
   private final List<byte[]> arrivalKeys = new ArrayList<>();
@@ -83,12 +85,14 @@ final class LogTruncation {
       Hash database,
       LogFloor floor,
       ToLongFunction<ActorId> cut,
-      long beforeTimestamp) {
+      long beforeTimestamp,
+      Set<ActorId> unwritten) {
     this.storage = storage;
     this.database = database;
     this.floor = floor;
     this.cut = cut;
     this.beforeTimestamp = beforeTimestamp;
+    this.unwritten = unwritten;
   }
 
   /**
@@ -96,14 +100,16 @@ final class LogTruncation {
    *
    * @param cut the greatest seq of an actor that may go
    * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @param unwritten actors whose void changes stay, because they are to be written again
    */
   static Step step(
       Storage storage,
       Hash database,
       LogFloor floor,
       ToLongFunction<ActorId> cut,
-      long beforeTimestamp) {
-    return new LogTruncation(storage, database, floor, cut, beforeTimestamp).step();
+      long beforeTimestamp,
+      Set<ActorId> unwritten) {
+    return new LogTruncation(storage, database, floor, cut, beforeTimestamp, unwritten).step();
   }
 
   private Step step() {
@@ -165,7 +171,7 @@ final class LogTruncation {
     byte[] stored = snapshot.get(Table.VOID, Rows.actorKey(actor));
     VoidRow known = stored == null ? VoidRow.of(head) : VoidRow.read(stored);
     if (known.tail().seq() > counts) {
-      if (known.timestamp() >= beforeTimestamp) {
+      if (known.timestamp() >= beforeTimestamp || unwritten.contains(actor)) {
         return false;
       }
       pendingVoids.put(actor, known.endingAt(head.head(), head.timestamp()));

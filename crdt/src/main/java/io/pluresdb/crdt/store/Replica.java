@@ -48,9 +48,11 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -785,11 +787,19 @@ public final class Replica {
     // The next start looks up in the log what the anchor says.
     anchorOwn();
     LogTruncation.Step step =
-        LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
+        LogTruncation.step(
+            storage, identity.database(), log.floor(), cut, beforeTimestamp, unwritten());
     committed.voids.putAll(step.voids());
     log.raise(step.floor());
     committed.floor = log.storedFloor();
     return step.more();
+  }
+
+  /** Actors with void changes of this replica itself that it has not written again. */
+  private Set<ActorId> unwritten() {
+    return mayBeForked()
+        ? ownVoidChanges().stream().map(VoidChanges::actor).collect(Collectors.toSet())
+        : Set.of();
   }
 
   /**
@@ -980,8 +990,10 @@ public final class Replica {
    * A signed removal of a device that accepts what counts of it here.
    *
    * @param keep the role that is left, or null for none
+   * @param secret the name of the secret of the epoch that begins, zero for none
    */
-  public MembershipEntry.Revoke removal(byte[] device, @Nullable Role keep, long atMillis) {
+  public MembershipEntry.Revoke removal(
+      byte[] device, @Nullable Role keep, long atMillis, Hash secret) {
     var heads = new HashMap<ActorId, Head>();
     committed.actors.forEach(
         (actor, row) -> {
@@ -995,6 +1007,7 @@ public final class Replica {
         keep,
         atMillis,
         heads,
+        secret,
         committed.membership.newest(),
         identity.signer());
   }
