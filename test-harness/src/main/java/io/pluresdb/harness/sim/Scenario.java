@@ -83,7 +83,9 @@ public record Scenario(
             case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
             case NEVER_READS -> random.nextInt(5) == 0;
             case EQUIVOCATE ->
-                !forgets && !members && liars.contains(Standing.MEMBER) && random.nextInt(5) == 0;
+                !members
+                    && liars.contains(Standing.MEMBER)
+                    && (forgets ? fresh : random).nextInt(5) == 0;
             case WITHHOLD -> !members && !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
@@ -94,6 +96,10 @@ public record Scenario(
       if (random.nextInt(100) < 55 && possible) {
         faults.add(fault);
       }
+    }
+    if (forgets && faults.contains(Fault.EQUIVOCATE)) {
+      faults.remove(Fault.CUT);
+      ends = true;
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
