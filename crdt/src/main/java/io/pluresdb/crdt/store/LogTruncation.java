@@ -318,18 +318,20 @@ final class LogTruncation {
     var counting = new ArrayList<Arrived>();
     var touched = new TreeMap<byte[], byte @Nullable []>(Arrays::compareUnsigned);
     for (Arrived change : changes) {
-      long seq = change.seq();
-      if (!before.covers(change.actor(), seq)
-          && seq <= frontier(snapshot, change.actor()).head().seq()) {
+      if (before.covers(change.actor(), change.seq())) {
+        continue;
+      }
+      if (change.seq() <= frontier(snapshot, change.actor()).head().seq()) {
         counting.add(change);
-        for (DocumentEdit edit : ChangeBody.decode(change.actor(), change.change().body())) {
-          if (!touched.containsKey(edit.id())) {
-            byte[] then = base.row(edit.id(), snapshot.get(Table.STATE, edit.id()));
-            touched.put(edit.id(), then);
-            rebuild.want(
-                new DocumentKey(edit.id()),
-                then == null ? new DocumentState() : DocumentState.read(then));
-          }
+      }
+      // A document that only void changes touched may be the same again.
+      for (DocumentEdit edit : ChangeBody.decode(change.actor(), change.change().body())) {
+        if (!touched.containsKey(edit.id())) {
+          byte[] then = base.row(edit.id(), snapshot.get(Table.STATE, edit.id()));
+          touched.put(edit.id(), then);
+          rebuild.want(
+              new DocumentKey(edit.id()),
+              then == null ? new DocumentState() : DocumentState.read(then));
         }
       }
     }
