@@ -256,8 +256,17 @@ public final class ReplicaEngine {
    * @throws StorageException as {@link #admit}
    */
   public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
+    return revoke(device, keep, Hash.ZERO);
+  }
+
+  /**
+   * As {@link #revoke(byte[], Role)}, and begins an epoch.
+   *
+   * @param secret {@link MembershipEntry.Revoke#nameOf} its secret
+   */
+  public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep, Hash secret) {
     commit();
-    MembershipEntry.Revoke entry = replica.removal(device, keep, now());
+    MembershipEntry.Revoke entry = replica.removal(device, keep, now(), secret);
     admit(entry);
     return entry;
   }

@@ -167,7 +167,7 @@ final class SnapshotTransfers {
     if (busy || !replica.canGiveSnapshot()) {
       return;
     }
-    Hash id = replica.view().frontier().hash();
+    Hash id = replica.floorHash();
     Given open = given.get(id);
     if (open == null) {
       if (given.size() >= MAX_GIVEN && !closeUnused()) {

@@ -104,7 +104,8 @@ final class Device {
 
   /** Takes every role above {@code keep}, accepting what is here. */
   void revoke(Device device, @Nullable Role keep) {
-    engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
+    engine.admit(
+        engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis, Hash.ZERO));
   }
 
   /** A copy of this device's data directory, in use beside it. */

@@ -36,7 +36,8 @@ public final class Api {
             new IndexRoutes(node).routes(),
             new EncryptionRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
-            new DhtRoutes(node).routes())
+            new DhtRoutes(node).routes(),
+            new HealthRoutes(node, version, clock).routes())
         .flatMap(List::stream)
         .forEach(
             route ->

@@ -11,14 +11,11 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.transport.identity.DeviceIdentity;
-import io.pluresdb.transport.topic.DatabaseKeys;
-import io.pluresdb.transport.topic.SyncKey;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -128,7 +125,7 @@ final class Backups {
       return new BackupManifest(
           BackupManifest.FORMAT,
           database.name(),
-          database.keys().databaseId(),
+          database.id(),
           environment.wallClock().millis(),
           view.documents(),
           view.arrivals(),
@@ -215,10 +212,7 @@ final class Backups {
               + " out of the way, or restore under another name: --db NAME");
     }
     DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
-    String id =
-        DatabaseKeys.of(new SyncKey(HexFormat.of().parseHex(file.syncKey())), file.epoch())
-            .databaseId();
-    if (!id.equals(manifest.databaseId())) {
+    if (!file.database().equals(manifest.databaseId())) {
       throw new BackupException(
           "BACKUP_TARGET_EXISTS",
           "database \"" + name + "\" is another than the one in the backup",

@@ -18,6 +18,7 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.backup.BackupManifest;
@@ -40,7 +41,6 @@ import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.Hint;
 import io.pluresdb.transport.topic.SyncKey;
-import io.pluresdb.transport.topic.Topic;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -64,6 +64,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -79,6 +80,9 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   /** Names of databases: they are folder names too. */
   private static final String NAME_PATTERN = "[a-z0-9][a-z0-9_-]{0,62}";
+
+  /** How often it is looked whether the members have come to another key. */
+  private static final Duration LOOK = Duration.ofSeconds(1);
 
   private static final Duration MIN_VALIDITY = Duration.ofMinutes(1);
   private static final Duration MAX_VALIDITY = Duration.ofDays(30);
@@ -128,14 +132,6 @@ public final class DeviceNode implements Node, AutoCloseable {
     init(root, force, null);
   }
 
-  /** Ends when every database has taken an event: while one hangs, it does not. */
-  public CompletableFuture<?> pulse() {
-    return CompletableFuture.allOf(
-        databases.values().stream()
-            .map(database -> database.store().call(engine -> true))
-            .toArray(CompletableFuture[]::new));
-  }
-
   /**
    * Makes a data directory: a device key and the database {@code default}.
    *
@@ -174,10 +170,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     } catch (IOException e) {
       throw new StorageException.Failed("cannot make " + directory.database(name), e);
     }
+    SyncKey key = SyncKey.parse(SyncKey.generateSyncKey(random));
     new DatabaseFile(
             DatabaseFile.FORMAT,
-            SyncKey.generateSyncKey(random),
-            0,
+            key.databaseId(),
+            DatabaseFile.Keys.first(key.revealHex()),
             HexFormat.of().formatHex(device.publicKey()),
             List.of(),
             List.of(),
@@ -218,14 +215,15 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
-        LocalDatabase.open(directory, name, device, environment, this::established);
+        LocalDatabase.open(
+            directory, name, device, environment, this::established, this::keyMessage);
     database.store().execute(engine -> engine.remember(options.compaction()));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
       MembershipEntry entry =
           MembershipEntry.Admit.sign(
-              ReplicaIdentity.databaseHash(database.keys().databaseId()),
+              ReplicaIdentity.databaseHash(database.id()),
               device.publicKey(),
               Role.ADMIN,
               options.deviceName(),
@@ -257,7 +255,7 @@ public final class DeviceNode implements Node, AutoCloseable {
                 @Override
                 public CompletionStage<Session> dial(
                     InetSocketAddress address, DatabaseKeys database) {
-                  return transport.dial(address, database);
+                  return DeviceNode.this.dial(transport, address, database);
                 }
 
                 @Override
@@ -306,11 +304,11 @@ public final class DeviceNode implements Node, AutoCloseable {
       }
       for (LocalDatabase database : databases.values()) {
         start(database);
-        if (dht != null && isSought(database)) {
-          dht.follow(database.keys());
-        }
       }
-      return new Net(transport, listening, dialer, lan, dht);
+      var started = new Net(transport, listening, dialer, lan, dht);
+      databases.values().forEach(database -> follow(database, started));
+      transport.timers().schedule(LOOK, () -> lookLater(started));
+      return started;
     } catch (RuntimeException e) {
       transport.close();
       databases.values().forEach(LocalDatabase::close);
@@ -322,7 +320,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   private void found(DhtId topic, InetSocketAddress peer, TcpTransport transport) {
     for (LocalDatabase database : databases.values()) {
       Neighbours neighbours = database.neighbours();
-      if (neighbours != null && DhtDiscovery.topic(database.keys()).equals(topic)) {
+      if (neighbours != null
+          && database.epochs().sought().stream()
+              .anyMatch(keys -> DhtDiscovery.topic(keys).equals(topic))) {
         neighbours.found(peer);
       }
     }
@@ -334,6 +334,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     database.connectBy(
         new Neighbours(
             transport,
+            (address, keys) -> dial(transport, address, keys),
             dialer,
             environment.random(),
             database.keys(),
@@ -354,13 +355,15 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Set<Hint> hints() {
     var hints = new HashSet<>(admission.joining());
-    databases.values().forEach(database -> hints.add(database.keys().hint()));
+    databases
+        .values()
+        .forEach(database -> database.epochs().sought().forEach(keys -> hints.add(keys.hint())));
     return hints;
   }
 
   @Nullable LocalDatabase byHint(Hint hint) {
     for (LocalDatabase database : databases.values()) {
-      if (database.keys().hint().equals(hint)) {
+      if (database.epochs().byHint(hint) != null) {
         return database;
       }
     }
@@ -369,10 +372,122 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   /** Remembers where a peer accepts sessions, to find it again when this session ends. */
   private void established(Session session) {
+    inBackground(session, (database, with) -> metOrTold(database, with));
     String address = Introduction.address(session);
     if (!session.initiator() && !address.isEmpty()) {
       background.execute(() -> remember(session, address));
     }
+  }
+
+  private interface Work {
+    void on(LocalDatabase database, Session session);
+  }
+
+  /** Does something for the database of a session that may take long. */
+  private void inBackground(Session session, Work work) {
+    if (closing) {
+      return;
+    }
+    background.execute(
+        () -> {
+          LocalDatabase database = byId(session.databaseId());
+          if (database != null && !closing) {
+            try {
+              work.on(database, session);
+            } catch (StorageException e) {
+              log.warn("keys not saved database={} cause={}", database.name(), e.getMessage());
+            }
+          }
+        });
+  }
+
+  private void metOrTold(LocalDatabase database, Session session) {
+    database.epochs().met(session);
+    look(database);
+    var _ =
+        session
+            .closure()
+            .thenAccept(
+                reason -> {
+                  if (reason instanceof CloseReason.Ended(var code, var _)
+                      && code.equals(Replicator.REMOVED_CODE)) {
+                    inBackground(session, (of, told) -> of.epochs().told(told));
+                  }
+                });
+  }
+
+  /** A peer says something about keys. */
+  private void keyMessage(Session session, KeyMessage message) {
+    inBackground(
+        session,
+        (database, from) -> {
+          if (database.epochs().receive(from, message)) {
+            moved(database);
+          }
+        });
+  }
+
+  /** Whether the members of a database have come to another key. */
+  private void look(LocalDatabase database) {
+    if (database.epochs().look()) {
+      moved(database);
+    }
+  }
+
+  private void lookLater(Net network) {
+    if (closing) {
+      return;
+    }
+    background.execute(
+        () -> {
+          for (LocalDatabase database : databases.values()) {
+            try {
+              look(database);
+              follow(database, network);
+            } catch (StorageException e) {
+              log.warn("keys not saved database={} cause={}", database.name(), e.getMessage());
+            }
+          }
+        });
+    network.transport.timers().schedule(LOOK, () -> lookLater(network));
+  }
+
+  /** A database has another key: it is looked for elsewhere. */
+  private void moved(LocalDatabase database) {
+    Net network = net;
+    if (network != null) {
+      follow(database, network);
+      if (network.lan != null) {
+        network.lan.announceNow();
+      }
+    }
+  }
+
+  /** Follows the topics in the DHT under which a database is looked for, and no others. */
+  private void follow(LocalDatabase database, Net network) {
+    DhtDiscovery dht = network.dht;
+    if (dht != null) {
+      List<DatabaseKeys> wanted = isSought(database) ? database.epochs().sought() : List.of();
+      dht.followOnly(database.id(), wanted);
+    }
+  }
+
+  /**
+   * Dials with the keys that the database has now, then with earlier ones, as long as somebody may
+   * have no others.
+   */
+  private CompletionStage<Session> dial(
+      TcpTransport transport, InetSocketAddress address, DatabaseKeys named) {
+    LocalDatabase database = byId(named.databaseId());
+    if (database == null) {
+      return transport.dial(address, named);
+    }
+    CompletionStage<Session> dialled = transport.dial(address, database.keys());
+    List<DatabaseKeys> sought = database.epochs().sought();
+    for (DatabaseKeys earlier : sought.subList(1, sought.size())) {
+      dialled = dialled.exceptionallyCompose(failure -> transport.dial(address, earlier));
+    }
+    return dialled;
   }
 
   private void remember(Session session, String address) {
@@ -391,7 +506,7 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private @Nullable LocalDatabase byId(String databaseId) {
     for (LocalDatabase database : databases.values()) {
-      if (database.keys().databaseId().equals(databaseId)) {
+      if (database.id().equals(databaseId)) {
         return database;
       }
     }
@@ -446,16 +561,61 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public DatabaseStatus status(String name) {
     LocalDatabase database = database(name);
-    String id = database.keys().databaseId();
     return new DatabaseStatus(
         name,
-        id,
-        Topic.deriveTopic(id).hex(),
+        database.id(),
+        database.keys().topic().hex(),
         database.file().prefixesHeld(),
         database.store().status(),
         database.replicator().connections().size(),
         Members.role(database, device),
         database.replicator().trafficBytes());
+  }
+
+  @Override
+  public CompletableFuture<Void> pulse() {
+    return CompletableFuture.allOf(
+        databases.values().stream()
+            .map(database -> database.store().call(engine -> true))
+            .toArray(CompletableFuture[]::new));
+  }
+
+  @Override
+  public Map<String, String> stopped() {
+    var stopped = new TreeMap<String, String>();
+    databases.forEach(
+        (name, database) -> {
+          RuntimeException cause = database.store().broken();
+          if (cause != null) {
+            stopped.put(name, String.valueOf(cause.getMessage()));
+          }
+        });
+    return stopped;
+  }
+
+  @Override
+  public Activity activity(String name) {
+    ReplicaStore store = database(name).store();
+    return store.call(engine -> activity(engine, store.queuedWrites())).join();
+  }
+
+  private static Activity activity(ReplicaEngine engine, int queuedWrites) {
+    ReplicaEngine.Counters counters = engine.counters();
+    ReplicaEngine.SnapshotCounters snapshots = engine.snapshots();
+    var rejected = new TreeMap<String, Long>();
+    counters
+        .rejected()
+        .forEach((reason, count) -> rejected.put(reason.name().toLowerCase(Locale.ROOT), count));
+    return new Activity(
+        queuedWrites,
+        counters.localChanges(),
+        counters.foreignChanges(),
+        counters.knownRuns(),
+        counters.divergences(),
+        rejected,
+        snapshots.offered(),
+        snapshots.joined(),
+        snapshots.failed());
   }
 
   @Override
@@ -481,7 +641,7 @@ public final class DeviceNode implements Node, AutoCloseable {
               ""));
     }
     if (net != null) {
-      String id = database.keys().databaseId();
+      String id = database.id();
       for (Dialer.Target target : net.dialer.targets()) {
         String address = Addresses.format(target.address());
         boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);
@@ -680,9 +840,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     Invite invite =
         admission.invite(database, role, validity, approval, addresses(network.listening));
-    if (network.dht != null) {
-      network.dht.follow(database.keys());
-    }
+    follow(database, network);
     return invite;
   }
 
@@ -724,7 +882,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     Net network = requireNetwork();
     requireName(name);
     InviteUrl invite = InviteUrl.parse(url, environment.wallClock().instant());
-    var keys = DatabaseKeys.of(new SyncKey(invite.syncKey()), invite.epoch());
+    DatabaseKeys keys = invite.keys();
     LocalDatabase same = byId(keys.databaseId());
     if (same != null) {
       throw new NodeException(
@@ -750,12 +908,12 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     DhtDiscovery dht = network.dht;
     if (dht != null) {
-      dht.follow(keys);
+      dht.followOnly(keys.databaseId(), List.of(keys));
       var _ =
           entry.whenComplete(
               (entered, failure) -> {
                 if (failure != null) {
-                  dht.unfollow(keys);
+                  dht.followOnly(keys.databaseId(), List.of());
                 }
               });
     }
@@ -818,7 +976,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     if (old != null) {
       if (network.dht != null) {
-        network.dht.unfollow(old.keys());
+        network.dht.followOnly(old.id(), List.of());
       }
       old.close();
     }
@@ -865,7 +1023,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     String text = Addresses.format(address);
     boolean known = database.file().peers().contains(text);
     database.update(file -> file.withoutPeer(text));
-    network.dialer.remove(address, database.keys().databaseId());
+    network.dialer.remove(address, database.id());
     for (Replicator.Connection connection : database.replicator().connections()) {
       if (connection.session().remoteAddress().equals(address)) {
         known = true;
@@ -883,7 +1041,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   public void sync(String name) {
     LocalDatabase database = database(name);
     Net network = requireNetwork();
-    String id = database.keys().databaseId();
+    String id = database.id();
     for (Dialer.Target target : network.dialer.targets()) {
       if (target.databaseId().equals(id) && target.state() == Dialer.State.WAITING) {
         network.dialer.remove(target.address(), id);

@@ -15,6 +15,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +36,7 @@ final class Neighbours implements Neighbourhood {
   private static final int REMEMBERED = 16;
 
   private final TcpTransport transport;
+  private final BiFunction<InetSocketAddress, DatabaseKeys, CompletionStage<Session>> dial;
   private final Dialer dialer;
   private final RandomGenerator random;
   private final DatabaseKeys keys;
@@ -44,16 +47,19 @@ final class Neighbours implements Neighbourhood {
   /**
    * Takes over the connections of a database; make it before the first session.
    *
+   * @param dial dials an address for the database of some keys, whatever its keys are by then
    * @param known addresses to connect to
    */
   Neighbours(
       TcpTransport transport,
+      BiFunction<InetSocketAddress, DatabaseKeys, CompletionStage<Session>> dial,
       Dialer dialer,
       RandomGenerator random,
       DatabaseKeys keys,
       ReplicaStore store,
       Supplier<List<InetSocketAddress>> known) {
     this.transport = transport;
+    this.dial = dial;
     this.dialer = dialer;
     this.random = random;
     this.keys = keys;
@@ -142,8 +148,7 @@ final class Neighbours implements Neighbourhood {
       return;
     }
     var _ =
-        transport
-            .dial(address, keys)
+        dial.apply(address, keys)
             .whenComplete(
                 (session, failure) -> {
                   if (session == null || !isWith(session, contact.peer())) {

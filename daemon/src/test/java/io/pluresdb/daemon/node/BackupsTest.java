@@ -205,7 +205,7 @@ class BackupsTest {
     backedUp(false);
     Path backup = temporary.resolve("backup");
     String secret = Files.readString(temporary.resolve("a/databases/default/database.json"));
-    String key = secret.replaceAll("(?s).*\"syncKey\" : \"([0-9a-f]{64})\".*", "$1");
+    String key = secret.replaceAll("(?s).*\"used\" : \\[ \"([0-9a-f]{64})\".*", "$1");
     assertThat(key).hasSize(64);
     try (Stream<Path> files = Files.walk(backup)) {
       for (Path file : files.toList()) {

@@ -105,7 +105,7 @@ public final class EncryptedStorage implements Storage {
   /** Whether rows of a table are hidden by name too, not only sealed. */
   static boolean isHidden(Table table) {
     return switch (table) {
-      case STATE, BUCKET, SEQUENCE, STAND, SNAPSHOT, INDEX -> true;
+      case STATE, BUCKET, SEQUENCE, STAND, SNAPSHOT, BASE, INDEX -> true;
       case META, LOG, ARRIVAL, FRONTIER, MEMBERS, FLOOR, VOID -> false;
     };
   }
@@ -126,6 +126,7 @@ public final class EncryptedStorage implements Storage {
       case SNAPSHOT -> 11;
       case VOID -> 12;
       case INDEX -> 13;
+      case BASE -> 14;
     };
   }
 

@@ -100,7 +100,7 @@ final class RocksTuning implements AutoCloseable {
           small(new BlockBasedTableConfig());
       case ARRIVAL -> small(new BlockBasedTableConfig()).setCompressionType(above());
       case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
-      case STATE, SEQUENCE, INDEX ->
+      case STATE, SEQUENCE, BASE, INDEX ->
           large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom))
               .setMemtableWholeKeyFiltering(true)
               .setMemtablePrefixBloomSizeRatio(BUFFER_BLOOM_SHARE);

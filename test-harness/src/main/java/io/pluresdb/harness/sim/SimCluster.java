@@ -1649,6 +1649,9 @@ public final class SimCluster {
 
   private void checkEverything() {
     List<SimNode> hearing = hearing();
+    if (hearing.isEmpty()) {
+      return; // All were removed, or read nothing.
+    }
     SimNode first = hearing.getFirst();
     ReplicaEngine engine = first.engine;
     if (engine == null) {

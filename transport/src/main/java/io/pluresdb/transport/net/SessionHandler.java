@@ -588,6 +588,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
 
     @Override
+    public DatabaseKeys keys() {
+      return database;
+    }
+
+    @Override
     public boolean initiator() {
       return handshake.isInitiator();
     }

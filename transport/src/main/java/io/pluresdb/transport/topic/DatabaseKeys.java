@@ -14,13 +14,15 @@ public final class DatabaseKeys {
   private final String databaseId;
   private final byte[] databaseIdHash;
   private final long epoch;
+  private final Topic topic;
   private final Hint hint;
   private final byte[] psk;
 
-  private DatabaseKeys(String databaseId, long epoch, Hint hint, byte[] psk) {
+  private DatabaseKeys(String databaseId, long epoch, Topic topic, Hint hint, byte[] psk) {
     this.databaseId = databaseId;
     this.databaseIdHash = Blake2b.hash256(databaseId.getBytes(StandardCharsets.UTF_8));
     this.epoch = epoch;
+    this.topic = topic;
     this.hint = hint;
     this.psk = psk;
   }
@@ -39,7 +41,8 @@ public final class DatabaseKeys {
     if (databaseId.isEmpty()) {
       throw new IllegalArgumentException("a database id must not be empty");
     }
-    return new DatabaseKeys(databaseId, epoch, syncKey.hint(epoch), syncKey.psk(epoch));
+    Topic topic = Topic.deriveTopic(syncKey.databaseId());
+    return new DatabaseKeys(databaseId, epoch, topic, syncKey.hint(epoch), syncKey.psk(epoch));
   }
 
   public String databaseId() {
@@ -53,6 +56,11 @@ public final class DatabaseKeys {
 
   public long epoch() {
     return epoch;
+  }
+
+  /** Where its peers meet; that of the database id until the sync key is replaced. */
+  public Topic topic() {
+    return topic;
   }
 
   public Hint hint() {
