@@ -867,11 +867,17 @@ public final class ReplicaEngine {
     for (Peer peer : List.copyOf(peers.values())) {
       sendOwed(peer);
       int sent = 0;
-      SyncMessage message;
+      SyncMessage.Changes message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
           && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
               != null) {
+        if (goesHome(peer, message)) {
+          syncWhatIsSaid();
+          if (broken != null) {
+            return false;
+          }
+        }
         peer.link.send(message);
         sent++;
       }
@@ -881,6 +887,23 @@ public final class ReplicaEngine {
       more |= sent == MESSAGES_PER_TURN;
     }
     return more;
+  }
+
+  /**
+   * Whether a peer is sent what its own device wrote: it counts on us to keep that from then on.
+   */
+  private boolean goesHome(Peer peer, SyncMessage.Changes changes) {
+    byte[] device = peer.link.deviceKey();
+    if (device == null || unsyncedBytes == 0) {
+      return false;
+    }
+    for (ChangeRun run : changes.runs()) {
+      Genesis genesis = replica.genesis(run.actor());
+      if (genesis != null && Arrays.equals(genesis.deviceKey(), device)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void syncAndAcknowledge() {

@@ -296,6 +296,11 @@ final class Device {
       move(endA, b, peerOfB);
     }
 
+    /** Moves what side b has sent. */
+    void moveToA() {
+      move(endB, a, peerOfA);
+    }
+
     /** Compares all documents, asked by side a. */
     Comparison compare(KeyRange range, boolean exact) {
       var outcome = new ArrayList<Comparison>();

@@ -296,6 +296,30 @@ class ReplicaEngineTest {
   }
 
   @Test
+  void ownChange_thatComesBackByWayOfOthers_isOnThePeersDisk() {
+    Device c = a.join(3);
+    a.sync(b);
+    a.sync(c);
+    b.put("b", "{}");
+    Device.Wire wire = a.connectAuthenticated(b);
+    wire.moveHellos();
+    wire.moveToB();
+    // What b says of its frontier is still on its way, so a sends nothing by this session.
+    var receipt = a.put("d", "{}");
+    a.sync(c);
+    Device.Wire detour = c.connectAuthenticated(b);
+    for (int step = 0; step < 20 && !b.engine.replica().hasStaged(); step++) {
+      detour.step();
+    }
+    b.engine.turn(false);
+    wire.moveToA();
+    a.turns();
+    assertThat(wire.reachedAtA()).as("a counts on b").isGreaterThanOrEqualTo(receipt.arrival());
+    b.crash();
+    assertThat(b.view().frontier().seq(receipt.actor())).isEqualTo(receipt.seq());
+  }
+
+  @Test
   void stranger_isNotApplied() {
     Device stranger = Device.founder(9);
     stranger.put("evil", "{}");
