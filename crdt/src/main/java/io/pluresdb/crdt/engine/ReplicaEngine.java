@@ -114,6 +114,14 @@ public final class ReplicaEngine {
       this.session = session;
     }
 
+    /**
+     * Whether an answer is still to be sent. What is newer must not overtake it: the peer takes a
+     * frontier for one that has all it was sent and told before.
+     */
+    boolean owes() {
+      return !owed.isEmpty();
+    }
+
     private void learn(Hash database, List<Genesis> actors) {
       for (Genesis genesis : actors) {
         if (origins.size() < SyncMessage.MAX_ORIGINS) {
@@ -866,6 +874,9 @@ public final class ReplicaEngine {
     boolean more = false;
     for (Peer peer : List.copyOf(peers.values())) {
       sendOwed(peer);
+      if (peer.owes()) {
+        continue;
+      }
       int sent = 0;
       SyncMessage.Changes message;
       while (sent < MESSAGES_PER_TURN

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.crdt.sync.SyncSession;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -317,6 +319,34 @@ class ReplicaEngineTest {
     assertThat(wire.reachedAtA()).as("a counts on b").isGreaterThanOrEqualTo(receipt.arrival());
     b.crash();
     assertThat(b.view().frontier().seq(receipt.actor())).isEqualTo(receipt.seq());
+  }
+
+  @Test
+  void newChanges_doNotOvertakeWhatIsOwed() {
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    wire.refuse(Integer.MAX_VALUE);
+    a.pass(SyncSession.PROBE_MILLIS);
+    wire.refuse(1);
+    a.put("pushed", "{}");
+    a.turns();
+    assertThat(wire.underWayFromA().getFirst()).isInstanceOf(SyncMessage.Probe.class);
+    assertThat(wire.underWayFromA()).hasAtLeastOneElementOfType(SyncMessage.Changes.class);
+  }
+
+  @Test
+  void announcement_doesNotOvertakeWhatIsOwed() {
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    wire.tellA(new SyncMessage.Prune());
+    wire.refuse(Integer.MAX_VALUE);
+    a.pass(SyncSession.PROBE_MILLIS);
+    wire.refuse(1);
+    a.put("announced", "{}");
+    a.turns();
+    a.pass(1_000);
+    assertThat(wire.underWayFromA().getFirst()).isInstanceOf(SyncMessage.Probe.class);
+    assertThat(wire.underWayFromA()).hasAtLeastOneElementOfType(SyncMessage.Announce.class);
   }
 
   @Test
