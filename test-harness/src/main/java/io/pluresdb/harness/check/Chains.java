@@ -48,7 +48,9 @@ public final class Chains {
   private final TreeMap<ActorId, Genesis> origins = new TreeMap<>();
   private final TreeMap<ActorId, Long> floors = new TreeMap<>();
 
-  /** How far each actor was depended on while that was void, as the storage that is scanned says. */
+  /**
+   * How far each actor was depended on while that was void, as the storage that is scanned says.
+   */
   private final TreeMap<ActorId, Long> skipped = new TreeMap<>();
 
   private final NavigableMap<byte[], byte[]> members = new TreeMap<>(Arrays::compareUnsigned);
