@@ -1378,12 +1378,23 @@ public final class SimCluster {
       case SyncMessage.StandsOf(var stands) -> {
         if (stands instanceof StandMessage.Stands(var all)) {
           for (Stand stand : all) {
-            checkPublished(node, own, stand.seq(own));
+            if (mayBeMadeHere(node, stand, own)) {
+              checkPublished(node, own, stand.seq(own));
+            }
             checkStand(node, stand);
           }
         }
       }
     }
+  }
+
+  /**
+   * Whether a stand can be of this copy of the device. A copy that was rolled back passes on what
+   * others say they have of it, and what it said itself before.
+   */
+  private static boolean mayBeMadeHere(SimNode node, Stand stand, ActorId own) {
+    return Arrays.equals(stand.device(), node.signer.publicKey())
+        && stand.seq(own) <= node.storage.chains().seq(own);
   }
 
   /** A stand says what is on the device's disk, relaxed writes too. */
