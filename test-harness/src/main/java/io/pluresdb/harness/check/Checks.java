@@ -277,6 +277,9 @@ public final class Checks {
             });
     open.sort(Comparator.comparingLong(placed -> placed.entry().change().timestamp()));
     var model = new NaiveModel();
+    for (Placed placed : ledger.all()) {
+      model.know(placed.actor(), placed.seq(), placed.entry().change());
+    }
     boolean progress = true;
     while (progress && !open.isEmpty()) {
       progress = open.removeIf(placed -> stage(fresh, placed, ledger, model));
