@@ -883,13 +883,14 @@ public final class ReplicaEngine {
           && peer.link.isWritable()
           && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
               != null) {
-        if (goesHome(peer, message)) {
-          syncWhatIsSaid();
-          if (broken != null) {
-            return false;
-          }
+        boolean goesHome = goesHome(peer, message);
+        if (goesHome && !sync()) {
+          return false;
         }
         peer.link.send(message);
+        if (goesHome) {
+          acknowledge(); // Not before: there was room for one message.
+        }
         sent++;
       }
       if (sent > 0) {
@@ -918,13 +919,24 @@ public final class ReplicaEngine {
   }
 
   private void syncAndAcknowledge() {
+    if (sync()) {
+      acknowledge();
+    }
+  }
+
+  /** Makes what peers sent survive power loss; false when it failed and everything stopped. */
+  private boolean sync() {
     try {
       replica.sync();
     } catch (StorageException e) {
       fail(e);
-      return;
+      return false;
     }
     unsyncedBytes = 0;
+    return true;
+  }
+
+  private void acknowledge() {
     for (Peer peer : peers.values()) {
       SyncMessage ack = peer.session.onDurable();
       if (ack != null) {
