@@ -140,20 +140,29 @@ public final class NaiveModel {
     return isWhole;
   }
 
-  /** Adds a change and what it had seen; of one that does not count only what it had seen. */
+  /** Adds a change, whether it counts or not, and what it had seen. */
   private boolean merge(Map<ActorId, Long> past, ActorId actor, long seq) {
     if (seq == 0) {
       return true;
     }
     var key = new Ledger.Key(actor, seq);
-    Past counting = pasts.get(key);
-    if (counting != null) {
-      counting.seqs.forEach((other, last) -> past.merge(other, last, Math::max));
-      return counting.isWhole;
+    Past seen = pasts.get(key);
+    if (seen == null) {
+      seen = pastOfVoid(key);
+      pasts.put(key, seen);
     }
+    seen.seqs.forEach((other, last) -> past.merge(other, last, Math::max));
+    return seen.isWhole;
+  }
+
+  private Past pastOfVoid(Ledger.Key key) {
+    var upTo = new TreeMap<ActorId, Long>();
     List<Change> variants = known.getOrDefault(key, List.of());
     // Of two branches of one actor it is not told which was seen.
-    return variants.size() == 1 && mergePast(past, actor, seq, variants.getFirst());
+    boolean isWhole =
+        variants.size() == 1 && mergePast(upTo, key.actor(), key.seq(), variants.getFirst());
+    upTo.put(key.actor(), key.seq());
+    return new Past(upTo, isWhole);
   }
 
   /** By causality: whether some write of the document lies in the past of no delete. */

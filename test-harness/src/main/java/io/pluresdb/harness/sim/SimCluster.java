@@ -1258,6 +1258,10 @@ public final class SimCluster {
     }
     ReplicaEngine engine = node.engine;
     ActorId own = engine == null ? null : engine.replica().ownActor();
+    if (engine != null && arrival > engine.replica().view().arrivals()) {
+      throw new Violation(
+          Invariant.I3, "node " + node.index + " counts on a peer to have what is not here");
+    }
     Chains there = far.owner.storage.chains();
     for (long i = end.reached + 1; i <= arrival; i++) {
       Ledger.Key key = node.storage.chains().arrived(i);
