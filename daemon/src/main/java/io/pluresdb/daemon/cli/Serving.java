@@ -8,6 +8,7 @@ import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -112,7 +113,10 @@ final class Serving {
         try (HttpServer server =
             HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
           announce(dataDir, node, server);
-          awaitStop();
+          try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
+            manager.ready("taking requests at " + text(server.address()));
+            awaitStop();
+          }
         } finally {
           Files.deleteIfExists(dataDir.resolve(Ports.FILE));
         }

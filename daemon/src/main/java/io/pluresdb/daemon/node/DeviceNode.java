@@ -112,6 +112,14 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.net = network == null ? null : startNetwork(network);
   }
 
+  /** Ends when every database has taken an event: while one hangs, it does not. */
+  public CompletableFuture<?> pulse() {
+    return CompletableFuture.allOf(
+        databases.values().stream()
+            .map(database -> database.store().call(engine -> true))
+            .toArray(CompletableFuture[]::new));
+  }
+
   /**
    * Makes a data directory: a device key and the database {@code default}.
    *
