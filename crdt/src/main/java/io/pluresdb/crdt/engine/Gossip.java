@@ -185,6 +185,7 @@ final class Gossip {
       tooMuch |= !tree.onAnnounce(from, actor, missing.getValue(), here.seq(actor), now());
     }
     if (tooMuch) {
+      replica.sync();
       tell(from, from.session.probe(replica.view()));
     }
   }

@@ -336,6 +336,7 @@ public final class ReplicaEngine {
       return;
     }
     Membership before = replica.view().membership();
+    Frontier counted = replica.view().frontier();
     if (replica.stageMembers(entries)) {
       commit();
     }
@@ -353,11 +354,27 @@ public final class ReplicaEngine {
         news.forEach(message -> answer(peer, message));
       }
     }
-    peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
+    long first = firstCountingAgain(counted);
+    for (Peer peer : peers.values()) {
+      peer.session.expectOnly(replica::countable);
+      peer.session.countsAgain(first);
+    }
     adoptOwn();
     // What counts may have changed on both sides without a change having arrived.
     probe();
     release();
+  }
+
+  /** The first arrival that did not count before and does now; the greatest long for none. */
+  private long firstCountingAgain(Frontier before) {
+    long first = Long.MAX_VALUE;
+    for (Map.Entry<ActorId, Frontier.Head> entry : replica.view().frontier().heads().entrySet()) {
+      ActorId actor = entry.getKey();
+      if (entry.getValue().seq() > before.seq(actor)) {
+        first = Math.min(first, replica.log().arrivalOf(actor, before.seq(actor) + 1));
+      }
+    }
+    return first;
   }
 
   /**
@@ -543,7 +560,7 @@ public final class ReplicaEngine {
     }
     if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
       if (mayPublish()) {
-        gossip.receive(peer, gossiped);
+        guarded(() -> gossip.receive(peer, gossiped));
       }
       return;
     }
@@ -1021,6 +1038,12 @@ public final class ReplicaEngine {
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
+      if (!step.send().isEmpty()) {
+        syncWhatIsSaid();
+        if (broken != null) {
+          return;
+        }
+      }
       step.send().forEach(message -> answer(peer, message));
     }
     comparisons.tick();
@@ -1096,6 +1119,7 @@ public final class ReplicaEngine {
 
   /** Asks every peer that is ready to compare frontiers now. */
   public void probe() {
+    syncWhatIsSaid();
     if (!mayPublish()) {
       return;
     }

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.sync.SyncMessage;
@@ -319,6 +321,28 @@ class ReplicaEngineTest {
     assertThat(wire.reachedAtA()).as("a counts on b").isGreaterThanOrEqualTo(receipt.arrival());
     b.crash();
     assertThat(b.view().frontier().seq(receipt.actor())).isEqualTo(receipt.seq());
+  }
+
+  @Test
+  void changeThatCountsAgain_isNotTakenToBeWhereItWasAcknowledgedAsVoid() {
+    a.sync(b);
+    b.wallMillis += 2 * HybridClock.MAX_AHEAD_MILLIS;
+    Device.Wire wire = b.connectAuthenticated(a);
+    wire.settle();
+    var early = b.put("early", "{}");
+    wire.settle();
+    a.revoke(b, Role.READ);
+    wire.settle();
+    a.admit(b, Role.WRITE);
+    wire.settle();
+    assertThat(b.view().frontier().seq(early.actor())).isEqualTo(early.seq());
+    assertThat(a.view().frontier().seq(early.actor())).as("its time has not come").isZero();
+    assertThat(wire.reachedAtA()).isLessThan(early.arrival());
+    a.pass(2 * HybridClock.MAX_AHEAD_MILLIS);
+    b.pass(SyncSession.PROBE_MILLIS);
+    wire.settle();
+    assertThat(a.view().frontier().seq(early.actor())).isEqualTo(early.seq());
+    assertThat(wire.reachedAtA()).isEqualTo(b.view().arrivals());
   }
 
   @Test
