@@ -199,10 +199,13 @@ final class Settlement {
   /**
    * Checks what must hold over all devices once they are equal.
    *
-   * @return the frontier they ended at
+   * @return the hash of the frontier they ended at; zero when there is none to become equal
    */
   Hash check() {
     List<SimNode> hearing = hearing();
+    if (hearing.isEmpty()) {
+      return Hash.ZERO; // Whoever reads was removed by one that does not.
+    }
     SimNode first = hearing.getFirst();
     ReplicaEngine engine = first.engine;
     if (engine == null) {
