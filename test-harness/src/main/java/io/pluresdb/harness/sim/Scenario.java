@@ -117,6 +117,11 @@ public record Scenario(
         forgets ? memory(random.nextBoolean() && !ends) : null);
   }
 
+  /** Whether a device may be left behind because its lease ended. */
+  boolean cutsFreely() {
+    return memory != null && memory.leaseMillis() < CompactionSettings.DEFAULT.leaseMillis();
+  }
+
   /** Nothing stays in a log that all members have; some leases end while the schedule runs. */
   private static CompactionSettings memory(boolean expires) {
     long lease =
