@@ -434,7 +434,11 @@ public final class ChangeLog {
     }
   }
 
-  /** Gathers rows into runs and cuts at the last signed change that fits. */
+  /**
+   * Gathers rows into runs and cuts at the last signed change that fits, and where a change
+   * declares what its author had seen meanwhile: that may follow the changes before it in the run.
+   * Whoever took it while those were void would otherwise keep a run that nobody can take in turn.
+   */
   private static final class BatchBuilder {
     private final Storage.Snapshot snapshot;
     private final Frontier counting;
@@ -484,6 +488,11 @@ public final class ChangeLog {
       try (var log = new Segments(snapshot, row.actor(), first, last)) {
         while (!full && log.next()) {
           byte[] own = log.signature();
+          if (isSigned() && !log.change().deps().isEmpty()) {
+            closeRun();
+            actor = row.actor();
+            fromSeq = log.seq();
+          }
           add(
               log.change(),
               arrival + log.seq() - row.fromSeq(),
@@ -498,6 +507,11 @@ public final class ChangeLog {
         lookedAt = arrival;
         signedArrival = arrival;
       }
+    }
+
+    /** Whether a run is being built that may end here. */
+    private boolean isSigned() {
+      return signedCount > 0 && signedCount == changes.size();
     }
 
     private void add(Change change, long arrival, byte @Nullable [] changeSignature) {

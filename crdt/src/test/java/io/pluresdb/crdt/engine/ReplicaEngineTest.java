@@ -346,6 +346,30 @@ class ReplicaEngineTest {
   }
 
   @Test
+  void changesThatCountAgain_andOneBetweenThemThatCameFirst_reachANewDevice() {
+    Device c = a.join(3);
+    a.sync(b);
+    a.sync(c);
+    b.sync(c);
+    c.put("first", "{}");
+    c.sync(b);
+    b.put("answer", "{}");
+    b.sync(c);
+    var last = c.put("last", "{}");
+    a.revoke(c, null);
+    a.sync(b);
+    a.sync(b); // Now b tells whose the change is that does not count any more.
+    assertThat(a.json("answer")).as("what it follows does not count").isEqualTo("{}");
+    assertThat(a.json("first")).isNull();
+    a.admit(c, Role.WRITE);
+    c.sync(a);
+    assertThat(a.view().frontier().seq(last.actor())).isEqualTo(last.seq());
+    Device joiner = a.join(4);
+    joiner.sync(a);
+    joiner.assertEquals(a);
+  }
+
+  @Test
   void newChanges_doNotOvertakeWhatIsOwed() {
     Device.Wire wire = a.connect(b);
     wire.settle();
