@@ -61,8 +61,8 @@ public final class Main {
             new LazyRandom(),
             ProcessHandle.current().info().startInstant().orElseGet(Instant::now));
     var stopped = new CountDownLatch(1);
-    if (List.of(arguments).contains("serve")) {
-      // Only serve stops with care; a signal ends any other command at once.
+    if (List.of(arguments).contains("serve") || List.of(arguments).contains("relay")) {
+      // Only these stop with care; a signal ends any other command at once.
       Runtime.getRuntime().addShutdownHook(stopping(Thread.currentThread(), stopped, io));
     }
     int code = new Main(io).run(arguments);
@@ -77,7 +77,7 @@ public final class Main {
           main.interrupt();
           try {
             if (!stopped.await(STOP_SECONDS, TimeUnit.SECONDS)) {
-              io.err().println("Error [CLI_STOP]: the daemon did not stop in time");
+              io.err().println("Error [CLI_STOP]: not stopped in time");
             }
           } catch (InterruptedException e) {
             // The process ends either way.
@@ -110,6 +110,7 @@ public final class Main {
     var commands = new LinkedHashMap<String, Function<Root, Object>>();
     commands.put("init", Serving.Init::new);
     commands.put("serve", Serving.Serve::new);
+    commands.put("relay", Relaying.Relay::new);
     commands.put("put", Documents.Put::new);
     commands.put("get", Documents.Get::new);
     commands.put("patch", Documents.Patch::new);

@@ -26,12 +26,16 @@ import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.path.Backoff;
+import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.Hint;
 import io.pluresdb.transport.topic.SyncKey;
@@ -92,10 +96,26 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** What a node with a network has besides its databases. */
   private record Net(
       TcpTransport transport,
-      InetSocketAddress listening,
+      @Nullable InetSocketAddress listening,
       Dialer dialer,
       @Nullable LanDiscovery lan,
-      @Nullable DhtDiscovery dht) {}
+      @Nullable DhtDiscovery dht,
+      RelayLinks relays) {
+    /** Looks for the peers of a database and lets them find this device. */
+    void follow(DatabaseKeys keys) {
+      if (dht != null) {
+        dht.follow(keys);
+      }
+      relays.follow(keys);
+    }
+
+    void unfollow(DatabaseKeys keys) {
+      if (dht != null) {
+        dht.unfollow(keys);
+      }
+      relays.unfollow(keys);
+    }
+  }
 
   private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
     this.directory = directory;
@@ -215,67 +235,109 @@ public final class DeviceNode implements Node, AutoCloseable {
           new Dialer(
               new Dialer.Connector() {
                 @Override
-                public CompletionStage<Session> dial(
-                    InetSocketAddress address, DatabaseKeys database) {
-                  return transport.dial(address, database);
+                public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+                  return transport.dial(candidate, database);
                 }
 
                 @Override
-                public boolean isConnected(String databaseId, DeviceId peer) {
-                  return transport.isConnected(databaseId, peer);
+                public boolean isServed(
+                    Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
+                  return transport.isServed(candidate, database, peer);
                 }
               },
               transport.timers(),
               Backoff.Limits.defaults(),
               environment.random());
-      databases.values().forEach(database -> govern(database, transport, dialer, network));
-      InetSocketAddress listening = transport.listen(network.listen());
-      admission.acceptsOn(listening.getPort());
-      NodeOptions.Dht dhtOptions = network.dht();
-      DhtDiscovery dht =
-          dhtOptions == null
-              ? null
-              : DhtDiscovery.open(
-                  directory.dhtNodes(),
-                  listening,
-                  dhtOptions,
-                  environment.random(),
-                  transport.timers(),
-                  background,
-                  (topic, peer) -> found(topic, peer, transport));
-      LanDiscovery lan = null;
-      LanSettings lanSettings = network.lan();
-      if (lanSettings != null) {
-        lan =
-            new LanDiscovery(
-                lanSettings,
-                transportEnvironment,
-                transport.timers(),
-                device.id(),
-                listening.getPort(),
-                this::hints,
-                contact -> {
-                  LocalDatabase database = byHint(contact.hint());
+      var relays =
+          new RelayLinks(
+              transport,
+              network.relays(),
+              new RelayClient.Listener() {
+                @Override
+                public void found(DatabaseKeys keys, Candidate.Relayed peer) {
+                  LocalDatabase database = byId(keys.databaseId());
                   Neighbours neighbours = database == null ? null : database.neighbours();
                   if (neighbours != null) {
-                    neighbours.found(contact.address());
+                    neighbours.found(peer);
                   }
-                  admission.found(contact.hint(), contact.address(), transport);
-                });
-        lan.start();
+                  admission.found(keys, peer, transport);
+                }
+
+                @Override
+                public void gone(DatabaseKeys keys, Candidate.Relayed peer) {
+                  dialer.remove(peer, keys.databaseId());
+                  admission.gone(keys, peer);
+                }
+              });
+      databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
+      InetSocketAddress listening = null;
+      DhtDiscovery dht = null;
+      LanDiscovery lan = null;
+      InetSocketAddress listen = network.listen();
+      if (listen != null) {
+        listening = transport.listen(listen);
+        admission.acceptsOn(listening.getPort());
+        dht = enterDht(network, listening, transport);
+        lan = announce(network, listening, transport, transportEnvironment);
       }
+      var started = new Net(transport, listening, dialer, lan, dht, relays);
       for (LocalDatabase database : databases.values()) {
+        relays.useAll(database.file().peers());
         start(database);
-        if (dht != null && isSought(database)) {
-          dht.follow(database.keys());
+        if (isSought(database)) {
+          started.follow(database.keys());
         }
       }
-      return new Net(transport, listening, dialer, lan, dht);
+      return started;
     } catch (RuntimeException e) {
       transport.close();
       databases.values().forEach(LocalDatabase::close);
       throw e;
     }
+  }
+
+  private @Nullable DhtDiscovery enterDht(
+      NodeOptions.Network network, InetSocketAddress listening, TcpTransport transport) {
+    NodeOptions.Dht dhtOptions = network.dht();
+    return dhtOptions == null
+        ? null
+        : DhtDiscovery.open(
+            directory.dhtNodes(),
+            listening,
+            dhtOptions,
+            environment.random(),
+            transport.timers(),
+            background,
+            (topic, peer) -> found(topic, peer, transport));
+  }
+
+  private @Nullable LanDiscovery announce(
+      NodeOptions.Network network,
+      InetSocketAddress listening,
+      TcpTransport transport,
+      io.pluresdb.transport.Environment transportEnvironment) {
+    LanSettings lanSettings = network.lan();
+    if (lanSettings == null) {
+      return null;
+    }
+    var lan =
+        new LanDiscovery(
+            lanSettings,
+            transportEnvironment,
+            transport.timers(),
+            device.id(),
+            listening.getPort(),
+            this::hints,
+            contact -> {
+              LocalDatabase database = byHint(contact.hint());
+              Neighbours neighbours = database == null ? null : database.neighbours();
+              if (neighbours != null) {
+                neighbours.found(contact.address());
+              }
+              admission.found(contact.hint(), contact.address(), transport);
+            });
+    lan.start();
+    return lan;
   }
 
   /** Somebody says that there is a peer of a topic. */
@@ -290,7 +352,11 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private void govern(
-      LocalDatabase database, TcpTransport transport, Dialer dialer, NodeOptions.Network network) {
+      LocalDatabase database,
+      TcpTransport transport,
+      Dialer dialer,
+      RelayLinks relays,
+      NodeOptions.Network network) {
     database.connectBy(
         new Neighbours(
             transport,
@@ -299,8 +365,11 @@ public final class DeviceNode implements Node, AutoCloseable {
             database.keys(),
             database.store(),
             () -> {
-              var known = new ArrayList<>(network.staticPeers());
-              database.file().peers().forEach(address -> known.add(Addresses.parse(address)));
+              var known = new ArrayList<>(relays.present(database.keys()));
+              network.staticPeers().forEach(peer -> known.add(new Candidate.Direct(peer)));
+              if (network.listen() != null) {
+                known.addAll(Addresses.direct(database.file().peers()));
+              }
               return known;
             }));
   }
@@ -368,7 +437,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     return startedAt;
   }
 
-  /** Where this node accepts sessions, or null without a network. */
+  /** Where this node accepts sessions, or null when it does not. */
   public @Nullable InetSocketAddress listening() {
     return net == null ? null : net.listening;
   }
@@ -425,14 +494,18 @@ public final class DeviceNode implements Node, AutoCloseable {
     var connected = new HashSet<String>();
     for (Replicator.Connection connection : database.replicator().connections()) {
       Session session = connection.session();
-      String address = Addresses.format((InetSocketAddress) session.remoteAddress());
+      boolean relayed = session.path() instanceof SessionPath.Relayed;
+      String address =
+          session.path() instanceof SessionPath.Relayed(var relay)
+              ? relay.toString()
+              : Addresses.format((InetSocketAddress) session.remoteAddress());
       connected.add(address);
       peers.add(
           new PeerStatus(
               session.peer().toString(),
               nameOf(database, session),
               address,
-              "direct",
+              relayed ? "relay" : "direct",
               session.initiator() ? "outbound" : "inbound",
               "connected",
               connection.lag(),
@@ -443,7 +516,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (net != null) {
       String id = database.keys().databaseId();
       for (Dialer.Target target : net.dialer.targets()) {
-        String address = Addresses.format(target.address());
+        String address =
+            switch (target.candidate()) {
+              case Candidate.Direct(var at) -> Addresses.format(at);
+              case Candidate.Relayed relayed -> relayed.relay().toString();
+            };
         boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);
         if (target.databaseId().equals(id) && wanted) {
           CloseReason failure = target.lastFailure();
@@ -566,11 +643,14 @@ public final class DeviceNode implements Node, AutoCloseable {
           "this device is no admin of database \"" + name + "\"",
           "make the invite on the device that made the database");
     }
-    Invite invite =
-        admission.invite(database, role, validity, approval, addresses(network.listening));
-    if (network.dht != null) {
-      network.dht.follow(database.keys());
+    var addresses = new ArrayList<>(network.relays.texts());
+    if (network.listening != null) {
+      addresses(network.listening).stream()
+          .limit(InviteUrl.MAX_ADDRESSES - addresses.size())
+          .forEach(addresses::add);
     }
+    Invite invite = admission.invite(database, role, validity, approval, addresses);
+    network.follow(database.keys());
     return invite;
   }
 
@@ -634,22 +714,25 @@ public final class DeviceNode implements Node, AutoCloseable {
       requireWithin(scope, present);
     }
     var join = new Joins(directory, device, environment, prefixes);
+    network.relays.useAll(invite.addresses());
     CompletableFuture<Boolean> entry =
-        admission.requestEntry(name, keys, invite, network.transport);
+        admission.requestEntry(
+            name,
+            keys,
+            invite,
+            network.listening == null ? List.of() : Addresses.direct(invite.addresses()),
+            network.transport);
     if (network.lan != null) {
       network.lan.announceNow();
     }
-    DhtDiscovery dht = network.dht;
-    if (dht != null) {
-      dht.follow(keys);
-      var _ =
-          entry.whenComplete(
-              (entered, failure) -> {
-                if (failure != null) {
-                  dht.unfollow(keys);
-                }
-              });
-    }
+    network.follow(keys);
+    var _ =
+        entry.whenComplete(
+            (entered, failure) -> {
+              if (failure != null) {
+                network.unfollow(keys);
+              }
+            });
     return entry.thenApplyAsync(
         entered -> {
           try {
@@ -701,20 +784,19 @@ public final class DeviceNode implements Node, AutoCloseable {
       throw e;
     }
     if (old != null) {
-      if (network.dht != null) {
-        network.dht.unfollow(old.keys());
-      }
+      network.unfollow(old.keys());
       old.close();
     }
     LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
     NodeOptions.Network settings = options.network();
     if (settings != null) {
-      govern(joined, network.transport, network.dialer, settings);
+      govern(joined, network.transport, network.dialer, network.relays, settings);
     }
     databases.put(name, joined);
     start(joined);
     Neighbours neighbours = joined.neighbours();
     if (neighbours != null) {
+      // Whom relays named meanwhile, start has taken up.
       admission.foundFor(name).forEach(neighbours::found);
     }
     return new Joined(name, keys.databaseId(), invite.role(), carried);
@@ -770,8 +852,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     String id = database.keys().databaseId();
     for (Dialer.Target target : network.dialer.targets()) {
       if (target.databaseId().equals(id) && target.state() == Dialer.State.WAITING) {
-        network.dialer.remove(target.address(), id);
-        network.dialer.add(target.address(), database.keys());
+        network.dialer.remove(target.candidate(), id);
+        network.dialer.add(target.candidate(), database.keys());
       }
     }
     if (network.dht != null) {
@@ -794,6 +876,11 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Doctor doctor(LocalDatabase database) {
     return new Doctor(directory, database, environment.wallClock(), net != null);
+  }
+
+  @Override
+  public List<RelayStatus> relays() {
+    return net == null ? List.of() : net.relays.status();
   }
 
   @Override

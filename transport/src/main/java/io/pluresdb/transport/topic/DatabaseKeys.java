@@ -16,13 +16,15 @@ public final class DatabaseKeys {
   private final long epoch;
   private final Hint hint;
   private final byte[] psk;
+  private final byte[] rendezvous;
 
-  private DatabaseKeys(String databaseId, long epoch, Hint hint, byte[] psk) {
+  private DatabaseKeys(String databaseId, long epoch, Hint hint, byte[] psk, byte[] rendezvous) {
     this.databaseId = databaseId;
     this.databaseIdHash = Blake2b.hash256(databaseId.getBytes(StandardCharsets.UTF_8));
     this.epoch = epoch;
     this.hint = hint;
     this.psk = psk;
+    this.rendezvous = rendezvous;
   }
 
   /** The keys of the database {@code syncKey} itself names. */
@@ -39,7 +41,8 @@ public final class DatabaseKeys {
     if (databaseId.isEmpty()) {
       throw new IllegalArgumentException("a database id must not be empty");
     }
-    return new DatabaseKeys(databaseId, epoch, syncKey.hint(epoch), syncKey.psk(epoch));
+    return new DatabaseKeys(
+        databaseId, epoch, syncKey.hint(epoch), syncKey.psk(epoch), syncKey.rendezvous(epoch));
   }
 
   public String databaseId() {
@@ -62,6 +65,11 @@ public final class DatabaseKeys {
   /** The 32 secret bytes of the handshake's psk token. */
   public byte[] psk() {
     return psk.clone();
+  }
+
+  /** The 32 secret bytes behind {@link Rendezvous} and {@link PeerTag}. */
+  byte[] rendezvous() {
+    return rendezvous;
   }
 
   @Override
