@@ -1,6 +1,7 @@
 package io.pluresdb.transport.net;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -101,6 +102,7 @@ final class RelayCircuitEnd extends ChannelInboundHandlerAdapter implements WebS
       hub.count(RelayCounter.PROTOCOL_VIOLATIONS);
       gone = true;
       end(e.closeCode(), String.valueOf(e.getMessage()));
+      closeWhenWritten();
       other().end(WebSocket.GOING_AWAY, "the other end broke the protocol");
     } finally {
       input = null;
@@ -158,15 +160,8 @@ final class RelayCircuitEnd extends ChannelInboundHandlerAdapter implements WebS
       case WebSocket.CLOSE -> {
         int code = WebSocket.closeCode(payload);
         gone = true;
-        if (ended) {
-          unawaited(channel.close());
-        } else {
-          end(code, "");
-          unawaited(
-              channel
-                  .writeAndFlush(io.netty.buffer.Unpooled.EMPTY_BUFFER)
-                  .addListener(ChannelFutureListener.CLOSE));
-        }
+        end(code, "");
+        closeWhenWritten();
         other().end(WebSocket.NORMAL, "the other end closed");
       }
       default -> {
@@ -241,6 +236,11 @@ final class RelayCircuitEnd extends ChannelInboundHandlerAdapter implements WebS
         channel
             .eventLoop()
             .schedule(() -> unawaited(channel.close()), LINGER.toMillis(), TimeUnit.MILLISECONDS));
+  }
+
+  private void closeWhenWritten() {
+    unawaited(
+        channel.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE));
   }
 
   @Override

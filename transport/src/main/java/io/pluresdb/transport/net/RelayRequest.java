@@ -121,7 +121,10 @@ final class RelayRequest extends ChannelInboundHandlerAdapter implements RelayHu
         request = head;
       }
       // The codec reports its end, too, which must not reach who comes after this handler.
-      if (received instanceof LastHttpContent && request != null && !answered) {
+      boolean whole =
+          received instanceof LastHttpContent
+              || (received instanceof HttpRequest head && head.decoderResult().isFailure());
+      if (whole && request != null && !answered) {
         answered = true;
         cancelTimer();
         requestRead.run();

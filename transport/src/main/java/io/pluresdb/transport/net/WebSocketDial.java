@@ -244,7 +244,10 @@ final class WebSocketDial extends ChannelInboundHandlerAdapter {
       head.writeBytes(bytes);
       int end = head.toString(StandardCharsets.ISO_8859_1).indexOf(HEAD_END);
       if (end >= 0) {
-        answered(ctx, head.toString(0, end, StandardCharsets.ISO_8859_1), end + HEAD_END.length());
+        answered(
+            ctx,
+            head.toString(head.readerIndex(), end, StandardCharsets.ISO_8859_1),
+            end + HEAD_END.length());
       } else if (head.readableBytes() > MAX_HEAD_BYTES) {
         fail(where() + " answers with endless headers");
       }
