@@ -8,8 +8,8 @@ import java.util.HexFormat;
 import org.bouncycastle.crypto.digests.Blake2bDigest;
 
 /**
- * A 32-byte digest, compared by content: BLAKE2b-256 (RFC 7693) for everything that is named or
- * signed, SHA-256 (FIPS 180-4) for bulk, where the JDK's intrinsic is eleven times as fast as
+ * A 32-byte digest, compared by content: BLAKE2b-256 (RFC 7693) for what is named, SHA-256 (FIPS
+ * 180-4) for what is hashed for every change, where the JDK's intrinsic is eleven times as fast as
  * Bouncy Castle's BLAKE2b (0.18 against 1.98 microseconds for 300 bytes).
  */
 public record Hash(byte[] bytes) {
@@ -37,6 +37,15 @@ public record Hash(byte[] bytes) {
     byte[] out = new byte[BYTES];
     digest.doFinal(out, 0);
     return new Hash(out);
+  }
+
+  /** Like {@link #of} with SHA-256; for what is hashed for every document. */
+  public static Hash bulkOf(String domain, byte[] part) {
+    MessageDigest digest = BULK.get();
+    digest.update(domain.getBytes(StandardCharsets.UTF_8));
+    digest.update((byte) 0);
+    digest.update(part);
+    return new Hash(digest.digest());
   }
 
   /** SHA-256 of {@code [0, length)}; for bytes that are hashed for every document. */

@@ -451,6 +451,11 @@ public final class ReplicaStore implements CrdtStore {
     return replica;
   }
 
+  /** Local writes that wait for the replica loop; any thread. */
+  public int queuedWrites() {
+    return queuedWrites.get();
+  }
+
   /** What stopped the database for good, or null; any thread. */
   public @Nullable RuntimeException broken() {
     return stoppedBy;

@@ -57,7 +57,7 @@ public record Change(
       writeDeps(deps, header);
       header.i64(timestamp);
       header.bytes(bodyHash.bytes()).i64(bodyLength);
-      return Hash.of("pluresdb-change-v1", header.toByteArray());
+      return Hash.bulkOf("pluresdb-change-v1", header.toByteArray());
     }
 
     public void write(ByteWriter out) {

@@ -33,7 +33,8 @@ public final class Api {
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
-            new DhtRoutes(node).routes())
+            new DhtRoutes(node).routes(),
+            new HealthRoutes(node, version, clock).routes())
         .flatMap(List::stream)
         .forEach(
             route ->

@@ -3,7 +3,6 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Finding;
-import io.pluresdb.daemon.api.Route.Handler.Prompt;
 import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Addresses;
 import io.pluresdb.daemon.node.Node;
@@ -18,7 +17,6 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 
 /** Routes about the device, its databases, members and peers. */
 final class NodeRoutes {
@@ -39,8 +37,6 @@ final class NodeRoutes {
   List<Route> routes() {
     List<String> db = List.of(Api.DATABASE);
     return List.of(
-        new Route("GET", "/healthz", 0, List.of(), new Prompt(request -> yes("ok"))),
-        new Route("GET", "/readyz", 0, List.of(), new Prompt(request -> yes("ready"))),
         new Route("GET", "/api/status", 0, db, new Waiting(this::status)),
         new Route("GET", "/api/peers", 0, db, new Waiting(this::peers)),
         new Route("GET", "/api/devices", 0, db, new Waiting(this::devices)),
@@ -55,11 +51,6 @@ final class NodeRoutes {
         new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
         new Route("POST", "/api/invite", BODY_BYTES, db, new Waiting(this::invite)),
         new Route("POST", "/api/join", BODY_BYTES, db, new Waiting(this::join)));
-  }
-
-  private static CompletableFuture<Answer> yes(String what) {
-    return CompletableFuture.completedFuture(
-        Answer.of(new JsonWriter().beginObject().name(what).bool(true).endObject()));
   }
 
   private Answer status(Request request) {

@@ -8,6 +8,7 @@ import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -106,7 +107,7 @@ final class Serving {
     @Option(
         names = "--relay",
         paramLabel = "URL",
-        description = "Adds to peers.relays; may be repeated.")
+        description = "Sets peers.relays; repeat it for more than one.")
     private @Nullable List<String> relays;
 
     @Option(names = "--relay-ca", paramLabel = "FILE", description = "Sets peers.relay-ca.")
@@ -132,7 +133,10 @@ final class Serving {
         try (HttpServer server =
             HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
           announce(dataDir, node, server, relay.address());
-          awaitStop();
+          try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
+            manager.ready("taking requests at " + text(server.address()));
+            awaitStop();
+          }
         } finally {
           Files.deleteIfExists(dataDir.resolve(Ports.FILE));
         }

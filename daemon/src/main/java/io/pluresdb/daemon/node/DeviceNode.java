@@ -63,6 +63,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -485,6 +486,52 @@ public final class DeviceNode implements Node, AutoCloseable {
         database.replicator().connections().size(),
         Members.role(database, device),
         database.replicator().trafficBytes());
+  }
+
+  @Override
+  public CompletableFuture<Void> pulse() {
+    return CompletableFuture.allOf(
+        databases.values().stream()
+            .map(database -> database.store().call(engine -> true))
+            .toArray(CompletableFuture[]::new));
+  }
+
+  @Override
+  public Map<String, String> stopped() {
+    var stopped = new TreeMap<String, String>();
+    databases.forEach(
+        (name, database) -> {
+          RuntimeException cause = database.store().broken();
+          if (cause != null) {
+            stopped.put(name, String.valueOf(cause.getMessage()));
+          }
+        });
+    return stopped;
+  }
+
+  @Override
+  public Activity activity(String name) {
+    ReplicaStore store = database(name).store();
+    return store.call(engine -> activity(engine, store.queuedWrites())).join();
+  }
+
+  private static Activity activity(ReplicaEngine engine, int queuedWrites) {
+    ReplicaEngine.Counters counters = engine.counters();
+    ReplicaEngine.SnapshotCounters snapshots = engine.snapshots();
+    var rejected = new TreeMap<String, Long>();
+    counters
+        .rejected()
+        .forEach((reason, count) -> rejected.put(reason.name().toLowerCase(Locale.ROOT), count));
+    return new Activity(
+        queuedWrites,
+        counters.localChanges(),
+        counters.foreignChanges(),
+        counters.knownRuns(),
+        counters.divergences(),
+        rejected,
+        snapshots.offered(),
+        snapshots.joined(),
+        snapshots.failed());
   }
 
   @Override

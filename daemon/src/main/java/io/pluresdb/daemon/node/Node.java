@@ -73,6 +73,39 @@ public interface Node {
       String role,
       long trafficBytes) {}
 
+  /** Ends when every database has taken an event: while one hangs, it does not. */
+  CompletableFuture<Void> pulse();
+
+  /** Why a database takes no writes any more, by its name; empty when all take them. */
+  Map<String, String> stopped();
+
+  /** What a database did since the start; waits for its loop. */
+  Activity activity(String database);
+
+  /**
+   * What a database did since the start.
+   *
+   * @param queuedWrites local writes that wait now
+   * @param localChanges made here
+   * @param foreignChanges that came from others and were new
+   * @param knownRuns runs of changes that came although they were known
+   * @param divergences times that documents differed though operations did not
+   * @param rejected runs that were refused, by reason
+   * @param snapshotsOffered to peers that the log did not help
+   * @param snapshotsJoined of peers
+   * @param snapshotsFailed that did not hold what they said
+   */
+  record Activity(
+      int queuedWrites,
+      long localChanges,
+      long foreignChanges,
+      long knownRuns,
+      long divergences,
+      Map<String, Long> rejected,
+      long snapshotsOffered,
+      long snapshotsJoined,
+      long snapshotsFailed) {}
+
   /** The sessions and wanted addresses of a database. */
   List<PeerStatus> peers(String database);
 

@@ -14,6 +14,7 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListSet;
@@ -25,6 +26,8 @@ public final class FakeNode implements Node {
 
   private final FakeStore store = new FakeStore();
   private final FakeSearches searches = new FakeSearches(store);
+  private volatile CompletableFuture<Void> pulse = CompletableFuture.completedFuture(null);
+  private volatile Map<String, String> stopped = Map.of();
   private final Set<String> wanted = new ConcurrentSkipListSet<>();
 
   public FakeStore store() {
@@ -72,6 +75,30 @@ public final class FakeNode implements Node {
         wanted.size(),
         "admin",
         0);
+  }
+
+  @Override
+  public CompletableFuture<Void> pulse() {
+    return pulse;
+  }
+
+  /** From now on it is asked in vain whether all is well. */
+  void hang() {
+    pulse = new CompletableFuture<>();
+  }
+
+  @Override
+  public Map<String, String> stopped() {
+    return stopped;
+  }
+
+  void stop(String why) {
+    stopped = Map.of(DEFAULT_DATABASE, why);
+  }
+
+  @Override
+  public Activity activity(String database) {
+    return new Activity(7, 1, 2, 3, 4, Map.of("bad_signature", 5L), 6, 8, 9);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.CoreException;
@@ -409,6 +410,43 @@ class RoutesTest {
         .isEqualTo("NODE_INVITE_EXPIRED");
     assertThat(get("/healthz")).isEqualTo("{\"ok\":true}");
     assertThat(get("/readyz")).isEqualTo("{\"ready\":true}");
+  }
+
+  @Test
+  void health_isThatOfTheDatabases() {
+    served.node.stop("the disk is broken");
+    assertThatThrownBy(() -> get("/readyz"))
+        .isInstanceOfSatisfying(
+            ApiException.class,
+            e -> {
+              assertThat(e.status()).isEqualTo(503);
+              assertThat(e.code()).isEqualTo("API_NOT_READY");
+              assertThat(e).hasMessageContaining("default=the disk is broken");
+            });
+    assertThat(get("/healthz")).as("a restart would not help").isEqualTo("{\"ok\":true}");
+    served.node.hang();
+    assertThatThrownBy(() -> get("/healthz"))
+        .isInstanceOfSatisfying(
+            ApiException.class, e -> assertThat(e.code()).isEqualTo("API_NOT_RESPONDING"));
+  }
+
+  @Test
+  void metrics_areInPrometheusTextFormat() {
+    post("/api/put", "{\"id\":\"note:1\",\"data\":{\"n\":1}}");
+    String text = get("/metrics");
+    assertThat(text)
+        .contains(
+            "# TYPE pluresdb_documents gauge",
+            "pluresdb_documents{database=\"default\"} 3.0",
+            "# TYPE pluresdb_foreign_changes_total counter",
+            "pluresdb_foreign_changes_total{database=\"default\"} 2.0",
+            "pluresdb_rejected_runs_total{database=\"default\",reason=\"bad_signature\"} 5.0",
+            "pluresdb_queued_writes{database=\"default\"} 7.0",
+            "pluresdb_peers{database=\"default\"} 0.0",
+            "pluresdb_open_files ");
+    for (String line : text.lines().toList()) {
+      assertThat(line).matches("# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[^}]*\\})? [-+0-9.E]+");
+    }
   }
 
   @Test

@@ -43,7 +43,7 @@ public record RocksOptions(
 
   /** The defaults of a daemon that shares its machine; docs/design/storage.md has the figures. */
   public static RocksOptions defaults(Path nativeDirectory) {
-    return new RocksOptions(nativeDirectory, 16, 8, 64, 2, WalRecovery.REFUSE_DAMAGE);
+    return new RocksOptions(nativeDirectory, 16, 8, 512, 2, WalRecovery.REFUSE_DAMAGE);
   }
 
   /** Returns these settings with another answer to a damaged log. */

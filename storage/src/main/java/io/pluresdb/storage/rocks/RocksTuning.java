@@ -45,6 +45,9 @@ final class RocksTuning implements AutoCloseable {
 
   private static final double BLOOM_BITS_PER_KEY = 10;
 
+  /** A filter in front of each write buffer too: most documents that are written are new. */
+  private static final double BUFFER_BLOOM_SHARE = 0.02;
+
   private final List<AbstractNativeReference> owned = new ArrayList<>();
   private final RocksOptions options;
   private final Cache blockCache;
@@ -99,7 +102,9 @@ final class RocksTuning implements AutoCloseable {
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
       case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
       case STATE, SEQUENCE, INDEX ->
-          large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom));
+          large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom))
+              .setMemtableWholeKeyFiltering(true)
+              .setMemtablePrefixBloomSizeRatio(BUFFER_BLOOM_SHARE);
     };
   }
 

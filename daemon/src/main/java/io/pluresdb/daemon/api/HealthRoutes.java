@@ -1,0 +1,71 @@
+package io.pluresdb.daemon.api;
+
+import io.pluresdb.daemon.api.Route.Handler.Prompt;
+import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.node.Node;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/** Routes for whoever watches the daemon: is it well, is it ready, what does it do. */
+final class HealthRoutes {
+  /** A daemon whose databases take longer to answer than this is not well. */
+  static final long PULSE_SECONDS = 5;
+
+  private final Node node;
+  private final String version;
+  private final InstantSource clock;
+
+  HealthRoutes(Node node, String version, InstantSource clock) {
+    this.node = node;
+    this.version = version;
+    this.clock = clock;
+  }
+
+  List<Route> routes() {
+    return List.of(
+        new Route("GET", "/healthz", 0, List.of(), new Prompt(this::health)),
+        new Route("GET", "/readyz", 0, List.of(), new Prompt(this::readiness)),
+        new Route(
+            "GET",
+            "/metrics",
+            0,
+            List.of(),
+            new Waiting(request -> Metrics.of(node, version, clock).answer())));
+  }
+
+  private CompletableFuture<Answer> health(Request request) {
+    return node.pulse()
+        .orTimeout(PULSE_SECONDS, TimeUnit.SECONDS)
+        .handle(
+            (none, failure) -> {
+              if (failure != null) {
+                throw new ApiException(
+                    503,
+                    "API_NOT_RESPONDING",
+                    "a database did not answer within " + PULSE_SECONDS + " s",
+                    "the log may say why; a service manager with a watchdog restarts the daemon");
+              }
+              return yes("ok");
+            });
+  }
+
+  private CompletableFuture<Answer> readiness(Request request) {
+    Map<String, String> stopped = node.stopped();
+    if (!stopped.isEmpty()) {
+      return CompletableFuture.failedFuture(
+          new ApiException(
+              503,
+              "API_NOT_READY",
+              "these databases take no writes any more: " + stopped,
+              "doctor names the remedy"));
+    }
+    return CompletableFuture.completedFuture(yes("ready"));
+  }
+
+  private static Answer yes(String what) {
+    return Answer.of(new JsonWriter().beginObject().name(what).bool(true).endObject());
+  }
+}

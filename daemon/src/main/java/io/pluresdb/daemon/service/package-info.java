@@ -1,0 +1,3 @@
+/** The daemon under a service manager. */
+@org.jspecify.annotations.NullMarked
+package io.pluresdb.daemon.service;
