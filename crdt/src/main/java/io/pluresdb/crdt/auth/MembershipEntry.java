@@ -189,6 +189,8 @@ public sealed interface MembershipEntry {
    *
    * @param keep the greatest role that is left, or null for none: the device is no member any more
    * @param heads the accepted head of each actor of the device that the signer knew
+   * @param secret {@link #nameOf} the secret of the epoch that begins with it; {@link Hash#ZERO}
+   *     for none
    */
   record Revoke(
       Hash database,
@@ -196,11 +198,34 @@ public sealed interface MembershipEntry {
       @Nullable Role keep,
       long atMillis,
       NavigableMap<ActorId, Head> heads,
+      Hash secret,
       List<Hash> seen,
       byte[] signer,
       byte[] signature)
       implements MembershipEntry {
     private static final int KIND = 2;
+
+    /** The hash by which an entry names the secret of an epoch. */
+    public static Hash nameOf(byte[] secret) {
+      return Hash.of("pluresdb-epoch-secret-v1", secret);
+    }
+
+    /** Whether a new epoch begins with this removal. */
+    public boolean rotates() {
+      return keep == null && !isOwn() && !secret.equals(Hash.ZERO);
+    }
+
+    /** Makes and signs an entry that begins no epoch. */
+    public static Revoke sign(
+        Hash database,
+        byte[] device,
+        @Nullable Role keep,
+        long atMillis,
+        Map<ActorId, Head> heads,
+        Collection<Hash> seen,
+        Signer signer) {
+      return sign(database, device, keep, atMillis, heads, Hash.ZERO, seen, signer);
+    }
 
     /** Makes and signs an entry. */
     public static Revoke sign(
@@ -209,6 +234,7 @@ public sealed interface MembershipEntry {
         @Nullable Role keep,
         long atMillis,
         Map<ActorId, Head> heads,
+        Hash secret,
         Collection<Hash> seen,
         Signer signer) {
       if (heads.size() > MAX_HEADS) {
@@ -223,6 +249,7 @@ public sealed interface MembershipEntry {
               keep,
               atMillis,
               new TreeMap<>(heads),
+              secret,
               ascending(seen),
               key,
               new byte[64]);
@@ -232,6 +259,7 @@ public sealed interface MembershipEntry {
           keep,
           atMillis,
           unsigned.heads,
+          secret,
           unsigned.seen,
           key,
           signer.sign(unsigned.signed()));
@@ -267,6 +295,7 @@ public sealed interface MembershipEntry {
             actor.write(out);
             out.varint(head.seq()).bytes(head.hash().bytes());
           });
+      out.bytes(secret.bytes());
       writeSeen(seen, out);
       out.bytes(signer);
     }
@@ -295,6 +324,7 @@ public sealed interface MembershipEntry {
           keep == 0 ? null : Role.ofCode(keep - 1),
           atMillis,
           heads,
+          new Hash(in.bytes(Hash.BYTES)),
           readSeen(in),
           in.bytes(Signer.KEY_BYTES),
           in.bytes(Signer.SIGNATURE_BYTES));

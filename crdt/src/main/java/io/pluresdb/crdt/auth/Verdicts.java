@@ -387,15 +387,15 @@ final class Verdicts {
   }
 
   /**
-   * The removals from the database by somebody else that count and that no other such removal has
-   * seen: each made a secret, and only who has them all is up to date.
+   * The removals from the database by somebody else that begin an epoch, count, and that no other
+   * such removal has seen: each made a secret, and only who has them all is up to date.
    */
   List<Revoke> rotations() {
     var latest = new BitSet();
     for (List<Integer> all : removals.values()) {
       for (int i : all) {
         var revoke = (Revoke) entries.get(i);
-        if (counting.get(i) && revoke.keep() == null && !revoke.isOwn()) {
+        if (counting.get(i) && revoke.rotates()) {
           latest.set(i);
         }
       }

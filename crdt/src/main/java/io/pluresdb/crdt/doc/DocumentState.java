@@ -285,6 +285,31 @@ public final class DocumentState {
     return first;
   }
 
+  /** Says something of a change. */
+  public interface ChangeTest {
+    boolean test(ActorId actor, long seq);
+  }
+
+  /**
+   * Whether any change that made a sibling of a row passes; reads no more of it than that takes.
+   *
+   * @throws CodecException when it is not a row
+   */
+  public static boolean anyChange(byte[] row, ChangeTest test) {
+    var in = new ByteReader(row);
+    in.u8();
+    int count = in.count("contexts of a document", MAX_REGISTERS);
+    for (int i = 0; i < count; i++) {
+      ActorId actor = ActorId.read(in);
+      long seq = in.varint();
+      in.i64();
+      if (test.test(actor, seq)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   public byte[] toByteArray() {
     var out = new ByteWriter(256);
     write(out);

@@ -185,6 +185,7 @@ final class Gossip {
       tooMuch |= !tree.onAnnounce(from, actor, missing.getValue(), here.seq(actor), now());
     }
     if (tooMuch) {
+      replica.sync();
       tell(from, from.session.probe(replica.view()));
     }
   }
@@ -259,7 +260,8 @@ final class Gossip {
   void announce() {
     Replica.View visible = replica.view();
     for (Peer peer :
-        tree.announceTo(now(), one -> one.link.isWritable() && one.session.hasNews(visible))) {
+        tree.announceTo(
+            now(), one -> !one.owes() && one.link.isWritable() && one.session.hasNews(visible))) {
       SyncMessage.Announce news = peer.session.announce(visible);
       if (news != null) {
         peer.link.send(news);

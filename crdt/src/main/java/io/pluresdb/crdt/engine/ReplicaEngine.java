@@ -114,6 +114,14 @@ public final class ReplicaEngine {
       this.session = session;
     }
 
+    /**
+     * Whether an answer is still to be sent. What is newer must not overtake it: the peer takes a
+     * frontier for one that has all it was sent and told before.
+     */
+    boolean owes() {
+      return !owed.isEmpty();
+    }
+
     private void learn(Hash database, List<Genesis> actors) {
       for (Genesis genesis : actors) {
         if (origins.size() < SyncMessage.MAX_ORIGINS) {
@@ -256,8 +264,17 @@ public final class ReplicaEngine {
    * @throws StorageException as {@link #admit}
    */
   public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
+    return revoke(device, keep, Hash.ZERO);
+  }
+
+  /**
+   * As {@link #revoke(byte[], Role)}, and begins an epoch.
+   *
+   * @param secret {@link MembershipEntry.Revoke#nameOf} its secret
+   */
+  public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep, Hash secret) {
     commit();
-    MembershipEntry.Revoke entry = replica.removal(device, keep, now());
+    MembershipEntry.Revoke entry = replica.removal(device, keep, now(), secret);
     admit(entry);
     return entry;
   }
@@ -328,6 +345,7 @@ public final class ReplicaEngine {
       return;
     }
     Membership before = replica.view().membership();
+    Frontier counted = replica.view().frontier();
     if (replica.stageMembers(entries)) {
       commit();
     }
@@ -345,11 +363,27 @@ public final class ReplicaEngine {
         news.forEach(message -> answer(peer, message));
       }
     }
-    peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
+    long first = firstCountingAgain(counted);
+    for (Peer peer : peers.values()) {
+      peer.session.expectOnly(replica::countable);
+      peer.session.countsAgain(first);
+    }
     adoptOwn();
     // What counts may have changed on both sides without a change having arrived.
     probe();
     release();
+  }
+
+  /** The first arrival that did not count before and does now; the greatest long for none. */
+  private long firstCountingAgain(Frontier before) {
+    long first = Long.MAX_VALUE;
+    for (Map.Entry<ActorId, Frontier.Head> entry : replica.view().frontier().heads().entrySet()) {
+      ActorId actor = entry.getKey();
+      if (entry.getValue().seq() > before.seq(actor)) {
+        first = Math.min(first, replica.log().arrivalOf(actor, before.seq(actor) + 1));
+      }
+    }
+    return first;
   }
 
   /**
@@ -535,7 +569,7 @@ public final class ReplicaEngine {
     }
     if (message instanceof SyncMessage.Gossip gossiped && peer.session.isGreeted()) {
       if (mayPublish()) {
-        gossip.receive(peer, gossiped);
+        guarded(() -> gossip.receive(peer, gossiped));
       }
       return;
     }
@@ -866,13 +900,23 @@ public final class ReplicaEngine {
     boolean more = false;
     for (Peer peer : List.copyOf(peers.values())) {
       sendOwed(peer);
+      if (peer.owes()) {
+        continue;
+      }
       int sent = 0;
-      SyncMessage message;
+      SyncMessage.Changes message;
       while (sent < MESSAGES_PER_TURN
           && peer.link.isWritable()
           && (message = peer.session.pull(replica.view(), replica.log(), gossip.pushesTo(peer)))
               != null) {
+        boolean goesHome = goesHome(peer, message);
+        if (goesHome && !sync()) {
+          return false;
+        }
         peer.link.send(message);
+        if (goesHome) {
+          acknowledge(); // Not before: there was room for one message.
+        }
         sent++;
       }
       if (sent > 0) {
@@ -883,14 +927,42 @@ public final class ReplicaEngine {
     return more;
   }
 
+  /**
+   * Whether a peer is sent what its own device wrote: it counts on us to keep that from then on.
+   */
+  private boolean goesHome(Peer peer, SyncMessage.Changes changes) {
+    byte[] device = peer.link.deviceKey();
+    if (device == null || unsyncedBytes == 0) {
+      return false;
+    }
+    for (ChangeRun run : changes.runs()) {
+      Genesis genesis = replica.genesis(run.actor());
+      if (genesis != null && Arrays.equals(genesis.deviceKey(), device)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private void syncAndAcknowledge() {
+    if (sync()) {
+      acknowledge();
+    }
+  }
+
+  /** Makes what peers sent survive power loss; false when it failed and everything stopped. */
+  private boolean sync() {
     try {
       replica.sync();
     } catch (StorageException e) {
       fail(e);
-      return;
+      return false;
     }
     unsyncedBytes = 0;
+    return true;
+  }
+
+  private void acknowledge() {
     for (Peer peer : peers.values()) {
       SyncMessage ack = peer.session.onDurable();
       if (ack != null) {
@@ -975,6 +1047,12 @@ public final class ReplicaEngine {
     }
     for (Peer peer : List.copyOf(peers.values())) {
       SyncSession.Step step = peer.session.onTick(now(), replica.view());
+      if (!step.send().isEmpty()) {
+        syncWhatIsSaid();
+        if (broken != null) {
+          return;
+        }
+      }
       step.send().forEach(message -> answer(peer, message));
     }
     comparisons.tick();
@@ -1050,6 +1128,7 @@ public final class ReplicaEngine {
 
   /** Asks every peer that is ready to compare frontiers now. */
   public void probe() {
+    syncWhatIsSaid();
     if (!mayPublish()) {
       return;
     }

@@ -167,7 +167,7 @@ final class SnapshotTransfers {
     if (busy || !replica.canGiveSnapshot()) {
       return;
     }
-    Hash id = replica.view().frontier().hash();
+    Hash id = replica.floorHash();
     Given open = given.get(id);
     if (open == null) {
       if (given.size() >= MAX_GIVEN && !closeUnused()) {
@@ -260,6 +260,7 @@ final class SnapshotTransfers {
         if (answered(peer, id) != null) {
           giveUp();
           // Where we stand now leads to another offer.
+          replica.sync();
           ReplicaEngine.answer(peer, peer.session.probe(replica.view()));
         }
       }
@@ -423,6 +424,7 @@ final class SnapshotTransfers {
         accept(offer.peer, offer.offer);
       } else {
         // Others help: does this one still think that we need it?
+        replica.sync();
         ReplicaEngine.answer(offer.peer, offer.peer.session.probe(replica.view()));
       }
     }

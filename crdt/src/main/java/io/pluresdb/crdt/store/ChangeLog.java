@@ -5,7 +5,6 @@ import io.pluresdb.crdt.auth.MembershipEntry.Fork.Branch;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
-import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
@@ -311,7 +310,7 @@ public final class ChangeLog {
   static Followed touched(Storage.Snapshot snapshot, long cursor, int limit) {
     var touched = new ArrayList<Touched>();
     byte[] stored = snapshot.get(Table.META, Rows.META_FLOOR);
-    long lowest = stored == null ? 0 : new ByteReader(stored).varint();
+    long lowest = Rows.FloorRow.read(stored).arrivals();
     long first = rowAt(snapshot, cursor + 1);
     try (var rows = snapshot.scan(Table.ARRIVAL, Rows.arrivalKey(first), null)) {
       while (touched.size() < limit && rows.next()) {

@@ -41,6 +41,19 @@ final class Committed {
   /** The snapshot that is being joined, or null. */
   @Nullable Joining joining;
 
+  /** What the base is made of; not up to date while a snapshot is being joined. */
+  Floor floor = Floor.NONE;
+
+  /** Whether anything left the log, so that documents have a base. */
+  boolean hasBase() {
+    return !floor.isEmpty() || joining != null;
+  }
+
+  /** Of an actor the last change that is in the base of documents that may be written now. */
+  long floorSeq(ActorId actor) {
+    return joining == null ? floor.seq(actor) : joining.floorSeq(actor);
+  }
+
   /** The newest change of an actor, 0 for none. */
   long seq(ActorId actor) {
     ActorRow row = actors.get(actor);

@@ -3,14 +3,15 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.causal.Frontier;
+import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.causal.HybridClock;
-import io.pluresdb.crdt.codec.ByteReader;
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.SignedHead;
-import io.pluresdb.crdt.store.Rows.JoinedPast;
-import io.pluresdb.crdt.store.Storage.Table;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Up to where the log of a replica does not tell: of each actor the greatest seq that was applied
@@ -19,16 +20,20 @@ import java.util.Map;
  */
 final class Floor {
   private final Map<ActorId, Long> seqs = new HashMap<>();
+  private final Map<ActorId, SignedHead> heads = new TreeMap<>();
   private long timestamp = -1;
 
+  /** Of a log that reaches back to the first change. */
+  static final Floor NONE = new Floor();
+
+  private Floor() {}
+
   Floor(Storage.Snapshot snapshot) {
-    JoinedPast joined = JoinedPast.read(snapshot.get(Table.META, Rows.META_JOINED));
-    seqs.putAll(joined.seqs());
-    timestamp = joined.timestamp();
-    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
+    try (var rows = Base.heads(snapshot)) {
       while (rows.next()) {
         SignedHead head = SignedHead.read(rows.value());
-        seqs.merge(ActorId.read(new ByteReader(rows.key())), head.seq(), Math::max);
+        seqs.put(Base.actor(rows.key()), head.seq());
+        heads.put(Base.actor(rows.key()), head);
         timestamp = Math.max(timestamp, head.timestamp());
       }
     }
@@ -39,7 +44,12 @@ final class Floor {
   }
 
   boolean covers(ActorId actor, long seq) {
-    return seqs.getOrDefault(actor, 0L) >= seq;
+    return seq(actor) >= seq;
+  }
+
+  /** The greatest seq of an actor that is gone, 0 for none. */
+  long seq(ActorId actor) {
+    return seqs.getOrDefault(actor, 0L);
   }
 
   boolean covers(Dot dot) {
@@ -49,6 +59,13 @@ final class Floor {
   /** An upper bound of the timestamps of what is gone; -1 when nothing is. */
   long timestamp() {
     return timestamp;
+  }
+
+  /** The last change of each actor that is gone. */
+  Frontier frontier(Hash database) {
+    var places = new TreeMap<ActorId, Head>();
+    heads.forEach((actor, head) -> places.put(actor, head.head(database, actor)));
+    return Frontier.of(places);
   }
 
   /** Every actor some of whose changes are gone, with the last seq that is. */

@@ -259,7 +259,7 @@ public final class Inspection {
     Fingerprint.read(in);
     long expected = in.varint();
     byte[] floor = snapshot.get(Table.META, Rows.META_FLOOR);
-    long next = 1 + (floor == null ? 0 : new ByteReader(floor).varint());
+    long next = 1 + Rows.FloorRow.read(floor).arrivals();
     try (var rows = snapshot.scan(Table.ARRIVAL, new byte[0], null)) {
       while (rows.next()) {
         long arrival = Rows.arrival(rows.key());

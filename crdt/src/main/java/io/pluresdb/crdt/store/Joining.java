@@ -14,7 +14,7 @@ import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.sequence.SequenceJoin;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Rows.ActorRow;
-import io.pluresdb.crdt.store.Rows.JoinedPast;
+import io.pluresdb.crdt.store.Rows.FloorRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.VoidRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
@@ -24,13 +24,16 @@ import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.List;
 import java.util.NavigableMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A verified snapshot being joined into the documents, from the least id to the greatest, in as
- * many commits as it takes.
+ * A verified snapshot being joined into the documents and into the {@link Base}, from the least id
+ * to the greatest, in as many commits as it takes.
  *
  * <p>The frontier moves with the last of them. Until then no foreign change is applied, so that
  * what this replica has seen stays what the join reckons with; a local write joins the documents it
@@ -53,7 +56,14 @@ final class Joining {
   private final DocumentHasher hasher;
   private final NavigableMap<ActorId, SignedHead> heads;
 
+  /** Of the base, before the snapshot is joined into it. */
+  private final Floor floor;
+
+  /** Of the base, with what is joined so far. */
+  private FloorRow floorRow;
+
   // What the staged commit will have done.
+  private FloorRow stagedFloorRow;
   private byte[] stagedTo;
   private boolean stagedEnd;
 
@@ -65,11 +75,21 @@ final class Joining {
     this.hasher = new DocumentHasher(identity.database());
     this.heads = inbox.storedHeads();
     this.stagedTo = inbox.joined();
+    this.floorRow = FloorRow.read(storage.get(Table.META, Rows.META_FLOOR));
+    this.stagedFloorRow = floorRow;
+    try (var snapshot = storage.snapshot()) {
+      this.floor = new Floor(snapshot);
+    }
     for (ActorId actor : heads.keySet()) {
       if (seq(actor) > base.seq(actor)) {
         base.undeclared.add(actor);
       }
     }
+  }
+
+  /** Of each actor the last change that is in the base of a document that was joined. */
+  long floorSeq(ActorId actor) {
+    return Math.max(floor.seq(actor), seq(actor));
   }
 
   /** The newest change of an actor that the snapshot brings, 0 for none. */
@@ -100,10 +120,6 @@ final class Joining {
     return seq(dot.actor()) >= dot.seq();
   }
 
-  private DocumentState join(DocumentState mine, DocumentState theirs) {
-    return DocumentJoin.join(mine, this::seenHere, theirs, this::seenThere);
-  }
-
   /** Whether a document has not been joined, so that nothing may be written to it. */
   boolean awaits(byte[] id) {
     if (Arrays.compareUnsigned(id, inbox.joined()) < 0) {
@@ -122,8 +138,7 @@ final class Joining {
     try (var snapshot = storage.snapshot()) {
       for (byte[] id : ids) {
         if (awaits(id)) {
-          byte[] others = inbox.document(id);
-          stage(staging, snapshot, id, snapshot.get(Table.STATE, id), others, touched);
+          stage(staging, snapshot, id, inbox.document(id), touched);
           staging.batch.put(
               Table.SNAPSHOT,
               SnapshotInbox.rowKey(new Place(SnapshotEntry.DOCUMENTS, id)),
@@ -132,6 +147,12 @@ final class Joining {
         }
       }
     }
+    stageArrival(staging, touched);
+  }
+
+  private void stageArrival(Staging staging, List<byte[]> touched) {
+    staging.keepsBase = true;
+    staging.batch.put(Table.META, Rows.META_FLOOR, stagedFloorRow.toByteArray());
     if (!touched.isEmpty()) {
       staging.log.joined(new JoinedRow(touched));
     }
@@ -143,41 +164,44 @@ final class Joining {
     byte[] reached = null;
     try (var snapshot = storage.snapshot();
         var mine = snapshot.scan(Table.STATE, inbox.joined(), null);
+        var kept = new Base(snapshot, floor::seq).keptFrom(inbox.joined());
         var theirs =
             snapshot.scan(
                 Table.SNAPSHOT,
                 SnapshotInbox.rowKey(new Place(SnapshotEntry.DOCUMENTS, inbox.joined())),
                 DOCUMENTS_END)) {
-      boolean here = mine.next();
-      boolean there = theirs.next();
+      byte[] here = mine.next() ? mine.key() : null;
+      byte[] then = kept.next() ? id(kept.key()) : null;
+      byte[] there = theirs.next() ? id(theirs.key()) : null;
       int rows = 0;
       int bytes = 0;
-      while (here || there) {
-        byte[] theirId = there ? id(theirs.key()) : null;
-        int order = !here ? 1 : theirId == null ? -1 : Arrays.compareUnsigned(mine.key(), theirId);
-        byte[] id = order > 0 && theirId != null ? theirId : mine.key();
+      byte[] id;
+      while ((id = least(least(here, then), there)) != null) {
         if (rows >= STEP_ROWS || bytes >= STEP_BYTES) {
           reached = id;
           break;
         }
-        byte[] ours = order <= 0 ? mine.value() : null;
-        byte[] others = order >= 0 ? theirs.value() : null;
-        if (others != null) {
+        rows++;
+        byte[] others = null;
+        if (Arrays.equals(id, there)) {
+          others = theirs.value();
           staging.batch.delete(Table.SNAPSHOT, theirs.key());
           bytes += others.length;
+          there = theirs.next() ? id(theirs.key()) : null;
+        }
+        if (Arrays.equals(id, here)) {
+          bytes += mine.value().length;
+          here = mine.next() ? mine.key() : null;
+        }
+        if (Arrays.equals(id, then)) {
+          then = kept.next() ? id(kept.key()) : null;
         }
         if (others == null || others.length > 0) {
-          stage(staging, snapshot, id, ours, others, touched);
+          stage(staging, snapshot, id, others, touched);
         }
-        rows++;
-        bytes += ours == null ? 0 : ours.length;
-        here = order <= 0 ? mine.next() : here;
-        there = order >= 0 ? theirs.next() : there;
       }
     }
-    if (!touched.isEmpty()) {
-      staging.log.joined(new JoinedRow(touched));
-    }
+    stageArrival(staging, touched);
     if (reached == null) {
       end(staging, database);
     } else {
@@ -187,98 +211,119 @@ final class Joining {
     staging.changes++;
   }
 
+  private static byte @Nullable [] least(byte @Nullable [] one, byte @Nullable [] other) {
+    if (one == null || other == null) {
+      return one == null ? other : one;
+    }
+    return Arrays.compareUnsigned(one, other) <= 0 ? one : other;
+  }
+
   private static byte[] id(byte[] rowKey) {
     return Arrays.copyOfRange(rowKey, 1, rowKey.length);
   }
 
+  /** Stages the join of a document, and of what it was where the log begins. */
   private void stage(
       Staging staging,
       Storage.Snapshot snapshot,
       byte[] id,
-      byte @Nullable [] ours,
       byte @Nullable [] others,
       Collection<byte[]> touched) {
     if (!scope.contains(id)) {
       // A replica of some documents takes no others; their texts and lists go with the snapshot.
       return;
     }
-    if (Arrays.equals(ours, others)) {
-      // Also of its texts and lists: their sum is in the row.
-      if (others != null && !DocumentState.read(others).sequenceSum().equals(Fingerprint.ZERO)) {
-        drop(staging.batch, snapshot, id);
-      }
-      return;
-    }
-    DocumentState mine = ours == null ? new DocumentState() : DocumentState.read(ours);
-    DocumentState theirs = others == null ? new DocumentState() : DocumentState.read(others);
-    DocumentState joined = join(mine, theirs);
-    joined.sequenceSum(joinSequences(staging.batch, snapshot, id, mine, theirs));
-    boolean same = joined.isEmpty() ? ours == null : Arrays.equals(joined.toByteArray(), ours);
-    if (!same) {
+    var base = new Base(snapshot, floor::seq);
+    byte[] ours = snapshot.get(Table.STATE, id);
+    Base.Document then = base.document(id);
+    NavigableMap<byte[], byte[]> theirRows = take(staging.batch, snapshot, id);
+    NavigableMap<byte[], byte[]> myRows = base.stored(id);
+
+    DocumentState mine = state(ours);
+    DocumentState theirs = state(others);
+    DocumentState joined = join(mine, this::seenHere, theirs);
+    var rows = join(joined, myRows, this::seenHere, theirRows);
+    byte[] row = joined.isEmpty() ? null : joined.toByteArray();
+    if (!Arrays.equals(row, ours)) {
       staging.documents.put(new DocumentKey(id), new StagedDocument(joined, ours, mine.exists()));
       touched.add(id);
+      write(staging.batch, myRows, rows);
     }
+
+    DocumentState before = state(then.row());
+    DocumentState after = join(before, floor::covers, theirs);
+    var rowsAfter = join(after, then.sequences(), floor::covers, theirRows);
+    byte[] rowAfter = after.isEmpty() ? null : after.toByteArray();
+    base.put(
+        staging.batch, id, new Base.Document(rowAfter, rowsAfter), new Base.Document(row, rows));
+    stagedFloorRow = stagedFloorRow.with(hasher, id, then.row(), rowAfter);
   }
 
-  private static byte[] sequenceKey(byte[] key) {
-    return SnapshotInbox.rowKey(new Place(SnapshotEntry.SEQUENCES, key));
+  private static DocumentState state(byte @Nullable [] row) {
+    return row == null ? new DocumentState() : DocumentState.read(row);
   }
 
-  private static void drop(Storage.Batch batch, Storage.Snapshot snapshot, byte[] id) {
-    byte[] from = sequenceKey(SequenceRows.prefixOf(id));
+  private DocumentState join(DocumentState mine, Predicate<Dot> seen, DocumentState theirs) {
+    return DocumentJoin.join(mine, seen, theirs, this::seenThere);
+  }
+
+  /** The snapshot's rows of the texts and lists of a document; they are thrown away. */
+  private static NavigableMap<byte[], byte[]> take(
+      Storage.Batch batch, Storage.Snapshot snapshot, byte[] id) {
+    var taken = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
+    byte[] from =
+        SnapshotInbox.rowKey(new Place(SnapshotEntry.SEQUENCES, SequenceRows.prefixOf(id)));
     try (var rows = snapshot.scan(Table.SNAPSHOT, from, SequenceRows.end(from))) {
       while (rows.next()) {
+        taken.put(Arrays.copyOfRange(rows.key(), 1, rows.key().length), rows.value());
         batch.delete(Table.SNAPSHOT, rows.key());
       }
     }
+    return taken;
   }
 
-  /** Joins the rows of a document's texts and lists; what they add up to then. */
-  private Fingerprint joinSequences(
-      Storage.Batch batch,
-      Storage.Snapshot snapshot,
-      byte[] id,
-      DocumentState mine,
-      DocumentState theirs) {
-    Fingerprint sum = mine.sequenceSum();
-    if (theirs.sequenceSum().equals(sum)) {
-      if (!sum.equals(Fingerprint.ZERO)) {
-        drop(batch, snapshot, id);
-      }
-      return sum;
-    }
-    byte[] prefix = SequenceRows.prefixOf(id);
-    var keys = new TreeMap<byte[], byte @Nullable []>(Arrays::compareUnsigned);
-    byte[] from = sequenceKey(prefix);
-    try (var rows = snapshot.scan(Table.SNAPSHOT, from, SequenceRows.end(from))) {
-      while (rows.next()) {
-        keys.put(Arrays.copyOfRange(rows.key(), 1, rows.key().length), rows.value());
-        batch.delete(Table.SNAPSHOT, rows.key());
-      }
-    }
-    try (var rows = snapshot.scan(Table.SEQUENCE, prefix, SequenceRows.end(prefix))) {
-      while (rows.next()) {
-        keys.putIfAbsent(rows.key(), null);
-      }
-    }
-    for (var entry : keys.entrySet()) {
-      byte[] key = entry.getKey();
-      byte[] ours = snapshot.get(Table.SEQUENCE, key);
-      byte[] row = SequenceJoin.join(key, ours, this::seenHere, entry.getValue(), this::seenThere);
-      if (Arrays.equals(ours, row)) {
-        continue;
-      }
-      if (ours != null) {
-        sum = sum.minus(hasher.of(key, ours));
-      }
+  /** Joins the rows of a document's texts and lists; its state takes their sum in. */
+  private NavigableMap<byte[], byte[]> join(
+      DocumentState joined,
+      NavigableMap<byte[], byte[]> mine,
+      Predicate<Dot> seen,
+      NavigableMap<byte[], byte[]> theirs) {
+    var rows = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
+    var keys = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    keys.addAll(mine.keySet());
+    keys.addAll(theirs.keySet());
+    Fingerprint sum = joined.sequenceSum();
+    for (byte[] key : keys) {
+      byte[] ours = mine.get(key);
+      byte[] row = SequenceJoin.join(key, ours, seen, theirs.get(key), this::seenThere);
       if (row != null) {
-        sum = sum.plus(hasher.of(key, row));
-        batch.put(Table.SEQUENCE, key, row);
-      } else {
+        rows.put(key, row);
+      }
+      if (!Arrays.equals(ours, row)) {
+        sum = ours == null ? sum : sum.minus(hasher.of(key, ours));
+        sum = row == null ? sum : sum.plus(hasher.of(key, row));
+      }
+    }
+    joined.sequenceSum(sum);
+    return rows;
+  }
+
+  /** Writes the rows of texts and lists that are others than before. */
+  private static void write(
+      Storage.Batch batch,
+      NavigableMap<byte[], byte[]> before,
+      NavigableMap<byte[], byte[]> after) {
+    after.forEach(
+        (key, row) -> {
+          if (!Arrays.equals(row, before.get(key))) {
+            batch.put(Table.SEQUENCE, key, row);
+          }
+        });
+    for (byte[] key : before.keySet()) {
+      if (!after.containsKey(key)) {
         batch.delete(Table.SEQUENCE, key);
       }
     }
-    return sum;
   }
 
   private void end(Staging staging, Hash database) {
@@ -296,19 +341,18 @@ final class Joining {
         staging.batch.put(Table.FLOOR, Rows.actorKey(actor), head.toByteArray());
       }
     }
-    var past = JoinedPast.read(storage.get(Table.META, Rows.META_JOINED));
-    var seqs = new TreeMap<ActorId, Long>(past.seqs());
-    heads.forEach((actor, head) -> seqs.merge(actor, head.seq(), Math::max));
-    staging.batch.put(
-        Table.META,
-        Rows.META_JOINED,
-        new JoinedPast(Math.max(past.timestamp(), timestamp()), seqs).toByteArray());
+    for (var entry : heads.entrySet()) {
+      if (entry.getValue().seq() > floor.seq(entry.getKey())) {
+        staging.batch.put(Table.BASE, Base.headKey(entry.getKey()), entry.getValue().toByteArray());
+      }
+    }
     inbox.putEnd(staging.batch);
   }
 
   /** What was staged is committed; whether that was the end. */
   boolean committed() {
     inbox.setJoined(stagedTo);
+    floorRow = stagedFloorRow;
     if (stagedEnd) {
       inbox.ended();
     }
@@ -318,6 +362,7 @@ final class Joining {
   /** What was staged is not committed. */
   void discarded() {
     stagedTo = inbox.joined();
+    stagedFloorRow = floorRow;
     stagedEnd = false;
   }
 

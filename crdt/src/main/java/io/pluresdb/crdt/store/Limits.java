@@ -7,6 +7,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
@@ -25,11 +26,13 @@ import org.jspecify.annotations.Nullable;
  * before it heard. Changes beyond stay in the log, void; when the limit moves they count again.
  */
 final class Limits {
+  private final Storage storage;
   private final ReplicaIdentity identity;
   private final ChangeLog log;
   private final OpenSequences sequences;
 
-  Limits(ReplicaIdentity identity, ChangeLog log, OpenSequences sequences) {
+  Limits(Storage storage, ReplicaIdentity identity, ChangeLog log, OpenSequences sequences) {
+    this.storage = storage;
     this.identity = identity;
     this.log = log;
     this.sequences = sequences;
@@ -99,6 +102,7 @@ final class Limits {
   boolean settle(Staging staging) {
     Set<DocumentKey> touched = new LinkedHashSet<>();
     boolean moved = false;
+    Floor floor = log.storedFloor();
     boolean clean = staging.log.arrivals() == staging.committedArrivals();
     for (ActorId actor : staging.allActors()) {
       ActorRow row = staging.actor(actor);
@@ -113,7 +117,7 @@ final class Limits {
       long to =
           limit == null
               ? tail.seq()
-              : Math.max(log.floor().frontier().seq(actor), Math.min(limit.seq(), tail.seq()));
+              : Math.max(floor.seq(actor), Math.min(limit.seq(), tail.seq()));
       if (from == to) {
         continue;
       }
@@ -162,21 +166,21 @@ final class Limits {
     return touched;
   }
 
-  /** Makes documents anew from the log and from what is staged. */
+  /** Makes documents anew from the base, the log, and what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
-    Floor floor = log.storedFloor();
-    var rebuild = new Rebuild(floor.isEmpty() ? sequences : null);
-    for (DocumentKey id : wanted) {
-      if (floor.isEmpty()) {
-        sequences.beginAnew(id.bytes);
-        rebuild.want(id, new DocumentState());
-      } else {
-        // What lies below the floor is known by what survives of it only; texts and lists stay.
-        DocumentState now = staging.document(id).state();
-        DocumentState base =
-            now.where(dot -> floor.covers(dot) && dot.seq() <= staging.seq(dot.actor()));
-        base.sequenceSum(now.sequenceSum());
-        rebuild.want(id, base);
+    var rebuild = new Rebuild(sequences::apply);
+    Floor floor;
+    try (var snapshot = storage.snapshot()) {
+      floor = new Floor(snapshot);
+      var base = new Base(snapshot, floor::seq);
+      for (DocumentKey id : wanted) {
+        Base.Document begun = base.document(id.bytes);
+        sequences.beginAnew(id.bytes, begun.sequences());
+        DocumentState state =
+            begun.row() == null ? new DocumentState() : DocumentState.read(begun.row());
+        // All rows of its texts and lists are written anew, and added then.
+        state.sequenceSum(Fingerprint.ZERO);
+        rebuild.want(id, state);
       }
     }
     log.touching(

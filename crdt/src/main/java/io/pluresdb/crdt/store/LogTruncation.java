@@ -1,24 +1,42 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
+import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
+import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.op.SignedHead;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
+import io.pluresdb.crdt.reconcile.Fingerprint;
+import io.pluresdb.crdt.sequence.Sequence;
+import io.pluresdb.crdt.sequence.SequenceRows;
+import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
+import io.pluresdb.crdt.store.Rows.FloorRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Rows.VoidRow;
+import io.pluresdb.crdt.store.Staging.DocumentKey;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Takes changes off the old end of the log, as far as a cut lets it.
@@ -26,11 +44,11 @@ import java.util.function.ToLongFunction;
  * <p>What goes is always a prefix of the arrival log, so what is left stays in causal order, and it
  * ends at a signed change, so the changes above still prove themselves. Void changes in it go, too,
  * when they are old enough. State, frontier and fingerprints are not touched: nobody who does not
- * look at the log can tell.
+ * look at the log can tell. The {@link Base} moves on: it takes in those that went and count.
  */
 final class LogTruncation {
   /** A step ends when it has looked at so many bytes of segments. */
-  static final int STEP_BYTES = 2 << 20;
+  static final int STEP_BYTES = 512 << 10;
 
   /** A step ends when it has looked at so many rows of the arrival log. */
   static final int STEP_ROWS = 2_048;
@@ -49,6 +67,7 @@ final class LogTruncation {
   private final LogFloor floor;
   private final ToLongFunction<ActorId> cut;
   private final long beforeTimestamp;
+  private final Set<ActorId> unwritten;
 
   // Rows that may go together with the next signed change.
   private final List<byte[]> arrivalKeys = new ArrayList<>();
@@ -56,6 +75,8 @@ final class LogTruncation {
   private final TreeMap<ActorId, SignedHead> heads = new TreeMap<>();
   private final TreeMap<ActorId, VoidRow> pendingVoids = new TreeMap<>();
   private final TreeMap<ActorId, VoidRow> voids = new TreeMap<>();
+  private final List<Arrived> pendingChanges = new ArrayList<>();
+  private final List<Arrived> changes = new ArrayList<>();
   private int bytes;
   private int rows;
 
@@ -64,12 +85,14 @@ final class LogTruncation {
       Hash database,
       LogFloor floor,
       ToLongFunction<ActorId> cut,
-      long beforeTimestamp) {
+      long beforeTimestamp,
+      Set<ActorId> unwritten) {
     this.storage = storage;
     this.database = database;
     this.floor = floor;
     this.cut = cut;
     this.beforeTimestamp = beforeTimestamp;
+    this.unwritten = unwritten;
   }
 
   /**
@@ -77,14 +100,16 @@ final class LogTruncation {
    *
    * @param cut the greatest seq of an actor that may go
    * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @param unwritten actors whose void changes stay, because they are to be written again
    */
   static Step step(
       Storage storage,
       Hash database,
       LogFloor floor,
       ToLongFunction<ActorId> cut,
-      long beforeTimestamp) {
-    return new LogTruncation(storage, database, floor, cut, beforeTimestamp).step();
+      long beforeTimestamp,
+      Set<ActorId> unwritten) {
+    return new LogTruncation(storage, database, floor, cut, beforeTimestamp, unwritten).step();
   }
 
   private Step step() {
@@ -127,7 +152,7 @@ final class LogTruncation {
       if (reached == floor.arrivals()) {
         return new Step(floor, Map.of(), false);
       }
-      return commit(batch, reached, !ended);
+      return commit(snapshot, batch, reached, !ended);
     }
   }
 
@@ -146,7 +171,7 @@ final class LogTruncation {
     byte[] stored = snapshot.get(Table.VOID, Rows.actorKey(actor));
     VoidRow known = stored == null ? VoidRow.of(head) : VoidRow.read(stored);
     if (known.tail().seq() > counts) {
-      if (known.timestamp() >= beforeTimestamp) {
+      if (known.timestamp() >= beforeTimestamp || unwritten.contains(actor)) {
         return false;
       }
       pendingVoids.put(actor, known.endingAt(head.head(), head.timestamp()));
@@ -194,6 +219,11 @@ final class LogTruncation {
           return Verdict.STAYS;
         }
         segmentKeys.add(segments.key());
+        long seq = from;
+        for (Change change : segment.changes()) {
+          pendingChanges.add(new Arrived(segment.arrival() + seq - from, actor, seq, change));
+          seq++;
+        }
       }
     }
     if (last == null) {
@@ -252,12 +282,15 @@ final class LogTruncation {
     segmentKeys.forEach(key -> batch.delete(Table.LOG, key));
     arrivalKeys.clear();
     segmentKeys.clear();
+    changes.addAll(pendingChanges);
+    pendingChanges.clear();
     voids.putAll(pendingVoids);
     pendingVoids.clear();
   }
 
-  private Step commit(Storage.Batch batch, long reached, boolean more) {
+  private Step commit(Storage.Snapshot snapshot, Storage.Batch batch, long reached, boolean more) {
     var seqs = new TreeMap<ActorId, Head>(floor.frontier().heads());
+    var before = new Floor(snapshot);
     for (Map.Entry<ActorId, SignedHead> entry : heads.entrySet()) {
       ActorId actor = entry.getKey();
       SignedHead head = entry.getValue();
@@ -265,10 +298,133 @@ final class LogTruncation {
         seqs.put(actor, head.head(database, actor));
         batch.put(Table.FLOOR, Rows.actorKey(actor), head.toByteArray());
       }
+      if (head.seq() > before.seq(actor)) {
+        batch.put(Table.BASE, Base.headKey(actor), head.toByteArray());
+      }
     }
     voids.forEach((actor, row) -> batch.put(Table.VOID, Rows.actorKey(actor), row.toByteArray()));
-    batch.put(Table.META, Rows.META_FLOOR, Rows.floorRow(reached));
+    FloorRow row = FloorRow.read(snapshot.get(Table.META, Rows.META_FLOOR)).at(reached);
+    batch.put(Table.META, Rows.META_FLOOR, advance(snapshot, batch, before, row).toByteArray());
     storage.commit(batch, Durability.BUFFERED);
     return new Step(new LogFloor(reached, Frontier.of(seqs)), voids, more);
+  }
+
+  /** Takes what leaves the log into the base; what is said of it then. */
+  private FloorRow advance(
+      Storage.Snapshot snapshot, Storage.Batch batch, Floor before, FloorRow row) {
+    var base = new Base(snapshot, before::seq);
+    var sequences = new BaseSequences(base);
+    var rebuild = new Rebuild(sequences);
+    var counting = new ArrayList<Arrived>();
+    var touched = new TreeMap<byte[], byte @Nullable []>(Arrays::compareUnsigned);
+    for (Arrived change : changes) {
+      if (before.covers(change.actor(), change.seq())) {
+        continue;
+      }
+      if (change.seq() <= frontier(snapshot, change.actor()).head().seq()) {
+        counting.add(change);
+      }
+      // A document that only void changes touched may be the same again.
+      for (DocumentEdit edit : ChangeBody.decode(change.actor(), change.change().body())) {
+        if (!touched.containsKey(edit.id())) {
+          byte[] then = base.row(edit.id(), snapshot.get(Table.STATE, edit.id()));
+          touched.put(edit.id(), then);
+          rebuild.want(
+              new DocumentKey(edit.id()),
+              then == null ? new DocumentState() : DocumentState.read(then));
+        }
+      }
+    }
+    counting.forEach(change -> rebuild.add(change, isOvertaken(snapshot, change)));
+    var hasher = new DocumentHasher(database);
+    Map<DocumentKey, DocumentState> made = rebuild.documents();
+    FloorRow now = row;
+    for (var entry : touched.entrySet()) {
+      byte[] id = entry.getKey();
+      DocumentState state = made.get(new DocumentKey(id));
+      if (state != null) {
+        NavigableMap<byte[], byte[]> then = sequences.rows(id, state, hasher);
+        byte[] after = state.isEmpty() ? null : state.toByteArray();
+        byte[] stored = snapshot.get(Table.STATE, id);
+        var current =
+            new Base.Document(stored, Arrays.equals(stored, after) ? then : base.stored(id));
+        base.put(batch, id, new Base.Document(after, then), current);
+        now = now.with(hasher, id, entry.getValue(), after);
+      }
+    }
+    return now;
+  }
+
+  /** Whether changes that depend on it may have arrived before it. */
+  private static boolean isOvertaken(Storage.Snapshot snapshot, Arrived change) {
+    byte[] stored = snapshot.get(Table.VOID, Rows.actorKey(change.actor()));
+    return stored != null && change.seq() <= VoidRow.read(stored).skipped();
+  }
+
+  /** The texts and lists of documents of the base, as far as changes touch them. */
+  private static final class BaseSequences implements Rebuild.Sequences {
+    private static final class Open {
+      final NavigableMap<byte[], byte[]> rows;
+      final Map<DocumentKey, Sequence> sequences = new LinkedHashMap<>();
+
+      Open(NavigableMap<byte[], byte[]> rows) {
+        this.rows = rows;
+      }
+    }
+
+    private final Base base;
+    private final Map<DocumentKey, Open> documents = new HashMap<>();
+
+    BaseSequences(Base base) {
+      this.base = base;
+    }
+
+    private Open open(byte[] id) {
+      return documents.computeIfAbsent(
+          new DocumentKey(id),
+          i -> {
+            var open = new Open(base.document(id).sequences());
+            OpenSequences.byRegister(open.rows)
+                .forEach(
+                    (prefix, rows) ->
+                        open.sequences.put(
+                            prefix,
+                            Sequence.read(
+                                SequenceRows.register(prefix.bytes), prefix.bytes, rows)));
+            return open;
+          });
+    }
+
+    @Override
+    public void apply(byte[] id, OnSequence operation, Dot dot, long timestamp) {
+      byte[] register = operation.register();
+      open(id)
+          .sequences
+          .computeIfAbsent(
+              new DocumentKey(SequenceRows.prefix(id, register)), p -> Sequence.empty(register))
+          .applyRest(operation, dot, timestamp);
+    }
+
+    /** All rows of a document now; its state takes their sum in. */
+    NavigableMap<byte[], byte[]> rows(byte[] id, DocumentState state, DocumentHasher hasher) {
+      Open touched = documents.get(new DocumentKey(id));
+      if (touched == null) {
+        return state.sequenceSum().equals(Fingerprint.ZERO)
+            ? new TreeMap<>(Arrays::compareUnsigned)
+            : base.document(id).sequences();
+      }
+      touched.sequences.forEach(
+          (prefix, sequence) ->
+              sequence.flush(
+                  prefix.bytes,
+                  (key, row) -> {
+                    byte[] old =
+                        row == null ? touched.rows.remove(key) : touched.rows.put(key, row);
+                    Fingerprint sum = state.sequenceSum();
+                    sum = old == null ? sum : sum.minus(hasher.of(key, old));
+                    state.sequenceSum(row == null ? sum : sum.plus(hasher.of(key, row)));
+                  }));
+      return touched.rows;
+    }
   }
 }

@@ -19,7 +19,9 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The texts and lists the replica loop has in memory, with what is staged in them: most recently
@@ -127,30 +129,51 @@ final class OpenSequences {
     target.sequence.applyRest(operation, dot, timestamp);
   }
 
-  /** Begins all sequences of a document anew, empty; its state must be new as well. */
-  void beginAnew(byte[] id) {
+  /**
+   * Begins all sequences of a document anew; its state must be new as well, with a sum of nothing.
+   *
+   * @param rows what to begin with, by key
+   */
+  void beginAnew(byte[] id, NavigableMap<byte[], byte[]> rows) {
     byte[] document = SequenceRows.prefixOf(id);
-    var prefixes = new LinkedHashSet<DocumentKey>();
+    Map<DocumentKey, List<Sequence.Row>> begun = byRegister(rows);
     try (var snapshot = storage.snapshot();
-        var rows = snapshot.scan(Table.SEQUENCE, document, SequenceRows.end(document))) {
-      while (rows.next()) {
-        prefixes.add(
-            new DocumentKey(Arrays.copyOf(rows.key(), SequenceRows.prefixLength(rows.key()))));
+        var stored = snapshot.scan(Table.SEQUENCE, document, SequenceRows.end(document))) {
+      while (stored.next()) {
+        begun.computeIfAbsent(prefix(stored.key()), p -> new ArrayList<>());
       }
     }
     open.forEach(
         (prefix, known) -> {
           if (Arrays.equals(known.id, id)) {
-            prefixes.add(prefix);
+            begun.computeIfAbsent(prefix, p -> new ArrayList<>());
           }
         });
-    for (DocumentKey prefix : prefixes) {
-      staged.remove(open.remove(prefix));
-      var fresh = new Open(id, prefix.bytes, Sequence.empty(SequenceRows.register(prefix.bytes)));
-      fresh.anew = true;
-      open.put(prefix, fresh);
-      staged.add(fresh);
-    }
+    begun.forEach(
+        (prefix, of) -> {
+          staged.remove(open.remove(prefix));
+          Sequence sequence = Sequence.read(SequenceRows.register(prefix.bytes), prefix.bytes, of);
+          sequence.everythingChanged();
+          var fresh = new Open(id, prefix.bytes, sequence);
+          fresh.anew = true;
+          open.put(prefix, fresh);
+          staged.add(fresh);
+        });
+  }
+
+  /** Rows of one document by the sequences they belong to, each named by its prefix. */
+  static Map<DocumentKey, List<Sequence.Row>> byRegister(NavigableMap<byte[], byte[]> rows) {
+    var sequences = new LinkedHashMap<DocumentKey, List<Sequence.Row>>();
+    rows.forEach(
+        (key, row) ->
+            sequences
+                .computeIfAbsent(prefix(key), p -> new ArrayList<>())
+                .add(new Sequence.Row(key, row)));
+    return sequences;
+  }
+
+  private static DocumentKey prefix(byte[] key) {
+    return new DocumentKey(Arrays.copyOf(key, SequenceRows.prefixLength(key)));
   }
 
   /** From here on, what is applied can be taken back. */
@@ -178,24 +201,33 @@ final class OpenSequences {
   /**
    * Writes the rows that changed since the last commit, and takes them into account in the
    * documents they belong to.
+   *
+   * @param keeper keeps what the rows were where the log begins; null when nothing left the log
    */
-  void write(Storage.Batch batch, Map<DocumentKey, StagedDocument> documents) {
+  void write(
+      Storage.Batch batch,
+      Map<DocumentKey, StagedDocument> documents,
+      Base.@Nullable Keeper keeper) {
     for (Open changed : staged) {
-      StagedDocument document = documents.get(new DocumentKey(changed.id));
+      var id = new DocumentKey(changed.id);
+      StagedDocument document = documents.get(id);
       if (document == null) {
         throw new IllegalStateException("a sequence changed in a document that is not staged");
       }
       boolean anew = changed.anew;
       if (anew) {
-        deleteRows(batch, changed.prefix);
+        deleteRows(batch, changed.prefix, id, keeper);
         changed.anew = false;
       }
       changed.sequence.flush(
           changed.prefix,
           (key, row) -> {
-            byte[] before = anew ? null : storage.get(Table.SEQUENCE, key);
+            byte[] before = storage.get(Table.SEQUENCE, key);
+            if (keeper != null && (before == null || !anew)) {
+              keeper.sequence(id, key, before);
+            }
             Fingerprint sum = document.state().sequenceSum();
-            if (before != null) {
+            if (before != null && !anew) {
               sum = sum.minus(hasher.of(key, before));
             }
             if (row != null) {
@@ -209,10 +241,14 @@ final class OpenSequences {
     }
   }
 
-  private void deleteRows(Storage.Batch batch, byte[] prefix) {
+  private void deleteRows(
+      Storage.Batch batch, byte[] prefix, DocumentKey id, Base.@Nullable Keeper keeper) {
     try (var snapshot = storage.snapshot();
         var rows = snapshot.scan(Table.SEQUENCE, prefix, SequenceRows.end(prefix))) {
       while (rows.next()) {
+        if (keeper != null) {
+          keeper.sequence(id, rows.key(), rows.value());
+        }
         batch.delete(Table.SEQUENCE, rows.key());
       }
     }

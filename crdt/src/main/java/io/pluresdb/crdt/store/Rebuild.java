@@ -14,11 +14,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Makes documents anew from the changes that count. A void change may have overwritten what counts,
- * and only the log still has that.
+ * Makes documents anew from the changes that count, beginning where the log does. A void change may
+ * have overwritten what counts, and only the log and the {@link Base} still have that.
  *
  * <p>Changes are applied in the order of arrival. Those that others were allowed to overtake stand
  * too late in it: they come where their hybrid time puts them, and before what saw their dots.
@@ -37,7 +36,12 @@ final class Rebuild {
     }
   }
 
-  private final @Nullable OpenSequences sequences;
+  /** Where what happens in texts and lists goes. */
+  interface Sequences {
+    void apply(byte[] id, CrdtOperation.OnSequence operation, Dot dot, long timestamp);
+  }
+
+  private final Sequences sequences;
   private final Map<DocumentKey, DocumentState> documents = new HashMap<>();
   private final Map<Key, Piece> pieces = new HashMap<>();
   private final List<Piece> order = new ArrayList<>();
@@ -45,9 +49,9 @@ final class Rebuild {
   private final Map<ActorId, TreeMap<Long, Piece>> byActor = new HashMap<>();
 
   /**
-   * @param sequences where the texts and lists of the documents were begun anew; null to leave them
+   * @param sequences where the texts and lists of the documents were begun anew
    */
-  Rebuild(@Nullable OpenSequences sequences) {
+  Rebuild(Sequences sequences) {
     this.sequences = sequences;
   }
 
@@ -112,7 +116,7 @@ final class Rebuild {
           long timestamp = piece.arrived.change().timestamp();
           var dot = new Dot(actor, seq, index);
           state.apply(operation, dot, timestamp);
-          if (sequences != null && operation instanceof CrdtOperation.OnSequence onSequence) {
+          if (operation instanceof CrdtOperation.OnSequence onSequence) {
             sequences.apply(edit.id(), onSequence, dot, timestamp);
           }
         }

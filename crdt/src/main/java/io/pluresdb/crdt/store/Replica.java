@@ -48,9 +48,11 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -113,7 +115,7 @@ public final class Replica {
     this.clock = new HybridClock(lastTimestamp);
     this.committed = committed;
     this.sequences = new OpenSequences(storage, identity.database());
-    this.limits = new Limits(identity, log, sequences);
+    this.limits = new Limits(storage, identity, log, sequences);
     this.stands = new StandTable(storage, identity.database());
     this.inbox = new SnapshotInbox(storage, identity.database());
     if (inbox.phase() == SnapshotInbox.Phase.JOINING) {
@@ -186,6 +188,7 @@ public final class Replica {
     committed.actors.putAll(actors);
     committed.voids.putAll(voids);
     var log = new ChangeLog(storage, floor);
+    committed.floor = log.storedFloor();
     byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
     committed.own = guard.resume(identity.database(), identity.signer().publicKey(), actors, log);
     committed.undeclared.addAll(actors.keySet());
@@ -226,7 +229,7 @@ public final class Replica {
         heads.put(actor, SignedHead.read(rows.value()).head(database, actor));
       }
     }
-    return new LogFloor(row == null ? 0 : new ByteReader(row).varint(), Frontier.of(heads));
+    return new LogFloor(Rows.FloorRow.read(row).arrivals(), Frontier.of(heads));
   }
 
   /** What was omitted is not here: a scope cannot change. */
@@ -784,10 +787,19 @@ public final class Replica {
     // The next start looks up in the log what the anchor says.
     anchorOwn();
     LogTruncation.Step step =
-        LogTruncation.step(storage, identity.database(), log.floor(), cut, beforeTimestamp);
+        LogTruncation.step(
+            storage, identity.database(), log.floor(), cut, beforeTimestamp, unwritten());
     committed.voids.putAll(step.voids());
     log.raise(step.floor());
+    committed.floor = log.storedFloor();
     return step.more();
+  }
+
+  /** Actors with void changes of this replica itself that it has not written again. */
+  private Set<ActorId> unwritten() {
+    return mayBeForked()
+        ? ownVoidChanges().stream().map(VoidChanges::actor).collect(Collectors.toSet())
+        : Set.of();
   }
 
   /**
@@ -796,6 +808,11 @@ public final class Replica {
    */
   public boolean canGiveSnapshot() {
     return committed.joining == null && identity.scope().isAll();
+  }
+
+  /** Names the snapshot this replica gives: the hash of the frontier at which its log begins. */
+  public Hash floorHash() {
+    return committed.floor.frontier(identity.database()).hash();
   }
 
   /** Where the members of the database stand. */
@@ -973,8 +990,10 @@ public final class Replica {
    * A signed removal of a device that accepts what counts of it here.
    *
    * @param keep the role that is left, or null for none
+   * @param secret the name of the secret of the epoch that begins, zero for none
    */
-  public MembershipEntry.Revoke removal(byte[] device, @Nullable Role keep, long atMillis) {
+  public MembershipEntry.Revoke removal(
+      byte[] device, @Nullable Role keep, long atMillis, Hash secret) {
     var heads = new HashMap<ActorId, Head>();
     committed.actors.forEach(
         (actor, row) -> {
@@ -988,6 +1007,7 @@ public final class Replica {
         keep,
         atMillis,
         heads,
+        secret,
         committed.membership.newest(),
         identity.signer());
   }
@@ -1266,7 +1286,11 @@ public final class Replica {
       staged.sign(identity.signer());
       staged.log.close();
       var out = new ByteWriter(1_024);
-      sequences.write(batch, staged.documents);
+      Base.Keeper keeper = keeper(staged);
+      if (keeper != null) {
+        staged.documents.forEach((id, document) -> keeper.document(id, document.before()));
+      }
+      sequences.write(batch, staged.documents, keeper);
       for (var entry : staged.documents.entrySet()) {
         if (entry.getValue().appears()) {
           buckets.appears(entry.getKey().bytes);
@@ -1316,6 +1340,7 @@ public final class Replica {
     if (committed.joining != null && committed.joining.committed()) {
       log.raise(committed.joining.raised(log.floor(), view.frontier(), identity.database()));
       committed.joining = null;
+      committed.floor = log.storedFloor();
     }
     committed.actors.putAll(staged.actors);
     committed.voids.putAll(staged.voids);
@@ -1328,6 +1353,13 @@ public final class Replica {
     view = committed.view();
     log.counts(view.frontier());
     staging = new Staging(storage, committed);
+  }
+
+  /** What keeps documents as they were where the log begins; null when it is complete. */
+  private Base.@Nullable Keeper keeper(Staging staged) {
+    return staged.keepsBase || !committed.hasBase()
+        ? null
+        : new Base.Keeper(storage, staged.batch, committed::floorSeq);
   }
 
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */

@@ -1,24 +1,23 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.causal.ActorId;
-import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
 import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.reconcile.DocumentHasher;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.reconcile.Summary;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.NavigableMap;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +32,7 @@ import org.jspecify.annotations.Nullable;
  * MEMBERS  entry hash 32            -> {@link io.pluresdb.crdt.auth.MembershipEntry}
  * BUCKET   first id, empty first    -> documents varint | {@link Fingerprint} 32
  * FLOOR    actor 16                 -> {@link io.pluresdb.crdt.op.SignedHead}
+ * BASE                                 as {@link Base} says
  * SNAPSHOT                             as {@link SnapshotInbox} says
  * META     "replica"                -> version u8 | documents varint | state sum 32 | arrivals varint | clock u64
  *          "format"                 -> u8
@@ -40,8 +40,7 @@ import org.jspecify.annotations.Nullable;
  *          "scope"                  -> {@link io.pluresdb.crdt.reconcile.KeyScope}; no row: all documents
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
- *          "floor"                  -> arrivals varint: up to here they are not in the arrival log
- *          "joined"                 -> {@link JoinedPast}
+ *          "floor"                  -> {@link FloorRow}
  * </pre>
  */
 final class Rows {
@@ -55,7 +54,6 @@ final class Rows {
   static final byte[] META_SCOPE = ascii("scope");
   static final byte[] META_RELAXED = ascii("relaxed");
   static final byte[] META_FLOOR = ascii("floor");
-  static final byte[] META_JOINED = ascii("joined");
 
   private Rows() {}
 
@@ -239,45 +237,6 @@ final class Rows {
   }
 
   /**
-   * What came by joining snapshots: the log may hold some of it and does not tell its order.
-   *
-   * <pre>
-   * past := timestamp u64 | count varint | (actor 16 | seq varint) *
-   * </pre>
-   *
-   * @param timestamp the greatest hybrid time in it
-   */
-  record JoinedPast(long timestamp, NavigableMap<ActorId, Long> seqs) {
-    static final JoinedPast NONE = new JoinedPast(-1, new TreeMap<>());
-
-    byte[] toByteArray() {
-      var out = new ByteWriter(16 + 24 * seqs.size());
-      out.i64(timestamp).varint(seqs.size());
-      seqs.forEach(
-          (actor, seq) -> {
-            actor.write(out);
-            out.varint(seq);
-          });
-      return out.toByteArray();
-    }
-
-    static JoinedPast read(byte @Nullable [] value) {
-      if (value == null) {
-        return NONE;
-      }
-      var in = new ByteReader(value);
-      long timestamp = in.i64();
-      int count = in.count("actors", Frontier.MAX_ACTORS);
-      var seqs = new TreeMap<ActorId, Long>();
-      for (int i = 0; i < count; i++) {
-        seqs.put(ActorId.read(in), in.varint());
-      }
-      in.end();
-      return new JoinedPast(timestamp, seqs);
-    }
-  }
-
-  /**
    * What a replica remembers of an actor.
    *
    * @param head the newest change that counts; seq 0 when none does
@@ -360,8 +319,55 @@ final class Rows {
     return out.varint(arrivals).i64(clock).toByteArray();
   }
 
-  static byte[] floorRow(long arrivals) {
-    return new ByteWriter(9).varint(arrivals).toByteArray();
+  /**
+   * Where the log begins.
+   *
+   * <pre>
+   * row := arrivals varint | documents varint | sum 32
+   * </pre>
+   *
+   * @param arrivals up to here they are not in the arrival log
+   * @param documents how many there are in the {@link Base}
+   * @param sum the fingerprint of its documents
+   */
+  record FloorRow(long arrivals, long documents, Fingerprint sum) {
+    static final FloorRow NONE = new FloorRow(0, 0, Fingerprint.ZERO);
+
+    FloorRow at(long reached) {
+      return new FloorRow(reached, documents, sum);
+    }
+
+    /** What it is when a document of the base becomes another. */
+    FloorRow with(
+        DocumentHasher hasher, byte[] id, byte @Nullable [] before, byte @Nullable [] after) {
+      long count = documents;
+      Fingerprint total = sum;
+      if (before != null) {
+        count -= DocumentState.read(before).exists() ? 1 : 0;
+        total = total.minus(hasher.of(id, before));
+      }
+      if (after != null) {
+        count += DocumentState.read(after).exists() ? 1 : 0;
+        total = total.plus(hasher.of(id, after));
+      }
+      return new FloorRow(arrivals, count, total);
+    }
+
+    byte[] toByteArray() {
+      var out = new ByteWriter(64).varint(arrivals).varint(documents);
+      sum.write(out);
+      return out.toByteArray();
+    }
+
+    static FloorRow read(byte @Nullable [] value) {
+      if (value == null) {
+        return NONE;
+      }
+      var in = new ByteReader(value);
+      var row = new FloorRow(in.varint(), in.varint(), Fingerprint.read(in));
+      in.end();
+      return row;
+    }
   }
 
   static byte[] bucketRow(Summary bucket) {

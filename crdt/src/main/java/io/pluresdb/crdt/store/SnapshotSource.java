@@ -3,11 +3,9 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
-import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.SignedHead;
-import io.pluresdb.crdt.reconcile.Fingerprint;
-import io.pluresdb.crdt.store.Rows.ActorRow;
+import io.pluresdb.crdt.store.Rows.FloorRow;
 import io.pluresdb.crdt.store.SnapshotEntry.Place;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
@@ -17,12 +15,14 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The state of a replica as of one commit, for another replica to join: its rows in ascending order
- * of {@link Place}, part by part, as often as they are asked for. Keeps no place of its own.
+ * The {@link Base} of a replica as of one commit, for another replica to join: its rows in
+ * ascending order of {@link Place}, part by part, as often as they are asked for. Keeps no place of
+ * its own. What came after it is in the log, and follows as changes: of these some may turn out not
+ * to count.
  *
- * <p>Two replicas with the same frontier have the same snapshot, byte for byte; so the hash of the
- * frontier names it, and a transfer can go on with another replica. Holds a storage snapshot: close
- * it.
+ * <p>Two replicas with the same floor have the same snapshot, byte for byte; so the hash of the
+ * floor, as a frontier, names it, and a transfer can go on with another replica. Holds a storage
+ * snapshot: close it.
  */
 public final class SnapshotSource implements AutoCloseable {
   /** A part ends before it exceeds this, unless a single piece does. */
@@ -32,32 +32,25 @@ public final class SnapshotSource implements AutoCloseable {
   public static final int MAX_COMPARED_BYTES = 4 << 20;
 
   private final Storage.Snapshot snapshot;
-  private final Hash database;
+  private final Base base;
   private final Frontier frontier;
   private final long documents;
   private final Hash stateHash;
 
   private SnapshotSource(Storage.Snapshot snapshot, Hash database) {
     this.snapshot = snapshot;
-    this.database = database;
     var heads = new TreeMap<ActorId, Head>();
-    try (var rows = snapshot.scan(Table.FRONTIER, new byte[0], null)) {
+    try (var rows = Base.heads(snapshot)) {
       while (rows.next()) {
-        Head head = ActorRow.read(rows.value()).head();
-        if (head.seq() > 0) {
-          heads.put(ActorId.read(new ByteReader(rows.key())), head);
-        }
+        ActorId actor = Base.actor(rows.key());
+        heads.put(actor, SignedHead.read(rows.value()).head(database, actor));
       }
     }
     frontier = Frontier.of(heads);
-    byte[] row = snapshot.get(Table.META, Rows.META_REPLICA);
-    if (row == null) {
-      throw new IllegalStateException("an open replica has its row");
-    }
-    var in = new ByteReader(row);
-    in.u8();
-    documents = in.varint();
-    stateHash = Fingerprint.read(in).hash();
+    base = new Base(snapshot, frontier::seq);
+    FloorRow row = FloorRow.read(snapshot.get(Table.META, Rows.META_FLOOR));
+    documents = row.documents();
+    stateHash = row.sum().hash();
   }
 
   /** Fixes the newest commit of a replica that {@link Replica#canGiveSnapshot}. */
@@ -74,7 +67,7 @@ public final class SnapshotSource implements AutoCloseable {
     }
   }
 
-  /** Of the commit that was fixed; its hash names the snapshot. */
+  /** Where the log began at that commit; its hash names the snapshot. */
   public Frontier frontier() {
     return frontier;
   }
@@ -158,39 +151,24 @@ public final class SnapshotSource implements AutoCloseable {
 
   /** Visits the rows of {@code [from, to)}; whether it came to the end of them. */
   private boolean each(Place from, @Nullable Place to, Visitor visitor) {
-    if (from.section() == SnapshotEntry.HEADS) {
-      byte[] end = to != null && to.section() == SnapshotEntry.HEADS ? to.key() : null;
-      try (var rows = snapshot.scan(Table.FRONTIER, from.key(), end)) {
-        while (rows.next()) {
-          ActorId actor = ActorId.read(new ByteReader(rows.key()));
-          Head counts = ActorRow.read(rows.value()).head();
-          if (counts.seq() > 0) {
-            SignedHead head = LogTruncation.head(snapshot, database, actor, counts.seq());
-            if (!visitor.visit(new Place(SnapshotEntry.HEADS, rows.key()), head.toByteArray())) {
-              return false;
-            }
-          }
-        }
-      }
-    }
-    return each(SnapshotEntry.DOCUMENTS, Table.STATE, from, to, visitor)
-        && each(SnapshotEntry.SEQUENCES, Table.SEQUENCE, from, to, visitor);
+    return each(SnapshotEntry.HEADS, base::heads, from, to, visitor)
+        && each(SnapshotEntry.DOCUMENTS, base::documents, from, to, visitor)
+        && each(SnapshotEntry.SEQUENCES, base::sequences, from, to, visitor);
   }
 
-  private boolean each(int section, Table table, Place from, @Nullable Place to, Visitor visitor) {
-    if (from.section() > section || (to != null && to.section() < section)) {
+  private interface Section {
+    /** Visits rows of a section as {@link Base} does. */
+    boolean each(byte[] from, byte @Nullable [] to, Base.Visitor visitor);
+  }
+
+  private static boolean each(
+      int number, Section section, Place from, @Nullable Place to, Visitor visitor) {
+    if (from.section() > number || (to != null && to.section() < number)) {
       return true;
     }
-    byte[] start = from.section() == section ? from.key() : new byte[0];
-    byte[] end = to != null && to.section() == section ? to.key() : null;
-    try (var rows = snapshot.scan(table, start, end)) {
-      while (rows.next()) {
-        if (!visitor.visit(new Place(section, rows.key()), rows.value())) {
-          return false;
-        }
-      }
-    }
-    return true;
+    byte[] start = from.section() == number ? from.key() : new byte[0];
+    byte[] end = to != null && to.section() == number ? to.key() : null;
+    return section.each(start, end, (key, row) -> visitor.visit(new Place(number, key), row));
   }
 
   @Override

@@ -75,6 +75,10 @@ final class Staging implements AutoCloseable {
   TreeSet<ActorId> undeclared;
   @Nullable Own own;
   Membership membership;
+
+  /** Whether what was staged has said what the documents' base is. */
+  boolean keepsBase;
+
   boolean synced;
   boolean relaxed;
   int changes;

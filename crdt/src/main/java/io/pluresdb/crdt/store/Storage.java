@@ -39,6 +39,8 @@ public interface Storage extends AutoCloseable {
     SNAPSHOT,
     /** Actors with changes that are kept but do not count: their newest stored change. */
     VOID,
+    /** The documents as they were where the log begins, where they are others now. */
+    BASE,
     /** What can be computed again from the others, to find documents by what they hold. */
     INDEX
   }

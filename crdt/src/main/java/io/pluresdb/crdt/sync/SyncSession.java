@@ -131,6 +131,12 @@ public final class SyncSession {
   private long received;
   private long receivedCursor;
 
+  /**
+   * The first arrival that counts again and that no frontier of the peer has shown to be there
+   * since: what it acknowledged before may have left it out as void.
+   */
+  private long doubtFrom = Long.MAX_VALUE;
+
   /** The cursor of the last message before one that is not wholly here yet; negative for none. */
   private long completeCursor = -1;
 
@@ -218,7 +224,16 @@ public final class SyncSession {
 
   /** The place in our arrival log up to which the peer has everything on its disk. */
   public long reached() {
-    return ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
+    long acknowledged = ackedCursor >= sentCursor ? cursor : Math.min(ackedCursor, cursor);
+    return Math.max(0, Math.min(acknowledged, doubtFrom - 1));
+  }
+
+  /**
+   * Changes from an arrival on, which were void, count again: the peer is not known to have them
+   * before its frontier says so, whatever it acknowledged.
+   */
+  public void countsAgain(long arrival) {
+    doubtFrom = Math.min(doubtFrom, arrival);
   }
 
   public Step onMessage(SyncMessage message, View view, ChangeLog log) {
@@ -305,6 +320,7 @@ public final class SyncSession {
     }
     if (same) {
       complete();
+      doubtFrom = Long.MAX_VALUE;
     }
     return Step.sending(send, same && differs(peer.stateHash(), view.stateHash()));
   }
@@ -357,7 +373,11 @@ public final class SyncSession {
     }
     knows(peer);
     needsSnapshot = !log.floor().isReachedBy(peer::seq);
-    cursor = needsSnapshot ? 0 : firstMissing(peer, view, log) - 1;
+    long first = needsSnapshot ? 1 : firstMissing(peer, view, log);
+    if (first > doubtFrom) {
+      doubtFrom = Long.MAX_VALUE;
+    }
+    cursor = first - 1;
     pushUntil = view.arrivals();
     announcedTooMuch = false;
     unserved.clear();

@@ -32,6 +32,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class MembershipTest {
+  private static final Hash SECRET = Revoke.nameOf(new byte[32]);
   private static final int HISTORIES = 400;
   private static final byte[] NO_INVITE = new byte[16];
 
@@ -133,7 +134,8 @@ class MembershipTest {
       @Nullable Role keep,
       Map<ActorId, Head> heads,
       MembershipEntry... seen) {
-    return Revoke.sign(DATABASE, key(device), keep, 8, heads, hashes(seen), SIGNERS.get(signer));
+    return Revoke.sign(
+        DATABASE, key(device), keep, 8, heads, SECRET, hashes(seen), SIGNERS.get(signer));
   }
 
   private static List<Hash> hashes(MembershipEntry... entries) {

@@ -115,6 +115,30 @@ class CloneTest {
   }
 
   @Test
+  void copiesThatMayOnlyRead_writeTheirBranchesOnceTheyMayWriteAgain() {
+    Device founder = Device.founder(1);
+    Device device = founder.join(2);
+    device.put("before", "{}");
+    device.sync(founder);
+    Device clone = device.cloned();
+    device.put("a", "{}");
+    clone.put("b", "{}");
+    founder.sync(device);
+    founder.revoke(device, Role.READ);
+    var all = List.of(founder, device, clone);
+    settle(all);
+    assertAllEqual(all);
+    assertThat(founder.json("a")).isNull();
+    assertThat(device.engine.replica().ownVoidChanges()).isNotEmpty();
+    founder.admit(device, Role.WRITE);
+    settle(all);
+    assertAllEqual(all);
+    assertThat(founder.json("a")).isEqualTo("{}");
+    assertThat(founder.json("b")).isEqualTo("{}");
+    assertThat(device.engine.replica().ownVoidChanges()).isEmpty();
+  }
+
+  @Test
   void deviceThatLies_isProvedToBySignedChanges_andEndsWhereItForked() {
     Device founder = Device.founder(1);
     Device honest = founder.join(2);

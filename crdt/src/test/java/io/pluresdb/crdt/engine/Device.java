@@ -104,7 +104,8 @@ final class Device {
 
   /** Takes every role above {@code keep}, accepting what is here. */
   void revoke(Device device, @Nullable Role keep) {
-    engine.admit(engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis));
+    engine.admit(
+        engine.replica().removal(device.signer.publicKey(), keep, ++wallMillis, Hash.ZERO));
   }
 
   /** A copy of this device's data directory, in use beside it. */
@@ -296,6 +297,26 @@ final class Device {
       move(endA, b, peerOfB);
     }
 
+    /** Moves what side b has sent. */
+    void moveToA() {
+      move(endB, a, peerOfA);
+    }
+
+    /** How often from now on side a is told that the link has no room. */
+    void refuse(int times) {
+      endA.refusals = times;
+    }
+
+    /** Side b speaks. */
+    void tellA(SyncMessage message) {
+      a.engine.receive(peerOfA, message);
+    }
+
+    /** What side a has sent and did not arrive. */
+    List<SyncMessage> underWayFromA() {
+      return endA.queue.stream().map(SyncMessage::read).toList();
+    }
+
     /** Compares all documents, asked by side a. */
     Comparison compare(KeyRange range, boolean exact) {
       var outcome = new ArrayList<Comparison>();
@@ -331,6 +352,7 @@ final class Device {
     long bytes;
     long reached;
     boolean closed;
+    int refusals;
     byte @Nullable [] far;
 
     @Override
@@ -356,7 +378,7 @@ final class Device {
 
     @Override
     public boolean isWritable() {
-      return true;
+      return refusals == 0 || --refusals < 0;
     }
 
     @Override

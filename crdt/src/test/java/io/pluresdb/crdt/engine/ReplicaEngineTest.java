@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.sync.SyncMessage;
+import io.pluresdb.crdt.sync.SyncSession;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -293,6 +297,80 @@ class ReplicaEngineTest {
       List.of(wires).forEach(Device.Wire::settle);
     }
     return Arrays.stream(wires).mapToLong(wire -> wire.messages).sum() - before;
+  }
+
+  @Test
+  void ownChange_thatComesBackByWayOfOthers_isOnThePeersDisk() {
+    Device c = a.join(3);
+    a.sync(b);
+    a.sync(c);
+    b.put("b", "{}");
+    Device.Wire wire = a.connectAuthenticated(b);
+    wire.moveHellos();
+    wire.moveToB();
+    // What b says of its frontier is still on its way, so a sends nothing by this session.
+    var receipt = a.put("d", "{}");
+    a.sync(c);
+    Device.Wire detour = c.connectAuthenticated(b);
+    for (int step = 0; step < 20 && !b.engine.replica().hasStaged(); step++) {
+      detour.step();
+    }
+    b.engine.turn(false);
+    wire.moveToA();
+    a.turns();
+    assertThat(wire.reachedAtA()).as("a counts on b").isGreaterThanOrEqualTo(receipt.arrival());
+    b.crash();
+    assertThat(b.view().frontier().seq(receipt.actor())).isEqualTo(receipt.seq());
+  }
+
+  @Test
+  void changeThatCountsAgain_isNotTakenToBeWhereItWasAcknowledgedAsVoid() {
+    a.sync(b);
+    b.wallMillis += 2 * HybridClock.MAX_AHEAD_MILLIS;
+    Device.Wire wire = b.connectAuthenticated(a);
+    wire.settle();
+    var early = b.put("early", "{}");
+    wire.settle();
+    a.revoke(b, Role.READ);
+    wire.settle();
+    a.admit(b, Role.WRITE);
+    wire.settle();
+    assertThat(b.view().frontier().seq(early.actor())).isEqualTo(early.seq());
+    assertThat(a.view().frontier().seq(early.actor())).as("its time has not come").isZero();
+    assertThat(wire.reachedAtA()).isLessThan(early.arrival());
+    a.pass(2 * HybridClock.MAX_AHEAD_MILLIS);
+    b.pass(SyncSession.PROBE_MILLIS);
+    wire.settle();
+    assertThat(a.view().frontier().seq(early.actor())).isEqualTo(early.seq());
+    assertThat(wire.reachedAtA()).isEqualTo(b.view().arrivals());
+  }
+
+  @Test
+  void newChanges_doNotOvertakeWhatIsOwed() {
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    wire.refuse(Integer.MAX_VALUE);
+    a.pass(SyncSession.PROBE_MILLIS);
+    wire.refuse(1);
+    a.put("pushed", "{}");
+    a.turns();
+    assertThat(wire.underWayFromA().getFirst()).isInstanceOf(SyncMessage.Probe.class);
+    assertThat(wire.underWayFromA()).hasAtLeastOneElementOfType(SyncMessage.Changes.class);
+  }
+
+  @Test
+  void announcement_doesNotOvertakeWhatIsOwed() {
+    Device.Wire wire = a.connect(b);
+    wire.settle();
+    wire.tellA(new SyncMessage.Prune());
+    wire.refuse(Integer.MAX_VALUE);
+    a.pass(SyncSession.PROBE_MILLIS);
+    wire.refuse(1);
+    a.put("announced", "{}");
+    a.turns();
+    a.pass(1_000);
+    assertThat(wire.underWayFromA().getFirst()).isInstanceOf(SyncMessage.Probe.class);
+    assertThat(wire.underWayFromA()).hasAtLeastOneElementOfType(SyncMessage.Announce.class);
   }
 
   @Test

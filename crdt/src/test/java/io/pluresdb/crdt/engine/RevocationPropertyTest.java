@@ -3,12 +3,14 @@ package io.pluresdb.crdt.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.property.Gen;
 import io.pluresdb.crdt.property.Property;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Inspection;
+import io.pluresdb.crdt.store.Replica;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,10 +36,21 @@ class RevocationPropertyTest {
     record Adopt(int device, int voided) implements Action {}
 
     record Admit(int signer, int device, Role role) implements Action {}
+
+    record Cut(int device) implements Action {}
   }
 
   private static Gen<List<Action>> schedule() {
     return Gen.list(5, 60, Gen.of(RevocationPropertyTest::action));
+  }
+
+  private static Gen<List<Action>> scheduleWithCuts() {
+    return Gen.list(
+        5,
+        60,
+        Gen.of(
+            random ->
+                random.nextInt(6) == 0 ? new Action.Cut(random.nextInt(DEVICES)) : action(random)));
   }
 
   private static Action action(RandomGenerator random) {
@@ -80,12 +93,35 @@ class RevocationPropertyTest {
           devices.get(signer).revoke(devices.get(device), keep);
       case Action.Admit(var signer, var device, var role) ->
           devices.get(signer).admit(devices.get(device), role);
+      case Action.Cut(var device) -> cut(devices, devices.get(device));
       case Action.Write write -> {
         Device device = devices.get(write.device);
         refusable(() -> device.write(edit(device, write)));
       }
       case Action.Adopt(var device, var voided) ->
           refusable(() -> devices.get(device).adopt(devices.get(voided)));
+    }
+  }
+
+  /** Takes off the log of a device what all have that it takes for members, or are admins. */
+  private static void cut(List<Device> devices, Device cutting) {
+    Membership members = cutting.view().membership();
+    List<Device> counting =
+        devices.stream()
+            .filter(
+                device ->
+                    members.role(device.signer.publicKey()) != null
+                        || device.view().membership().may(device.signer.publicKey(), Role.ADMIN))
+            .toList();
+    Replica replica = cutting.engine.replica();
+    while (replica.truncate(
+        actor ->
+            counting.stream()
+                .mapToLong(device -> device.view().frontier().seq(actor))
+                .min()
+                .orElse(0),
+        Long.MAX_VALUE)) {
+      assertThat(replica.hasStaged()).isFalse();
     }
   }
 
@@ -137,27 +173,31 @@ class RevocationPropertyTest {
 
   @Test
   void removals_amongConcurrentWrites_endEqualEverywhere() {
-    Property.forAll(
-        120,
-        schedule(),
-        actions -> {
-          List<Device> devices = devices();
-          actions.forEach(action -> play(devices, action));
-          settle(devices);
-          for (Device device : devices) {
-            assertThat(device.view().membership().hash())
-                .isEqualTo(devices.getFirst().view().membership().hash());
-            device.assertEquals(devices.getFirst());
-            assertThat(device.engine.pending()).isZero();
-            assertThat(Inspection.of(device.engine.replica()))
-                .allMatch(finding -> finding.status() == Finding.Status.OK);
-          }
-          // Somebody who never saw what is void, and a restart.
-          Device late = new Device(99, devices.getFirst().founder);
-          late.sync(devices.getFirst());
-          late.assertEquals(devices.getFirst());
-          devices.getLast().restart();
-          devices.getLast().assertEquals(devices.getFirst());
-        });
+    Property.forAll(120, schedule(), RevocationPropertyTest::endEqual);
+  }
+
+  @Test
+  void removals_whereLogsAreCut_endEqualEverywhere() {
+    Property.forAll(240, scheduleWithCuts(), RevocationPropertyTest::endEqual);
+  }
+
+  private static void endEqual(List<Action> actions) {
+    List<Device> devices = devices();
+    actions.forEach(action -> play(devices, action));
+    settle(devices);
+    for (Device device : devices) {
+      assertThat(device.view().membership().hash())
+          .isEqualTo(devices.getFirst().view().membership().hash());
+      device.assertEquals(devices.getFirst());
+      assertThat(device.engine.pending()).isZero();
+      assertThat(Inspection.of(device.engine.replica()))
+          .noneMatch(finding -> finding.status() == Finding.Status.ERROR);
+    }
+    // Somebody who never saw what is void, and a restart.
+    Device late = new Device(99, devices.getFirst().founder);
+    late.sync(devices.getFirst());
+    late.assertEquals(devices.getFirst());
+    devices.getLast().restart();
+    devices.getLast().assertEquals(devices.getFirst());
   }
 }

@@ -396,6 +396,7 @@ class SnapshotTest {
   /** Takes a snapshot of a into b's inbox, after {@code alter} had its way with each part. */
   private Verdict take(java.util.function.UnaryOperator<SnapshotSource.Part> alter) {
     SnapshotInbox inbox = b.engine.replica().inbox();
+    cut(a);
     try (var source = SnapshotSource.open(a.engine.replica())) {
       Hash id = source.frontier().hash();
       assertThat(inbox.begin(id, source.stateHash(), source.documents())).isTrue();

@@ -45,13 +45,16 @@ final class CompactingCluster extends Cluster {
 
   @Override
   void sync(Node from, Node to) {
-    if (from.replica().log().floor().isReachedBy(to.replica().view().frontier()::seq)) {
-      List<ChangeRun> runs = from.runsFor(to);
-      runs.forEach(to.engine::apply);
-      to.engine.turn(true);
-      return;
+    if (!from.replica().log().floor().isReachedBy(to.replica().view().frontier()::seq)) {
+      joins++;
+      join(from, to);
     }
-    joins++;
+    List<ChangeRun> runs = from.runsFor(to);
+    runs.forEach(to.engine::apply);
+    to.engine.turn(true);
+  }
+
+  private static void join(Node from, Node to) {
     SnapshotInbox inbox = to.replica().inbox();
     try (var source = SnapshotSource.open(from.replica())) {
       assertThat(inbox.begin(source.frontier().hash(), source.stateHash(), source.documents()))

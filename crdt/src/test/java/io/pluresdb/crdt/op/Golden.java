@@ -230,6 +230,7 @@ public final class Golden {
         Role.READ,
         6,
         Map.of(OTHER, new Head(300, Hash.of("head"))),
+        MembershipEntry.Revoke.nameOf(filled(32, 10)),
         List.of(entry().hash()),
         SIGNER);
   }

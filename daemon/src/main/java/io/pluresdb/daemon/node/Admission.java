@@ -138,7 +138,7 @@ final class Admission implements SessionPolicy {
   public @Nullable DatabaseKeys keysFor(Hint hint) {
     LocalDatabase database = node.byHint(hint);
     if (database != null) {
-      return database.keys();
+      return database.epochs().byHint(hint);
     }
     for (Entry entry : entries.values()) {
       if (entry.keys.hint().equals(hint)) {
@@ -214,8 +214,10 @@ final class Admission implements SessionPolicy {
       return new Decision.Reject("BAD_INTRODUCTION", "the handshake carries no introduction");
     }
     if (introduction.claim() == null && membership.isRemoved(peerKey)) {
-      // To be told, and to hear no more than that.
-      return new Decision.Accept();
+      // To be told, and to hear no more than that; in an earlier epoch once.
+      return database.epochs().mayBeTold(keys, peerKey)
+          ? new Decision.Accept()
+          : new Decision.Reject("REMOVED", "this device was removed from the database");
     }
     return claimed(database, peerKey, introduction);
   }
@@ -316,8 +318,8 @@ final class Admission implements SessionPolicy {
     DatabaseFile file = database.file();
     var url =
         new InviteUrl(
-            HEX.parseHex(file.syncKey()),
-            file.epoch(),
+            HEX.parseHex(file.database()),
+            HEX.parseHex(file.keys().current()),
             file.founderKey(),
             device.publicKey(),
             secret,

@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
  * What a device keeps about a database beside its data: {@code database.json}. Holds secrets; 0600.
  *
  * @param format {@link #FORMAT}
- * @param syncKey 64 hex digits
- * @param epoch of the sync key
+ * @param database its id
+ * @param keys the sync keys it has had, and what belongs to them
  * @param founder hex of the founder's Ed25519 key
  * @param peers addresses to keep connected, {@code host:port}
  * @param invites invites this device made and that may still be used
@@ -32,8 +32,8 @@ import org.jspecify.annotations.Nullable;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record DatabaseFile(
     int format,
-    String syncKey,
-    long epoch,
+    String database,
+    Keys keys,
     String founder,
     List<String> peers,
     List<Issued> invites,
@@ -56,6 +56,74 @@ record DatabaseFile(
 
   /** Most devices that wait for approval; the oldest gives way. */
   static final int MAX_PENDING = 64;
+
+  /**
+   * The sync keys of a database.
+   *
+   * @param used hex of each, the current one last
+   * @param sinceMillis when the current one came here, 0 for the first
+   * @param secrets hex of the secrets of epochs that are known here
+   * @param met hex of the devices that were met under the current key
+   * @param told hex of the removed devices that were told so since it is current
+   */
+  record Keys(
+      List<String> used,
+      long sinceMillis,
+      List<String> secrets,
+      List<String> met,
+      List<String> told) {
+    /** Most keys that are kept; the oldest gives way. */
+    static final int MAX_USED = 16;
+
+    Keys {
+      if (used.isEmpty()) {
+        throw new IllegalArgumentException("a database must have a sync key");
+      }
+      used = List.copyOf(used);
+      secrets = List.copyOf(secrets);
+      met = List.copyOf(met);
+      told = List.copyOf(told);
+    }
+
+    static Keys first(String key) {
+      return new Keys(List.of(key), 0, List.of(), List.of(), List.of());
+    }
+
+    String current() {
+      return used.getLast();
+    }
+
+    Keys followedBy(String key, long atMillis) {
+      var all = new ArrayList<>(used);
+      all.remove(key);
+      all.add(key);
+      while (all.size() > MAX_USED) {
+        all.removeFirst();
+      }
+      return new Keys(all, atMillis, secrets, List.of(), List.of());
+    }
+
+    Keys withSecret(String secret) {
+      return new Keys(used, sinceMillis, with(secrets, secret), met, told);
+    }
+
+    Keys withMet(String device) {
+      return new Keys(used, sinceMillis, secrets, with(met, device), told);
+    }
+
+    Keys withTold(String device) {
+      return new Keys(used, sinceMillis, secrets, met, with(told, device));
+    }
+
+    private static List<String> with(List<String> all, String one) {
+      if (all.contains(one)) {
+        return all;
+      }
+      var more = new ArrayList<>(all);
+      more.add(one);
+      return more;
+    }
+  }
 
   /**
    * An invite that was made here.
@@ -111,19 +179,24 @@ record DatabaseFile(
       all.removeFirst();
     }
     return new DatabaseFile(
-        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
+        format, database, keys, founder, all, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withoutPeer(String address) {
     var all = new ArrayList<>(peers);
     all.remove(address);
     return new DatabaseFile(
-        format, syncKey, epoch, founder, all, invites, pending, joined, prefixes);
+        format, database, keys, founder, all, invites, pending, joined, prefixes);
+  }
+
+  DatabaseFile withKeys(Keys next) {
+    return new DatabaseFile(
+        format, database, next, founder, peers, invites, pending, joined, prefixes);
   }
 
   DatabaseFile withInvites(List<Issued> open) {
     return new DatabaseFile(
-        format, syncKey, epoch, founder, peers, open, pending, joined, prefixes);
+        format, database, keys, founder, peers, open, pending, joined, prefixes);
   }
 
   /** With a device that waits, in place of what it asked before. */
@@ -143,7 +216,7 @@ record DatabaseFile(
   }
 
   private DatabaseFile withAllPending(List<Pending> all) {
-    return new DatabaseFile(format, syncKey, epoch, founder, peers, invites, all, joined, prefixes);
+    return new DatabaseFile(format, database, keys, founder, peers, invites, all, joined, prefixes);
   }
 
   static DatabaseFile load(Path file) {

@@ -18,6 +18,7 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
@@ -39,7 +40,6 @@ import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.Hint;
 import io.pluresdb.transport.topic.SyncKey;
-import io.pluresdb.transport.topic.Topic;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -80,6 +80,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** Names of databases: they are folder names too. */
   private static final String NAME_PATTERN = "[a-z0-9][a-z0-9_-]{0,62}";
 
+  /** How often it is looked whether the members have come to another key. */
+  private static final Duration LOOK = Duration.ofSeconds(1);
+
   private static final Duration MIN_VALIDITY = Duration.ofMinutes(1);
   private static final Duration MAX_VALIDITY = Duration.ofDays(30);
 
@@ -102,19 +105,15 @@ public final class DeviceNode implements Node, AutoCloseable {
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
       RelayLinks relays) {
-    /** Looks for the peers of a database and lets them find this device. */
-    void follow(DatabaseKeys keys) {
+    /**
+     * Looks for the peers of a database under these keys and lets them find this device, under no
+     * others.
+     */
+    void followOnly(String databaseId, List<DatabaseKeys> keys) {
       if (dht != null) {
-        dht.follow(keys);
+        dht.followOnly(databaseId, keys);
       }
-      relays.follow(keys);
-    }
-
-    void unfollow(DatabaseKeys keys) {
-      if (dht != null) {
-        dht.unfollow(keys);
-      }
-      relays.unfollow(keys);
+      relays.followOnly(databaseId, keys);
     }
   }
 
@@ -165,10 +164,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     } catch (IOException e) {
       throw new StorageException.Failed("cannot make " + directory.database(name), e);
     }
+    SyncKey key = SyncKey.parse(SyncKey.generateSyncKey(random));
     new DatabaseFile(
             DatabaseFile.FORMAT,
-            SyncKey.generateSyncKey(random),
-            0,
+            key.databaseId(),
+            DatabaseFile.Keys.first(key.revealHex()),
             HexFormat.of().formatHex(device.publicKey()),
             List.of(),
             List.of(),
@@ -199,14 +199,15 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
-        LocalDatabase.open(directory, name, device, environment, this::established);
+        LocalDatabase.open(
+            directory, name, device, environment, this::established, this::keyMessage);
     database.store().execute(engine -> engine.remember(options.compaction()));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
       MembershipEntry entry =
           MembershipEntry.Admit.sign(
-              ReplicaIdentity.databaseHash(database.keys().databaseId()),
+              ReplicaIdentity.databaseHash(database.id()),
               device.publicKey(),
               Role.ADMIN,
               options.deviceName(),
@@ -237,13 +238,14 @@ public final class DeviceNode implements Node, AutoCloseable {
               new Dialer.Connector() {
                 @Override
                 public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
-                  return transport.dial(candidate, database);
+                  return DeviceNode.this.dial(transport, candidate, database);
                 }
 
                 @Override
                 public boolean isServed(
                     Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
-                  return transport.isServed(candidate, database, peer);
+                  return sought(database).stream()
+                      .anyMatch(keys -> transport.isServed(candidate, keys, peer));
                 }
               },
               transport.timers(),
@@ -285,10 +287,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
         start(database);
-        if (isSought(database)) {
-          started.follow(database.keys());
-        }
+        follow(database, started);
       }
+      transport.timers().schedule(LOOK, () -> lookLater(started));
       return started;
     } catch (RuntimeException e) {
       transport.close();
@@ -345,7 +346,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   private void found(DhtId topic, InetSocketAddress peer, TcpTransport transport) {
     for (LocalDatabase database : databases.values()) {
       Neighbours neighbours = database.neighbours();
-      if (neighbours != null && DhtDiscovery.topic(database.keys()).equals(topic)) {
+      if (neighbours != null
+          && database.epochs().sought().stream()
+              .anyMatch(keys -> DhtDiscovery.topic(keys).equals(topic))) {
         neighbours.found(peer);
       }
     }
@@ -361,12 +364,14 @@ public final class DeviceNode implements Node, AutoCloseable {
     database.connectBy(
         new Neighbours(
             transport,
+            (address, keys) -> dial(transport, new Candidate.Direct(address), keys),
             dialer,
             environment.random(),
             database.keys(),
             database.store(),
             () -> {
-              var known = new ArrayList<>(relays.present(database.keys()));
+              var known = new ArrayList<Candidate>();
+              database.epochs().sought().forEach(keys -> known.addAll(relays.present(keys)));
               network.staticPeers().forEach(peer -> known.add(new Candidate.Direct(peer)));
               if (network.listen() != null) {
                 known.addAll(Addresses.direct(database.file().peers()));
@@ -384,13 +389,15 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Set<Hint> hints() {
     var hints = new HashSet<>(admission.joining());
-    databases.values().forEach(database -> hints.add(database.keys().hint()));
+    databases
+        .values()
+        .forEach(database -> database.epochs().sought().forEach(keys -> hints.add(keys.hint())));
     return hints;
   }
 
   @Nullable LocalDatabase byHint(Hint hint) {
     for (LocalDatabase database : databases.values()) {
-      if (database.keys().hint().equals(hint)) {
+      if (database.epochs().byHint(hint) != null) {
         return database;
       }
     }
@@ -399,10 +406,121 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   /** Remembers where a peer accepts sessions, to find it again when this session ends. */
   private void established(Session session) {
+    inBackground(session, (database, with) -> metOrTold(database, with));
     String address = Introduction.address(session);
     if (!session.initiator() && !address.isEmpty()) {
       background.execute(() -> remember(session, address));
     }
+  }
+
+  private interface Work {
+    void on(LocalDatabase database, Session session);
+  }
+
+  /** Does something for the database of a session that may take long. */
+  private void inBackground(Session session, Work work) {
+    if (closing) {
+      return;
+    }
+    background.execute(
+        () -> {
+          LocalDatabase database = byId(session.databaseId());
+          if (database != null && !closing) {
+            try {
+              work.on(database, session);
+            } catch (StorageException e) {
+              log.warn("keys not saved database={} cause={}", database.name(), e.getMessage());
+            }
+          }
+        });
+  }
+
+  private void metOrTold(LocalDatabase database, Session session) {
+    database.epochs().met(session);
+    look(database);
+    var _ =
+        session
+            .closure()
+            .thenAccept(
+                reason -> {
+                  if (reason instanceof CloseReason.Ended(var code, var _)
+                      && code.equals(Replicator.REMOVED_CODE)) {
+                    inBackground(session, (of, told) -> of.epochs().told(told));
+                  }
+                });
+  }
+
+  /** A peer says something about keys. */
+  private void keyMessage(Session session, KeyMessage message) {
+    inBackground(
+        session,
+        (database, from) -> {
+          if (database.epochs().receive(from, message)) {
+            moved(database);
+          }
+        });
+  }
+
+  /** Whether the members of a database have come to another key. */
+  private void look(LocalDatabase database) {
+    if (database.epochs().look()) {
+      moved(database);
+    }
+  }
+
+  private void lookLater(Net network) {
+    if (closing) {
+      return;
+    }
+    background.execute(
+        () -> {
+          for (LocalDatabase database : databases.values()) {
+            try {
+              look(database);
+              follow(database, network);
+            } catch (StorageException e) {
+              log.warn("keys not saved database={} cause={}", database.name(), e.getMessage());
+            }
+          }
+        });
+    network.transport.timers().schedule(LOOK, () -> lookLater(network));
+  }
+
+  /** A database has another key: it is looked for elsewhere. */
+  private void moved(LocalDatabase database) {
+    Net network = net;
+    if (network != null) {
+      follow(database, network);
+      if (network.lan != null) {
+        network.lan.announceNow();
+      }
+    }
+  }
+
+  /** Looks for a database in the DHT and at relays under the keys it is sought by, no others. */
+  private void follow(LocalDatabase database, Net network) {
+    List<DatabaseKeys> wanted = isSought(database) ? database.epochs().sought() : List.of();
+    network.followOnly(database.id(), wanted);
+  }
+
+  /** The keys under which the database of some keys is looked for, its current ones first. */
+  private List<DatabaseKeys> sought(DatabaseKeys named) {
+    LocalDatabase database = byId(named.databaseId());
+    return database == null ? List.of(named) : database.epochs().sought();
+  }
+
+  /**
+   * Dials with the keys that the database has now, then with earlier ones, as long as somebody may
+   * have no others. Who is met at a relay under earlier keys may have the current ones by now.
+   */
+  private CompletionStage<Session> dial(
+      TcpTransport transport, Candidate candidate, DatabaseKeys named) {
+    List<DatabaseKeys> sought = sought(named);
+    CompletionStage<Session> dialled = transport.dial(candidate, sought.getFirst());
+    for (DatabaseKeys earlier : sought.subList(1, sought.size())) {
+      dialled = dialled.exceptionallyCompose(failure -> transport.dial(candidate, earlier));
+    }
+    return dialled;
   }
 
   private void remember(Session session, String address) {
@@ -421,7 +539,7 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private @Nullable LocalDatabase byId(String databaseId) {
     for (LocalDatabase database : databases.values()) {
-      if (database.keys().databaseId().equals(databaseId)) {
+      if (database.id().equals(databaseId)) {
         return database;
       }
     }
@@ -476,11 +594,10 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public DatabaseStatus status(String name) {
     LocalDatabase database = database(name);
-    String id = database.keys().databaseId();
     return new DatabaseStatus(
         name,
-        id,
-        Topic.deriveTopic(id).hex(),
+        database.id(),
+        database.keys().topic().hex(),
         database.file().prefixesHeld(),
         database.store().status(),
         database.replicator().connections().size(),
@@ -561,7 +678,7 @@ public final class DeviceNode implements Node, AutoCloseable {
               ""));
     }
     if (net != null) {
-      String id = database.keys().databaseId();
+      String id = database.id();
       for (Dialer.Target target : net.dialer.targets()) {
         String address =
             switch (target.candidate()) {
@@ -697,14 +814,16 @@ public final class DeviceNode implements Node, AutoCloseable {
           .forEach(addresses::add);
     }
     Invite invite = admission.invite(database, role, validity, approval, addresses);
-    network.follow(database.keys());
+    follow(database, network);
     return invite;
   }
 
   /** Whether another device may look for a database; strangers need not hear of any other. */
   private static boolean isSought(LocalDatabase database) {
     return database.store().view().membership().members().size() > 1
-        || !database.file().invites().isEmpty();
+        || !database.file().invites().isEmpty()
+        // The log with the other members may still be to come.
+        || database.file().joined() != null;
   }
 
   /**
@@ -742,7 +861,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
     }
     InviteUrl invite = InviteUrl.parse(url, environment.wallClock().instant());
-    var keys = DatabaseKeys.of(new SyncKey(invite.syncKey()), invite.epoch());
+    DatabaseKeys keys = invite.keys();
     LocalDatabase same = byId(keys.databaseId());
     if (same != null) {
       throw new NodeException(
@@ -772,12 +891,12 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (network.lan != null) {
       network.lan.announceNow();
     }
-    network.follow(keys);
+    network.followOnly(keys.databaseId(), List.of(keys));
     var _ =
         entry.whenComplete(
             (entered, failure) -> {
               if (failure != null) {
-                network.unfollow(keys);
+                network.followOnly(keys.databaseId(), List.of());
               }
             });
     return entry.thenApplyAsync(
@@ -831,7 +950,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       throw e;
     }
     if (old != null) {
-      network.unfollow(old.keys());
+      network.followOnly(old.id(), List.of());
       old.close();
     }
     LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
@@ -878,7 +997,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     String text = Addresses.format(address);
     boolean known = database.file().peers().contains(text);
     database.update(file -> file.withoutPeer(text));
-    network.dialer.remove(address, database.keys().databaseId());
+    network.dialer.remove(address, database.id());
     for (Replicator.Connection connection : database.replicator().connections()) {
       if (connection.session().remoteAddress().equals(address)) {
         known = true;
@@ -896,7 +1015,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   public void sync(String name) {
     LocalDatabase database = database(name);
     Net network = requireNetwork();
-    String id = database.keys().databaseId();
+    String id = database.id();
     for (Dialer.Target target : network.dialer.targets()) {
       if (target.databaseId().equals(id) && target.state() == Dialer.State.WAITING) {
         network.dialer.remove(target.candidate(), id);

@@ -9,16 +9,19 @@ import io.pluresdb.transport.net.DhtSocket;
 import io.pluresdb.transport.net.ListenFailedException;
 import io.pluresdb.transport.path.Timers;
 import io.pluresdb.transport.topic.DatabaseKeys;
-import io.pluresdb.transport.topic.Topic;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +37,7 @@ final class DhtDiscovery implements AutoCloseable {
   private final int announcedPort;
   private final Timers timers;
   private final Executor background;
+  private final Map<String, Set<DhtId>> followed = new HashMap<>(); // Guarded by this.
   private volatile boolean closed;
 
   private DhtDiscovery(
@@ -91,7 +95,7 @@ final class DhtDiscovery implements AutoCloseable {
   }
 
   static DhtId topic(DatabaseKeys keys) {
-    return DhtId.read(Topic.deriveTopic(keys.databaseId()).infoHash(), 0);
+    return DhtId.read(keys.topic().infoHash(), 0);
   }
 
   private static @Nullable DhtSnapshot load(Path file) {
@@ -133,12 +137,21 @@ final class DhtDiscovery implements AutoCloseable {
     return socket.address();
   }
 
-  void follow(DatabaseKeys keys) {
-    socket.follow(topic(keys), announcedPort);
-  }
-
-  void unfollow(DatabaseKeys keys) {
-    socket.unfollow(topic(keys));
+  /** Looks for the peers of a database under these keys, and under no others. */
+  synchronized void followOnly(String databaseId, List<DatabaseKeys> keys) {
+    Set<DhtId> wanted = keys.stream().map(DhtDiscovery::topic).collect(Collectors.toSet());
+    Set<DhtId> before = followed.getOrDefault(databaseId, Set.of());
+    for (DhtId topic : wanted) {
+      if (!before.contains(topic)) {
+        socket.follow(topic, announcedPort);
+      }
+    }
+    for (DhtId topic : before) {
+      if (!wanted.contains(topic)) {
+        socket.unfollow(topic);
+      }
+    }
+    followed.put(databaseId, wanted);
   }
 
   void hurry(DatabaseKeys keys) {

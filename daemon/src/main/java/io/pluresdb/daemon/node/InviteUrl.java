@@ -7,11 +7,14 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.SyncKey;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -19,11 +22,12 @@ import java.util.List;
  *
  * <pre>
  * url     := "pluresdb://join/" base64url(content | first 4 bytes of its hash)
- * content := version u8 = 1 | syncKey 32 | epoch varint | founder 32 | inviter 32 | secret 16
+ * content := version u8 = 1 | database 32 | syncKey 32 | founder 32 | inviter 32 | secret 16
  *          | roleLength varint | role | expires u64 | count varint | (length varint | host:port) *
  * </pre>
  *
- * @param syncKey of the database
+ * @param database the 32 bytes whose hex is its id
+ * @param syncKey the current one
  * @param founder Ed25519 key of the device that made the database
  * @param inviter Ed25519 key of the device that made this invite
  * @param secret known to the two devices only
@@ -32,8 +36,8 @@ import java.util.List;
  * @param addresses where the inviter can be reached
  */
 record InviteUrl(
+    byte[] database,
     byte[] syncKey,
-    long epoch,
     byte[] founder,
     byte[] inviter,
     byte[] secret,
@@ -59,9 +63,14 @@ record InviteUrl(
     return Hash.of("pluresdb-invite-claim-v1", secret, deviceKey).bytes();
   }
 
+  /** The keys to come with. */
+  DatabaseKeys keys() {
+    return DatabaseKeys.of(HexFormat.of().formatHex(database), new SyncKey(syncKey), Epochs.NUMBER);
+  }
+
   String text() {
     var out = new ByteWriter(256);
-    out.u8(VERSION).bytes(syncKey).varint(epoch).bytes(founder).bytes(inviter).bytes(secret);
+    out.u8(VERSION).bytes(database).bytes(syncKey).bytes(founder).bytes(inviter).bytes(secret);
     out.block(role.toString().getBytes(StandardCharsets.US_ASCII)).i64(expiresMillis);
     out.varint(addresses.size());
     addresses.forEach(address -> out.block(address.getBytes(StandardCharsets.UTF_8)));
@@ -111,8 +120,8 @@ record InviteUrl(
     if (version != VERSION) {
       throw new CodecException("invite version must be " + VERSION + ", but is " + version);
     }
+    byte[] database = in.bytes(32);
     byte[] syncKey = in.bytes(32);
-    long epoch = in.varint();
     byte[] founder = in.bytes(Signer.KEY_BYTES);
     byte[] inviter = in.bytes(Signer.KEY_BYTES);
     byte[] secret = in.bytes(SECRET_BYTES);
@@ -126,7 +135,7 @@ record InviteUrl(
     }
     in.end();
     return new InviteUrl(
-        syncKey, epoch, founder, inviter, secret, Role.parse(role), expires, addresses);
+        database, syncKey, founder, inviter, secret, Role.parse(role), expires, addresses);
   }
 
   private static NodeException invalid(String message) {

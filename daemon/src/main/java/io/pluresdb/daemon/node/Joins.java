@@ -90,8 +90,8 @@ final class Joins {
     }
     new DatabaseFile(
             DatabaseFile.FORMAT,
-            hex.formatHex(invite.syncKey()),
-            invite.epoch(),
+            hex.formatHex(invite.database()),
+            DatabaseFile.Keys.first(hex.formatHex(invite.syncKey())),
             hex.formatHex(invite.founder()),
             invite.addresses(),
             List.of(),
@@ -103,7 +103,8 @@ final class Joins {
             prefixes.isEmpty() ? null : prefixes)
         .save(directory.databaseFile(draft));
     try (LocalDatabase joined =
-        LocalDatabase.open(directory, draft, device, environment, session -> {})) {
+        LocalDatabase.open(
+            directory, draft, device, environment, session -> {}, (session, message) -> {})) {
       return old == null ? 0 : carry(old.store(), joined.store());
     }
   }

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.rocks.RocksOptions;
@@ -16,9 +17,8 @@ import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
-import io.pluresdb.transport.topic.SyncKey;
 import java.nio.file.Path;
-import java.util.HexFormat;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -31,19 +31,20 @@ final class LocalDatabase implements AutoCloseable {
 
   private final String name;
   private final Path filePath;
-  private final DatabaseKeys keys;
+  private final Epochs epochs;
   private final AnchorFile anchor;
   private final ReplicaStore store;
   private final SearchIndexes searches;
   private final Replicator replicator;
-  private DatabaseFile file; // Guarded by this.
+  private volatile DatabaseFile file; // Written under this.
   private volatile @Nullable Neighbours neighbours;
 
   private LocalDatabase(
       String name,
       Path filePath,
       DatabaseFile file,
-      DatabaseKeys keys,
+      byte[] self,
+      Environment environment,
       AnchorFile anchor,
       ReplicaStore store,
       SearchIndexes searches,
@@ -51,31 +52,31 @@ final class LocalDatabase implements AutoCloseable {
     this.name = name;
     this.filePath = filePath;
     this.file = file;
-    this.keys = keys;
     this.anchor = anchor;
     this.store = store;
     this.searches = searches;
     this.replicator = replicator;
+    this.epochs = new Epochs(this, self, environment.wallClock());
   }
 
   /**
    * Opens a database that has its {@code database.json}; an empty store is made.
    *
    * @param onEstablished hears of each session that is kept; must not block
+   * @param onKeys hears what peers say about keys; must not block
    */
   static LocalDatabase open(
       DataDirectory directory,
       String name,
       DeviceIdentity device,
       Environment environment,
-      Consumer<Session> onEstablished) {
+      Consumer<Session> onEstablished,
+      BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath);
-    DatabaseKeys keys =
-        DatabaseKeys.of(new SyncKey(HexFormat.of().parseHex(file.syncKey())), file.epoch());
     var identity =
         new ReplicaIdentity(
-            ReplicaIdentity.databaseHash(keys.databaseId()),
+            ReplicaIdentity.databaseHash(file.database()),
             file.founderKey(),
             new Signer(device.publicKey(), device::sign),
             Signer::verify,
@@ -95,9 +96,18 @@ final class LocalDatabase implements AutoCloseable {
               failure -> log.error("database stopped database={}", name, failure));
       var replicator =
           new Replicator(
-              store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished);
+              store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished, onKeys);
       SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
-      return new LocalDatabase(name, filePath, file, keys, anchor, store, searches, replicator);
+      return new LocalDatabase(
+          name,
+          filePath,
+          file,
+          device.publicKey(),
+          environment,
+          anchor,
+          store,
+          searches,
+          replicator);
     } catch (RuntimeException e) {
       if (anchor != null) {
         anchor.close();
@@ -111,8 +121,18 @@ final class LocalDatabase implements AutoCloseable {
     return name;
   }
 
+  /** The id, which stays when the keys change. */
+  String id() {
+    return file().database();
+  }
+
+  /** The keys of the current epoch. */
   DatabaseKeys keys() {
-    return keys;
+    return epochs.current();
+  }
+
+  Epochs epochs() {
+    return epochs;
   }
 
   ReplicaStore store() {
@@ -145,7 +165,7 @@ final class LocalDatabase implements AutoCloseable {
     neighbours = connections;
   }
 
-  synchronized DatabaseFile file() {
+  DatabaseFile file() {
     return file;
   }
 

@@ -7,6 +7,7 @@ import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.MembershipEntry.Fork;
 import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Replica.VoidChanges;
@@ -214,7 +215,7 @@ final class Members {
                 engine -> {
                   engine.admit(
                       Admit.sign(
-                          ReplicaIdentity.databaseHash(database.keys().databaseId()),
+                          ReplicaIdentity.databaseHash(database.id()),
                           key,
                           role,
                           name.isEmpty() ? "unnamed" : name,
@@ -239,7 +240,9 @@ final class Members {
     }
     Role role = membership().role(entry.key);
     if (role != null && (keep == null || !keep.includes(role))) {
-      CrdtStore.await(database.store().call(engine -> engine.revoke(entry.key, keep)));
+      boolean rotates = keep == null && !entry.device.self();
+      Hash secret = rotates ? database.epochs().begin(environment) : Hash.ZERO;
+      CrdtStore.await(database.store().call(engine -> engine.revoke(entry.key, keep, secret)));
       log.info(
           "device removed database={} name={} keep={}",
           database.name(),

@@ -16,6 +16,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +37,7 @@ final class Neighbours implements Neighbourhood {
   private static final int REMEMBERED = 16;
 
   private final TcpTransport transport;
+  private final BiFunction<InetSocketAddress, DatabaseKeys, CompletionStage<Session>> dial;
   private final Dialer dialer;
   private final RandomGenerator random;
   private final DatabaseKeys keys;
@@ -45,16 +48,19 @@ final class Neighbours implements Neighbourhood {
   /**
    * Takes over the connections of a database; make it before the first session.
    *
+   * @param dial dials an address for the database of some keys, whatever its keys are by then
    * @param known whom to connect to
    */
   Neighbours(
       TcpTransport transport,
+      BiFunction<InetSocketAddress, DatabaseKeys, CompletionStage<Session>> dial,
       Dialer dialer,
       RandomGenerator random,
       DatabaseKeys keys,
       ReplicaStore store,
       Supplier<List<Candidate>> known) {
     this.transport = transport;
+    this.dial = dial;
     this.dialer = dialer;
     this.random = random;
     this.keys = keys;
@@ -150,8 +156,7 @@ final class Neighbours implements Neighbourhood {
       return;
     }
     var _ =
-        transport
-            .dial(address, keys)
+        dial.apply(address, keys)
             .whenComplete(
                 (session, failure) -> {
                   if (session == null || !isWith(session, contact.peer())) {

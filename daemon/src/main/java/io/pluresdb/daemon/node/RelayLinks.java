@@ -29,7 +29,7 @@ final class RelayLinks implements RelayClient.Listener {
   private final NodeOptions.Relays options;
   private final RelayClient.Listener listener;
   private final Map<RelayUrl, RelayClient> clients = new LinkedHashMap<>(); // Guarded by itself.
-  private final Set<DatabaseKeys> followed = new LinkedHashSet<>(); // Guarded by clients.
+  private final Map<String, Set<DatabaseKeys>> followed = new LinkedHashMap<>(); // Guarded too.
   private final Map<DatabaseKeys, Set<Candidate>> present = new LinkedHashMap<>(); // Guarded too.
 
   /** Uses the configured relays at once. */
@@ -66,7 +66,7 @@ final class RelayLinks implements RelayClient.Listener {
       }
       RelayClient client = transport.relay(options.access(url), this);
       clients.put(url, client);
-      followed.forEach(client::follow);
+      followed.values().forEach(keys -> keys.forEach(client::follow));
     }
   }
 
@@ -77,17 +77,22 @@ final class RelayLinks implements RelayClient.Listener {
         && one.path().equals(other.path());
   }
 
-  void follow(DatabaseKeys database) {
+  /** Registers for a database under these keys, and under no others. */
+  void followOnly(String databaseId, List<DatabaseKeys> keys) {
     synchronized (clients) {
-      followed.add(database);
-      clients.values().forEach(client -> client.follow(database));
-    }
-  }
-
-  void unfollow(DatabaseKeys database) {
-    synchronized (clients) {
-      followed.remove(database);
-      clients.values().forEach(client -> client.unfollow(database));
+      Set<DatabaseKeys> wanted = new LinkedHashSet<>(keys);
+      Set<DatabaseKeys> before = followed.getOrDefault(databaseId, Set.of());
+      for (DatabaseKeys each : wanted) {
+        if (!before.contains(each)) {
+          clients.values().forEach(client -> client.follow(each));
+        }
+      }
+      for (DatabaseKeys each : before) {
+        if (!wanted.contains(each)) {
+          clients.values().forEach(client -> client.unfollow(each));
+        }
+      }
+      followed.put(databaseId, wanted);
     }
   }
 

@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -33,28 +34,35 @@ import org.slf4j.LoggerFactory;
  * <p>Of several sessions with one device both sides keep the same one.
  */
 public final class Replicator implements SessionListener {
+  /** With this a device is let go that was told that it was removed. */
+  public static final String REMOVED_CODE = "REMOVED";
+
   private static final Logger log = LoggerFactory.getLogger(Replicator.class);
 
   private final ReplicaStore store;
   private final DeviceId self;
   private final Function<Session, String> address;
   private final Consumer<Session> onEstablished;
+  private final BiConsumer<Session, KeyMessage> onKeys;
   private final Map<Session, Link> links = new HashMap<>(); // Guarded by itself.
   private long endedBytes; // Guarded by links.
 
   /**
    * @param address where the peer of a session accepts sessions, host:port; empty when not known
    * @param onEstablished hears of each session that is kept, on its event loop; must not block
+   * @param onKeys hears what peers say about keys, on the session's event loop; must not block
    */
   public Replicator(
       ReplicaStore store,
       DeviceId self,
       Function<Session, String> address,
-      Consumer<Session> onEstablished) {
+      Consumer<Session> onEstablished,
+      BiConsumer<Session, KeyMessage> onKeys) {
     this.store = store;
     this.self = self;
     this.address = address;
     this.onEstablished = onEstablished;
+    this.onKeys = onKeys;
   }
 
   /**
@@ -113,7 +121,8 @@ public final class Replicator implements SessionListener {
 
     @Override
     public void dismiss() {
-      session.close(new CloseReason.Ended("REMOVED", "this device was removed from the database"));
+      session.close(
+          new CloseReason.Ended(REMOVED_CODE, "this device was removed from the database"));
     }
 
     @Override
@@ -194,6 +203,11 @@ public final class Replicator implements SessionListener {
     }
     SyncMessage decoded;
     try {
+      KeyMessage keys = KeyMessage.read(message);
+      if (keys != null) {
+        onKeys.accept(session, keys);
+        return;
+      }
       decoded = Envelope.unwrap(message);
     } catch (CodecException e) {
       log.debug("malformed message peer={} cause={}", session.peer().shortForm(), e.getMessage());

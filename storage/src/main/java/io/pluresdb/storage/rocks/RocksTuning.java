@@ -101,7 +101,7 @@ final class RocksTuning implements AutoCloseable {
       case ARRIVAL ->
           small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
       case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
-      case STATE, SEQUENCE, INDEX ->
+      case STATE, SEQUENCE, BASE, INDEX ->
           large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom))
               .setMemtableWholeKeyFiltering(true)
               .setMemtablePrefixBloomSizeRatio(BUFFER_BLOOM_SHARE);

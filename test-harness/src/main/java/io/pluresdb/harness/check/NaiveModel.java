@@ -52,8 +52,21 @@ public final class NaiveModel {
     boolean causalityUnknown;
   }
 
+  /**
+   * What a change had seen and it itself.
+   *
+   * @param isWhole false when it may have seen more
+   */
+  private record Past(Map<ActorId, Long> seqs, boolean isWhole) {}
+
   private final TreeMap<String, Document> documents = new TreeMap<>();
-  private final TreeMap<Ledger.Key, Map<ActorId, Long>> pasts = new TreeMap<>();
+  private final TreeMap<Ledger.Key, Past> pasts = new TreeMap<>();
+  private final TreeMap<Ledger.Key, List<Change>> known = new TreeMap<>();
+
+  /** Takes note of a change, whether it counts or not: others may have seen more by way of it. */
+  void know(ActorId actor, long seq, Change change) {
+    known.computeIfAbsent(new Ledger.Key(actor, seq), k -> new ArrayList<>()).add(change);
+  }
 
   /** Takes in a change whose past has been taken in. */
   public void apply(ActorId actor, long seq, Change change) {
@@ -67,19 +80,16 @@ public final class NaiveModel {
    */
   void apply(ActorId actor, long seq, Change change, boolean liar) {
     var past = new TreeMap<ActorId, Long>();
-    merge(past, actor, seq - 1);
-    for (Change.Dependency dependency : change.deps()) {
-      merge(past, dependency.actor(), dependency.seq());
-    }
+    boolean isWhole = mergePast(past, actor, seq, change);
     var upTo = new TreeMap<>(past);
     upTo.put(actor, seq);
-    pasts.put(new Ledger.Key(actor, seq), upTo);
+    pasts.put(new Ledger.Key(actor, seq), new Past(upTo, isWhole));
     var event = new Event(actor, seq, past);
     int index = 0;
     for (DocumentEdit edit : ChangeBody.decode(actor, change.body())) {
       String id = new String(edit.id(), StandardCharsets.UTF_8);
       Document document = documents.computeIfAbsent(id, i -> new Document());
-      document.causalityUnknown |= liar;
+      document.causalityUnknown |= liar || !isWhole;
       for (CrdtOperation operation : edit.operations()) {
         boolean existence = operation.register()[0] == Register.EXISTS;
         switch (operation) {
@@ -121,12 +131,38 @@ public final class NaiveModel {
     }
   }
 
-  private void merge(Map<ActorId, Long> past, ActorId actor, long seq) {
-    if (seq > 0) {
-      pasts
-          .getOrDefault(new Ledger.Key(actor, seq), Map.of())
-          .forEach((other, known) -> past.merge(other, known, Math::max));
+  /** Adds what a change had seen; false when that is not known in full. */
+  private boolean mergePast(Map<ActorId, Long> past, ActorId actor, long seq, Change change) {
+    boolean isWhole = merge(past, actor, seq - 1);
+    for (Change.Dependency dependency : change.deps()) {
+      isWhole &= merge(past, dependency.actor(), dependency.seq());
     }
+    return isWhole;
+  }
+
+  /** Adds a change, whether it counts or not, and what it had seen. */
+  private boolean merge(Map<ActorId, Long> past, ActorId actor, long seq) {
+    if (seq == 0) {
+      return true;
+    }
+    var key = new Ledger.Key(actor, seq);
+    Past seen = pasts.get(key);
+    if (seen == null) {
+      seen = pastOfVoid(key);
+      pasts.put(key, seen);
+    }
+    seen.seqs.forEach((other, last) -> past.merge(other, last, Math::max));
+    return seen.isWhole;
+  }
+
+  private Past pastOfVoid(Ledger.Key key) {
+    var upTo = new TreeMap<ActorId, Long>();
+    List<Change> variants = known.getOrDefault(key, List.of());
+    // Of two branches of one actor it is not told which was seen.
+    boolean isWhole =
+        variants.size() == 1 && mergePast(upTo, key.actor(), key.seq(), variants.getFirst());
+    upTo.put(key.actor(), key.seq());
+    return new Past(upTo, isWhole);
   }
 
   /** By causality: whether some write of the document lies in the past of no delete. */

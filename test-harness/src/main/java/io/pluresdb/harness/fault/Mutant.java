@@ -29,8 +29,8 @@ public enum Mutant {
   FULL_DISK_FORGETS("engine.ReplicaEngine", "dropContributors", Body.NOTHING),
   /** A peer has no credit at all. */
   IMPATIENT("sync.SyncSession", "maxUnacknowledgedBytes", Body.ZERO),
-  /** A peer's frontier is not looked at. */
-  NO_FRONTIERS("sync.SyncSession", "onHeads", Body.NULL),
+  /** What was sent to a peer is taken to be there, whatever its frontier says. */
+  NO_FRONTIERS("sync.SyncSession", "knows", Body.NOTHING),
   /** Nothing that waits is tried again. */
   NO_RETRY("engine.ReplicaEngine", "release", Body.NOTHING),
   /** Whatever a peer says of our actor is believed, as often as it says it. */

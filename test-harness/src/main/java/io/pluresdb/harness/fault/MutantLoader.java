@@ -13,10 +13,22 @@ import java.lang.constant.MethodTypeDesc;
 /** Loads the product and the simulator once more, with one method of the product rewritten. */
 public final class MutantLoader extends ClassLoader {
   private final Mutant mutant;
+  private final byte[] mutated;
 
+  /**
+   * Prepares the mutant.
+   *
+   * @throws IllegalStateException when the product has no such method any more
+   */
   public MutantLoader(Mutant mutant) {
     super(MutantLoader.class.getClassLoader());
     this.mutant = mutant;
+    try {
+      // Not when the class is first used: the simulator would take it for a failure of the product.
+      mutated = mutate(read(mutant.className()));
+    } catch (ClassNotFoundException e) {
+      throw new IllegalStateException(mutant + " names a class that is not there", e);
+    }
   }
 
   @Override
@@ -31,25 +43,25 @@ public final class MutantLoader extends ClassLoader {
   }
 
   private Class<?> define(String name) throws ClassNotFoundException {
-    byte[] bytes;
+    byte[] bytes = name.equals(mutant.className()) ? mutated : read(name);
+    return defineClass(name, bytes, 0, bytes.length);
+  }
+
+  private byte[] read(String name) throws ClassNotFoundException {
     try (InputStream in = getResourceAsStream(name.replace('.', '/') + ".class")) {
       if (in == null) {
         throw new ClassNotFoundException(name);
       }
-      bytes = in.readAllBytes();
+      return in.readAllBytes();
     } catch (IOException e) {
       throw new ClassNotFoundException(name, e);
     }
-    if (name.equals(mutant.className())) {
-      bytes = mutate(bytes);
-    }
-    return defineClass(name, bytes, 0, bytes.length);
   }
 
   private byte[] mutate(byte[] bytes) {
     var model = ClassFile.of().parse(bytes);
     boolean[] found = new boolean[1];
-    byte[] mutated =
+    byte[] rewritten =
         ClassFile.of()
             .transformClass(
                 model,
@@ -70,7 +82,7 @@ public final class MutantLoader extends ClassLoader {
       throw new IllegalStateException(
           mutant + " names a method that is not there: " + mutant.method());
     }
-    return mutated;
+    return rewritten;
   }
 
   private void body(CodeBuilder code, TypeKind returned) {

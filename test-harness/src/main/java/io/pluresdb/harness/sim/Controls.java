@@ -148,7 +148,7 @@ public final class Controls {
           Control.of(Mutant.NO_MERGE, under(), Invariant.I6, Invariant.I12, Invariant.I8),
           Control.of(Mutant.FULL_DISK_FORGETS, under(Fault.DISK_FULL), Invariant.I3),
           Control.of(Mutant.IMPATIENT, under(), Invariant.I16),
-          Control.of(Mutant.NO_FRONTIERS, under(), Invariant.I16),
+          Control.of(Mutant.NO_FRONTIERS, under(Fault.LOSS), Invariant.I2),
           Control.of(Mutant.NO_RETRY, under(Fault.CLOCK_JUMP), Invariant.I2),
           Control.of(Mutant.CREDULOUS, under(Fault.FALSE_HEADS), Invariant.I11),
           Control.of(Mutant.FORGETS_ACTORS, under(), Invariant.I4),

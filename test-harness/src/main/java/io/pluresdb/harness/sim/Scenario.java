@@ -62,12 +62,14 @@ public record Scenario(
   /** The standard scenario of a seed: size and kinds of faults are drawn from it. */
   public static Scenario of(long seed) {
     var random = new SplittableRandom(seed ^ 0x5eed_0001L);
+    var fresh = new SplittableRandom(seed ^ 0x5eed_0002L);
     var faults = EnumSet.noneOf(Fault.class);
     boolean faithful = random.nextBoolean();
     boolean members = random.nextInt(3) == 0;
     boolean copies = random.nextInt(6) == 0;
-    // Not together: a removal can void what overwrote something that left the log; see Limits.
-    boolean forgets = !members && !copies && random.nextInt(5) < 2;
+    // What is cut above the cut cannot be taken back; see Limits.
+    boolean ends = members || copies;
+    boolean forgets = ends ? !copies && fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
     List<Standing> liars =
         switch (random.nextInt(5)) {
           case 0 -> List.of(Standing.MEMBER);
@@ -81,16 +83,23 @@ public record Scenario(
             case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
             case NEVER_READS -> random.nextInt(5) == 0;
             case EQUIVOCATE ->
-                !forgets && !members && liars.contains(Standing.MEMBER) && random.nextInt(5) == 0;
+                !members
+                    && liars.contains(Standing.MEMBER)
+                    && (forgets ? fresh : random).nextInt(5) == 0;
             case WITHHOLD -> !members && !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
-            case COMPACT, CUT, FALSE_SNAPSHOT -> forgets;
+            case COMPACT, FALSE_SNAPSHOT -> forgets;
+            case CUT -> forgets && !ends;
             default -> !fault.isLie() || !liars.isEmpty();
           };
       if (random.nextInt(100) < 55 && possible) {
         faults.add(fault);
       }
+    }
+    if (forgets && faults.contains(Fault.EQUIVOCATE)) {
+      faults.remove(Fault.CUT);
+      ends = true;
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
@@ -105,7 +114,12 @@ public record Scenario(
         window,
         liars,
         faults.contains(Fault.CLONE) ? 1 + random.nextInt(2) : 0,
-        forgets ? memory(random.nextBoolean()) : null);
+        forgets ? memory(random.nextBoolean() && !ends) : null);
+  }
+
+  /** Whether a device may be left behind because its lease ended. */
+  boolean cutsFreely() {
+    return memory != null && memory.leaseMillis() < CompactionSettings.DEFAULT.leaseMillis();
   }
 
   /** Nothing stays in a log that all members have; some leases end while the schedule runs. */

@@ -4,8 +4,6 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
-import io.pluresdb.crdt.auth.MembershipEntry.Admit;
-import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
@@ -14,7 +12,6 @@ import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.codec.Verifier;
-import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.compaction.Stand;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.engine.ReplicaEngine;
@@ -59,7 +56,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
-import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -111,25 +107,6 @@ public final class SimCluster {
     }
   }
 
-  /** A write that was acknowledged. */
-  private static final class Acknowledged {
-    final int node;
-    final ActorId actor;
-    final long seq;
-    final boolean relaxed;
-    final Hash hash;
-    boolean rolledBack;
-    boolean mayBeLost;
-
-    Acknowledged(int node, Receipt receipt, Hash hash, boolean relaxed) {
-      this.node = node;
-      this.hash = hash;
-      this.actor = receipt.actor();
-      this.seq = receipt.seq();
-      this.relaxed = relaxed;
-    }
-  }
-
   private record Backup(MemoryStorage storage, WatchedAnchor anchor) {}
 
   private final Scenario scenario;
@@ -149,11 +126,8 @@ public final class SimCluster {
   private long sequence;
   private long events;
   private long snapshotsJoined;
-  private int restores;
 
-  /** Whether a device may be left behind because its lease ended. */
-  private final boolean cutsFreely;
-
+  private final Settlement settlement;
   private long messages;
 
   public SimCluster(Scenario scenario) {
@@ -168,8 +142,7 @@ public final class SimCluster {
   public SimCluster(Scenario scenario, @Nullable Consumer<String> log) {
     this.scenario = scenario;
     this.log = log;
-    CompactionSettings memory = scenario.memory();
-    cutsFreely = memory != null && memory.leaseMillis() < CompactionSettings.DEFAULT.leaseMillis();
+    settlement = new Settlement(scenario, nodes, pairs, ledger, acknowledged, fired);
     for (int i = 0; i < scenario.devices(); i++) {
       SimNode node = device(i);
       node.dormant = i >= scenario.replicas();
@@ -245,7 +218,7 @@ public final class SimCluster {
   }
 
   private WatchedStorage watched(MemoryStorage storage, Chains chains) {
-    chains.cutsFreely(cutsFreely);
+    chains.cutsFreely(scenario.cutsFreely());
     return new WatchedStorage(storage, chains, scenario.defect(), () -> fire(Fault.DISK_FULL));
   }
 
@@ -311,51 +284,21 @@ public final class SimCluster {
     runUntil(scenario.faultMillis());
     heal();
     long bound = settleBound();
-    while (!isSettled()) {
+    while (!settlement.isReached()) {
       if (now >= bound) {
         throw new Violation(
-            Invariant.I2, "after " + (now - scenario.faultMillis()) + " ms " + where());
+            Invariant.I2, "after " + (now - scenario.faultMillis()) + " ms " + settlement.where());
       }
       runUntil(now + 1_000);
       // A replica that was ahead in time keeps the others waiting until its time has come.
       bound = Math.max(bound, settleBound());
     }
-    checkEverything();
-    runUntil(now + CONFIRM_MILLIS);
-    checkConfirmed();
-  }
-
-  /** Equal replicas know of each other that they are. */
-  private void checkConfirmed() {
-    for (Pair pair : pairs) {
-      Connection connection = pair.connection;
-      if (connection == null || connection.dead || !isFaithful() || at(pair.b).liar != null) {
-        continue;
-      }
-      if (!isMember(nodes.get(pair.a)) || !isMember(nodes.get(pair.b))) {
-        continue;
-      }
-      for (End end : List.of(connection.atA, connection.atB)) {
-        ReplicaEngine engine = end.owner.engine;
-        ReplicaEngine.Peer peer = end.peer;
-        SimNode other = connection.other(end).owner;
-        if (engine != null
-            && peer != null
-            && !other.neverReads
-            && !end.owner.neverReads
-            && engine.replica().view().arrivals() != end.reached) {
-          throw new Violation(
-              Invariant.I2,
-              "node "
-                  + end.owner.index
-                  + " waits for node "
-                  + other.index
-                  + " to confirm "
-                  + (engine.replica().view().arrivals() - end.reached)
-                  + " changes");
-        }
-      }
+    for (SimNode node : settlement.hearing()) {
+      guard(node, engine -> look(node, engine));
     }
+    trace("settled " + settlement.check().hex(), -1);
+    runUntil(now + CONFIRM_MILLIS);
+    settlement.checkConfirmed();
   }
 
   private long settleBound() {
@@ -400,13 +343,6 @@ public final class SimCluster {
 
   private void fire(Fault fault) {
     fired.merge(fault, 1, Integer::sum);
-  }
-
-  private boolean isFaithful() {
-    return !fired.containsKey(Fault.LOSS)
-        && !fired.containsKey(Fault.REPEAT)
-        && !fired.containsKey(Fault.REORDER)
-        && !fired.containsKey(Fault.CORRUPT);
   }
 
   // Devices.
@@ -472,7 +408,7 @@ public final class SimCluster {
             || event.startsWith("rejected WRONG_GENESIS")
             || event.startsWith("rejected BUFFER_FULL");
     // What waits is judged later, when it is not known any more from whom it came.
-    if (blame && isFaithful() && liars.isEmpty() && !ledger.namesShared(event)) {
+    if (blame && settlement.isFaithful() && liars.isEmpty() && !ledger.namesShared(event)) {
       throw new Violation(Invariant.I16, "node " + node.index + " blames a correct peer: " + event);
     }
   }
@@ -480,7 +416,7 @@ public final class SimCluster {
   /** A device ends a session; with a correct peer only because it cannot go on itself. */
   void close(End end, String reason) {
     boolean blame = reason.startsWith("protocol violation") || reason.startsWith("malformed");
-    if (blame && isFaithful() && end.far().owner.liar == null) {
+    if (blame && settlement.isFaithful() && end.far().owner.liar == null) {
       throw new Violation(
           Invariant.I16, "node " + end.owner.index + " blames a correct peer: " + reason);
     }
@@ -977,7 +913,7 @@ public final class SimCluster {
           } catch (StorageException e) {
             trace("cuts nothing: " + e.code(), node.index);
           }
-          node.storage.chains().cutsFreely(cutsFreely);
+          node.storage.chains().cutsFreely(scenario.cutsFreely());
         });
   }
 
@@ -1036,7 +972,6 @@ public final class SimCluster {
       return;
     }
     fire(inject.fault());
-    restores++;
     if (scenario.defect() == Defect.ANCHOR_INSIDE_DATABASE || inject.fault() == Fault.ROLLBACK) {
       node.anchor = backup.anchor;
     } else if (inject.fault() == Fault.RESTORE_WITHOUT_ANCHOR) {
@@ -1055,7 +990,6 @@ public final class SimCluster {
       return false;
     }
     fire(Fault.BIT_FLIP);
-    restores++;
     node.salvage = null;
     stop(node, copy, true, 1_000);
     return true;
@@ -1291,7 +1225,7 @@ public final class SimCluster {
     try {
       message = SyncMessage.read(bytes);
     } catch (CodecException e) {
-      if (isFaithful() && from.owner.liar == null) {
+      if (settlement.isFaithful() && from.owner.liar == null) {
         throw new Violation(
             Invariant.I16, "a correct message cannot be read: " + e.getMessage(), e);
       }
@@ -1317,13 +1251,17 @@ public final class SimCluster {
     SimNode node = end.owner;
     End far = end.connection.other(end);
     if (end.connection.dead
-        || !isFaithful()
+        || !settlement.isFaithful()
         || far.owner.liar != null
         || far.owner.lives != far.life) {
       return;
     }
     ReplicaEngine engine = node.engine;
     ActorId own = engine == null ? null : engine.replica().ownActor();
+    if (engine != null && arrival > engine.replica().view().arrivals()) {
+      throw new Violation(
+          Invariant.I3, "node " + node.index + " counts on a peer to have what is not here");
+    }
     Chains there = far.owner.storage.chains();
     for (long i = end.reached + 1; i <= arrival; i++) {
       Ledger.Key key = node.storage.chains().arrived(i);
@@ -1378,12 +1316,23 @@ public final class SimCluster {
       case SyncMessage.StandsOf(var stands) -> {
         if (stands instanceof StandMessage.Stands(var all)) {
           for (Stand stand : all) {
-            checkPublished(node, own, stand.seq(own));
+            if (mayBeMadeHere(node, stand, own)) {
+              checkPublished(node, own, stand.seq(own));
+            }
             checkStand(node, stand);
           }
         }
       }
     }
+  }
+
+  /**
+   * Whether a stand can be of this copy of the device. A copy that was rolled back passes on what
+   * others say they have of it, and what it said itself before.
+   */
+  private static boolean mayBeMadeHere(SimNode node, Stand stand, ActorId own) {
+    return Arrays.equals(stand.device(), node.signer.publicKey())
+        && stand.seq(own) <= node.storage.chains().seq(own);
   }
 
   /** A stand says what is on the device's disk, relaxed writes too. */
@@ -1561,267 +1510,5 @@ public final class SimCluster {
     if (!shows) {
       throw new Violation(Invariant.I6, "node " + node.index + " does not read its " + write);
     }
-  }
-
-  // The end.
-
-  /** Devices that hear the others and are to become equal. */
-  private List<SimNode> hearing() {
-    List<SimNode> all = nodes.stream().filter(n -> !n.neverReads && isMember(n)).toList();
-    // Copies of one device meet by way of others only.
-    boolean meet = all.stream().anyMatch(n -> n.author != all.getFirst().author);
-    return meet ? all : all.subList(0, Math.min(1, all.size()));
-  }
-
-  /** Whether the device is a member, as the first one says that does not know it was removed. */
-  private boolean isMember(SimNode node) {
-    return !node.dormant && reference().membership().role(node.signer.publicKey()) != null;
-  }
-
-  private Chains reference() {
-    for (SimNode node : nodes) {
-      Chains chains = node.storage.chains();
-      if (!node.neverReads && !chains.isRemoved(node.signer.publicKey())) {
-        return chains;
-      }
-    }
-    return nodes.getFirst().storage.chains();
-  }
-
-  private boolean isSettled() {
-    Replica.View first = null;
-    for (SimNode node : hearing()) {
-      ReplicaEngine engine = node.engine;
-      if (engine == null) {
-        return false;
-      }
-      Replica.View view = engine.replica().view();
-      if (engine.replica().hasStaged()
-          || engine.replica().isJoining()
-          || !engine.replica().ownVoidChanges().isEmpty()
-          || (isFaithful() && !hasVoids() && engine.pending() > 0)) {
-        return false;
-      }
-      if (first == null) {
-        first = view;
-      } else if (!view.frontier().equals(first.frontier())
-          || !view.membership().hash().equals(first.membership().hash())) {
-        return false;
-      }
-    }
-    return nodes.stream().allMatch(node -> node.neverReads || knowsItWasRemoved(node));
-  }
-
-  /** Whether changes may wait in vain: what they follow never counts. */
-  private boolean hasVoids() {
-    return !liars.isEmpty()
-        || reference().membership().entries().stream().anyMatch(e -> !(e instanceof Admit));
-  }
-
-  /** A device that was removed is up and has heard of it; true for any other. */
-  private boolean knowsItWasRemoved(SimNode node) {
-    byte[] key = node.signer.publicKey();
-    return node.dormant
-        || !reference().isRemoved(key)
-        || (node.engine != null && node.storage.chains().isRemoved(key));
-  }
-
-  private String where() {
-    var out = new StringBuilder("they stand at");
-    for (SimNode node : nodes) {
-      ReplicaEngine engine = node.engine;
-      out.append(' ').append(node.index).append(": ");
-      if (engine == null) {
-        out.append("down");
-        continue;
-      }
-      engine
-          .replica()
-          .view()
-          .frontier()
-          .heads()
-          .forEach((a, h) -> out.append(a + "/" + h.seq() + " "));
-      out.append("members ").append(engine.replica().view().membership().hash());
-      out.append(" pending ").append(engine.pending()).append(';');
-    }
-    return out.toString();
-  }
-
-  private void checkEverything() {
-    List<SimNode> hearing = hearing();
-    SimNode first = hearing.getFirst();
-    ReplicaEngine engine = first.engine;
-    if (engine == null) {
-      throw new IllegalStateException("a settled node is up");
-    }
-    for (SimNode node : hearing) {
-      ReplicaEngine other = node.engine;
-      if (other == null) {
-        continue;
-      }
-      look(node, other);
-      Checks.rescan(other.replica(), node.storage.chains());
-      if (!other.replica().view().stateHash().equals(engine.replica().view().stateHash())) {
-        throw new Violation(Invariant.I1, "equal frontiers, different fingerprints");
-      }
-      Checks.sameRows(
-          first.storage, node.storage, Invariant.I1, "nodes " + first.index + " and " + node.index);
-    }
-    Frontier frontier = engine.replica().view().frontier();
-    frontier
-        .heads()
-        .forEach(
-            (actor, head) -> {
-              if (!ledger.isLiar(actor)) {
-                ledger.chain(actor, head);
-              }
-            });
-    checkRemovals(engine.replica());
-    checkAcknowledged(engine.replica());
-    for (SimNode node : nodes) {
-      ReplicaEngine removed = node.engine;
-      if (removed != null && node.storage.chains().isRemoved(node.signer.publicKey())) {
-        Checks.rescan(removed.replica(), node.storage.chains());
-        checkRefused(node, removed);
-      }
-    }
-    if (engine.replica().log().floor().frontier().heads().isEmpty()) {
-      Checks.replay(engine.replica(), ledger.greatestTimestamp());
-    }
-    Checks.archive(engine.replica(), ledger);
-    trace("settled " + frontier.hash().hex(), -1);
-  }
-
-  /** A device that was removed reads what it has, and writes nothing. */
-  private static void checkRefused(SimNode node, ReplicaEngine engine) {
-    var refusals = new ArrayList<RuntimeException>();
-    engine.submit(
-        new Transaction(List.of(put("late", 0)), Acknowledgement.LOCAL),
-        (receipt, failure) -> {
-          if (failure != null) {
-            refusals.add(failure);
-          }
-        });
-    if (refusals.stream()
-        .noneMatch(
-            e -> e instanceof CoreException c && c.kind() == CoreException.Kind.NOT_ALLOWED)) {
-      throw new Violation(
-          Invariant.I9, "node " + node.index + " was removed and is not refused: " + refusals);
-    }
-  }
-
-  /** Whether nobody tried to take away what this device may. */
-  private static boolean isUncontested(Membership members, byte[] device) {
-    return members.entries().stream()
-        .noneMatch(e -> e instanceof Revoke revoke && Arrays.equals(revoke.device(), device));
-  }
-
-  /** Nothing of a removed device counts beyond what a removal accepts that certainly counts. */
-  private void checkRemovals(Replica replica) {
-    Membership members = replica.view().membership();
-    for (MembershipEntry entry : members.entries()) {
-      if (!(entry instanceof Revoke revoke)
-          || !isUncontested(members, revoke.signer())
-          || fired.containsKey(Fault.CUT)
-          || cutsFreely) {
-        continue;
-      }
-      for (SimNode node : nodes) {
-        if (node.author != node.index || !Arrays.equals(node.signer.publicKey(), revoke.device())) {
-          continue;
-        }
-        for (ActorId actor : ledger.actors(node.index)) {
-          Frontier.Head accepted = revoke.heads().get(actor);
-          long bound =
-              accepted != null
-                  ? accepted.seq()
-                  : fired.containsKey(Fault.READMIT) ? Long.MAX_VALUE : 0;
-          long counts = replica.view().frontier().seq(actor);
-          if (counts > bound) {
-            throw new Violation(
-                Invariant.I9,
-                "change " + counts + " of " + actor + " counts, though " + bound + " was accepted");
-          }
-        }
-      }
-    }
-  }
-
-  /**
-   * What was acknowledged is there: as it was written, or, where two copies of a device wrote under
-   * one actor, written again.
-   */
-  private void checkAcknowledged(Replica replica) {
-    Frontier frontier = replica.view().frontier();
-    Membership members = replica.view().membership();
-    var counting = new HashMap<ActorId, List<Ledger.Entry>>();
-    frontier.heads().forEach((actor, head) -> counting.put(actor, ledger.chain(actor, head)));
-    var owed = new TreeMap<String, Integer>();
-    for (Acknowledged write : acknowledged) {
-      SimNode author = nodes.get(write.node);
-      byte[] device = author.signer.publicKey();
-      List<Ledger.Entry> chain = counting.getOrDefault(write.actor, List.of());
-      if (chain.size() >= write.seq && chain.get((int) write.seq - 1).hash().equals(write.hash)) {
-        continue;
-      }
-      // A device that never reads learns of no session, and so sends nothing either; nobody takes
-      // anything of one that was removed. What only they hold stays with them.
-      boolean unheard =
-          author.neverReads
-              || (isMember(author) && !hearing().contains(author))
-              || (write.rolledBack && hearing().size() < nodes.size())
-              || (!isMember(author) && restores > 0);
-      if (write.mayBeLost || unheard || mayBeVoid(members, device, write)) {
-        continue;
-      }
-      boolean forked =
-          members.forks().stream()
-              .anyMatch(f -> f.actor().equals(write.actor) && f.common().seq() < write.seq);
-      if (!forked) {
-        throw new Violation(
-            Invariant.I3,
-            "change " + write.seq + " of " + write.actor + " was acknowledged and is gone");
-      }
-      // What a copy lost from its disk it does not write again; others keep it, void.
-      if (!write.rolledBack && isUncontested(members, device)) {
-        owed.merge(deed(write), 1, Integer::sum);
-      }
-    }
-    for (var deed : owed.entrySet()) {
-      long done =
-          counting.entrySet().stream()
-              .flatMap(
-                  chain ->
-                      chain.getValue().stream()
-                          .filter(
-                              e -> Checks.deed(chain.getKey(), e.change()).equals(deed.getKey())))
-              .count();
-      if (!deed.getKey().isEmpty() && done < deed.getValue()) {
-        throw new Violation(
-            Invariant.I3,
-            "what a copy of a device wrote does not come back: " + deed.getKey().strip());
-      }
-    }
-  }
-
-  private String deed(Acknowledged write) {
-    return ledger.chain(write.actor, new Frontier.Head(write.seq, write.hash)).stream()
-        .skip(write.seq - 1)
-        .map(entry -> Checks.deed(write.actor, entry.change()))
-        .findFirst()
-        .orElseThrow();
-  }
-
-  /** Whether some removal does not accept a write. */
-  private static boolean mayBeVoid(Membership members, byte[] device, Acknowledged write) {
-    for (MembershipEntry entry : members.entries()) {
-      if (entry instanceof Revoke revoke && Arrays.equals(revoke.device(), device)) {
-        Frontier.Head accepted = revoke.heads().get(write.actor);
-        if (accepted == null || accepted.seq() < write.seq) {
-          return true;
-        }
-      }
-    }
-    return members.role(device) == null && members.removals(device).isEmpty();
   }
 }

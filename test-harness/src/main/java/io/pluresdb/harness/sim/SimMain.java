@@ -141,7 +141,11 @@ public final class SimMain {
         () -> {
           int i;
           while ((i = next.getAndIncrement()) < seeds) {
-            outcomes[i] = Simulator.run(scenarios.apply(firstSeed + i));
+            try {
+              outcomes[i] = Simulator.run(scenarios.apply(firstSeed + i));
+            } catch (RuntimeException e) {
+              throw new IllegalStateException("seed " + (firstSeed + i) + ": " + e, e);
+            }
           }
           return null;
         };

@@ -590,6 +590,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
 
     @Override
+    public DatabaseKeys keys() {
+      return database;
+    }
+
+    @Override
     public boolean initiator() {
       return handshake.isInitiator();
     }

@@ -1,6 +1,7 @@
 package io.pluresdb.transport.session;
 
 import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.topic.DatabaseKeys;
 import java.net.SocketAddress;
 import java.util.concurrent.CompletionStage;
 
@@ -25,6 +26,9 @@ public interface Session {
   byte[] peerAttachment();
 
   String databaseId();
+
+  /** The keys it was made with: of which epoch of the database it is. */
+  DatabaseKeys keys();
 
   /** Whether we dialled. */
   boolean initiator();

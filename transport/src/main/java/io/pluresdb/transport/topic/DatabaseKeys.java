@@ -14,14 +14,17 @@ public final class DatabaseKeys {
   private final String databaseId;
   private final byte[] databaseIdHash;
   private final long epoch;
+  private final Topic topic;
   private final Hint hint;
   private final byte[] psk;
   private final byte[] rendezvous;
 
-  private DatabaseKeys(String databaseId, long epoch, Hint hint, byte[] psk, byte[] rendezvous) {
+  private DatabaseKeys(
+      String databaseId, long epoch, Topic topic, Hint hint, byte[] psk, byte[] rendezvous) {
     this.databaseId = databaseId;
     this.databaseIdHash = Blake2b.hash256(databaseId.getBytes(StandardCharsets.UTF_8));
     this.epoch = epoch;
+    this.topic = topic;
     this.hint = hint;
     this.psk = psk;
     this.rendezvous = rendezvous;
@@ -42,7 +45,12 @@ public final class DatabaseKeys {
       throw new IllegalArgumentException("a database id must not be empty");
     }
     return new DatabaseKeys(
-        databaseId, epoch, syncKey.hint(epoch), syncKey.psk(epoch), syncKey.rendezvous(epoch));
+        databaseId,
+        epoch,
+        Topic.deriveTopic(syncKey.databaseId()),
+        syncKey.hint(epoch),
+        syncKey.psk(epoch),
+        syncKey.rendezvous(epoch));
   }
 
   public String databaseId() {
@@ -56,6 +64,11 @@ public final class DatabaseKeys {
 
   public long epoch() {
     return epoch;
+  }
+
+  /** Where its peers meet; that of the database id until the sync key is replaced. */
+  public Topic topic() {
+    return topic;
   }
 
   public Hint hint() {

@@ -1,0 +1,160 @@
+package io.pluresdb.daemon.node;
+
+import static io.pluresdb.daemon.node.Eventually.await;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.store.CrdtStore;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What becomes of the keys of a database when a device is removed; whole nodes, real sessions. */
+class EpochsTest {
+  private static final String DB = Node.DEFAULT_DATABASE;
+
+  @TempDir Path temporary;
+  private final List<DeviceNode> nodes = new ArrayList<>();
+
+  @AfterEach
+  void close() {
+    nodes.forEach(DeviceNode::close);
+  }
+
+  private DeviceNode start(String name, int port) {
+    var network =
+        new NodeOptions.Network(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), port), false, List.of());
+    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
+    nodes.add(node);
+    return node;
+  }
+
+  private int stop(DeviceNode node) {
+    InetSocketAddress address = node.listening();
+    nodes.remove(node);
+    node.close();
+    return address == null ? 0 : address.getPort();
+  }
+
+  private static void put(DeviceNode node, String id) {
+    node.store(DB).put(id, "{}".getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static boolean has(DeviceNode node, String id) {
+    return node.store(DB).get(id).isPresent();
+  }
+
+  private static void join(DeviceNode inviter, DeviceNode joiner) {
+    CrdtStore.await(joiner.join(DB, inviter.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url()));
+  }
+
+  private static Epochs epochs(DeviceNode node) {
+    return node.database(DB).epochs();
+  }
+
+  private static boolean isNew(DeviceNode one, DeviceNode other, Object first) {
+    return epochs(one).current().equals(epochs(other).current())
+        && !epochs(one).current().equals(first);
+  }
+
+  /** Whether two nodes have a session with the keys that both have now. */
+  private static boolean isUnderCurrentKeys(DeviceNode node) {
+    return node.database(DB).replicator().connections().stream()
+        .anyMatch(c -> c.session().keys().equals(epochs(node).current()));
+  }
+
+  @Test
+  void keys_whenADeviceIsRemoved_areOthersThanItHas_andAllOthersComeToThem() {
+    DeviceNode a = start("a", 0);
+    DeviceNode b = start("b", 0);
+    DeviceNode removed = start("removed", 0);
+    DeviceNode away = start("away", 0);
+    join(a, b);
+    join(a, removed);
+    join(a, away);
+    put(removed, "before");
+    await("all have it", () -> has(a, "before") && has(b, "before") && has(away, "before"));
+    var first = epochs(a).current();
+    assertThat(epochs(removed).current()).isEqualTo(first);
+    String topic = a.status(DB).topic();
+    int portOfAway = stop(away);
+    int portOfRemoved = stop(removed);
+
+    a.revoke(DB, "removed", null);
+    await("both have new keys", () -> isNew(a, b, first));
+    await("their session has them, too", () -> isUnderCurrentKeys(a) && isUnderCurrentKeys(b));
+    put(a, "later");
+    await("they go on", () -> has(b, "later"));
+    assertThat(a.status(DB).topic()).isEqualTo(b.status(DB).topic()).isNotEqualTo(topic);
+    // Somebody was not met yet: earlier keys are answered, and looked for.
+    assertThat(epochs(a).answered()).hasSize(2).contains(first);
+    assertThat(epochs(a).sought()).contains(first);
+
+    // It was away when the keys changed and has the first ones only.
+    DeviceNode back = start("away", portOfAway);
+    assertThat(epochs(back).current()).isEqualTo(first);
+    await("it has the new keys", () -> isNew(a, back, first));
+    await("it catches up", () -> has(back, "later") && isUnderCurrentKeys(back));
+    await("nobody is missing", () -> epochs(a).sought().size() == 1);
+
+    // The removed one is told once, and then nobody answers to what it has.
+    DeviceNode told = start("removed", portOfRemoved);
+    await("it is told", () -> told.status(DB).role().equals("removed"));
+    await("a does not answer to the first keys", () -> epochs(a).answered().size() == 1);
+    assertThat(epochs(a).byHint(first.hint())).isNull();
+    assertThat(epochs(told).current()).isEqualTo(first);
+    assertThat(told.database(DB).file().keys().secrets()).isEmpty();
+    await("no session", () -> told.status(DB).peers() == 0);
+    assertThat(has(told, "later")).isFalse();
+
+    // All of it survives a restart, and a guest comes with the new keys.
+    int portOfA = stop(a);
+    DeviceNode again = start("a", portOfA);
+    assertThat(isNew(again, b, first)).isTrue();
+    put(b, "afterwards");
+    await("a goes on", () -> has(again, "afterwards"));
+    DeviceNode guest = start("guest", 0);
+    join(again, guest);
+    await("the guest reads", () -> has(guest, "afterwards"));
+    assertThat(isNew(again, guest, first)).isTrue();
+    await("the guest has the secret", () -> !guest.database(DB).file().keys().secrets().isEmpty());
+  }
+
+  @Test
+  void keys_whenTwoAreRemovedAtOnce_dependOnBothSecrets() {
+    DeviceNode a = start("a", 0);
+    DeviceNode b = start("b", 0);
+    DeviceNode c = start("c", 0);
+    DeviceNode d = start("d", 0);
+    CrdtStore.await(b.join(DB, a.invite(DB, Role.ADMIN, Duration.ofMinutes(5)).url()));
+    join(a, c);
+    join(a, d);
+    await("all know all", () -> b.devices(DB).size() == 4 && d.devices(DB).size() == 4);
+    stop(c);
+    stop(d);
+    var first = epochs(a).current();
+    int portOfB = stop(b);
+    a.revoke(DB, "c", null);
+    DeviceNode alone = DeviceNode.open(temporary.resolve("b"), NodeOptions.offline("b"));
+    alone.revoke(DB, "d", null);
+    alone.close();
+    DeviceNode back = start("b", portOfB);
+    await("one key of two secrets", () -> isNew(a, back, first));
+    await(
+        "both secrets",
+        () ->
+            a.database(DB).file().keys().secrets().size() == 2
+                && back.database(DB).file().keys().secrets().size() == 2);
+    await("the same key", () -> isNew(a, back, first) && isUnderCurrentKeys(a));
+    put(back, "on");
+    await("they go on", () -> has(a, "on"));
+  }
+}
