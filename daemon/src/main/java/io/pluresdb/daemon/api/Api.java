@@ -2,7 +2,9 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.daemon.config.Nearest;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.backup.BackupManifest;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -32,6 +34,7 @@ public final class Api {
             new BulkRoutes(node, keepAlive).routes(),
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
+            new EncryptionRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
             new DhtRoutes(node).routes(),
             new HealthRoutes(node, version, clock).routes())
@@ -129,5 +132,26 @@ public final class Api {
       @Override
       public void close() {}
     };
+  }
+
+  /** What is in a backup, as the command line and HTTP show it. */
+  public static JsonWriter backup(BackupManifest manifest, Path at) {
+    return new JsonWriter()
+        .beginObject()
+        .name("path")
+        .string(at.toString())
+        .name("database")
+        .string(manifest.database())
+        .name("databaseId")
+        .string(manifest.databaseId())
+        .name("documents")
+        .number(manifest.documents())
+        .name("bytes")
+        .number(manifest.bytes())
+        .name("files")
+        .number(manifest.files().size())
+        .name("keys")
+        .bool(manifest.keys())
+        .endObject();
   }
 }

@@ -3,6 +3,8 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.backup.BackupException;
+import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.search.IndexBehindException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -83,6 +85,14 @@ public final class ApiException extends RuntimeException {
       case StorageException storage -> ofStorage(storage);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      case BackupException backup ->
+          new ApiException(
+              backup.code().equals("BACKUP_FAILED") ? 500 : 409,
+              backup.code(),
+              backup.hint(),
+              backup);
+      case EncryptionException encryption ->
+          new ApiException(403, encryption.code(), encryption.hint(), encryption);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -118,6 +128,8 @@ public final class ApiException extends RuntimeException {
       case NOT_ALLOWED ->
           new ApiException(
               403, core.code(), "devices shows the roles; an admin can change them", core);
+      case FEATURE_DISABLED ->
+          new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);

@@ -13,6 +13,8 @@ import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.transport.relay.RelayStatus;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -48,6 +50,7 @@ final class NodeRoutes {
         new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
         new Route("POST", "/api/disconnect", BODY_BYTES, db, new Waiting(this::disconnect)),
         new Route("POST", "/api/vacuum", BODY_BYTES, db, new Waiting(this::vacuum)),
+        new Route("POST", "/api/backup", BODY_BYTES, db, new Waiting(this::backup)),
         new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
         new Route("POST", "/api/invite", BODY_BYTES, db, new Waiting(this::invite)),
         new Route("POST", "/api/join", BODY_BYTES, db, new Waiting(this::join)));
@@ -146,6 +149,26 @@ final class NodeRoutes {
     var json = new JsonWriter();
     log(json, node.vacuum(Parameters.database(request)).join());
     return Answer.of(json);
+  }
+
+  private Answer backup(Request request) {
+    var body = JsonMembers.read(request.bytes(), "the body", List.of("path", "keys"));
+    Path target = path(body.string("path"));
+    var manifest = node.backup(Parameters.database(request), target, body.bool("keys", false));
+    return Answer.of(Api.backup(manifest, target));
+  }
+
+  /** An absolute path: the daemon's own folder means nothing to who asks. */
+  private static Path path(String text) {
+    try {
+      Path path = Path.of(text);
+      if (path.isAbsolute()) {
+        return path;
+      }
+    } catch (InvalidPathException e) {
+      // Falls through: no path and no absolute path get the same message.
+    }
+    throw ApiException.invalid("path must be an absolute path, but is \"" + text + "\"");
   }
 
   private Answer peers(Request request) {

@@ -47,7 +47,11 @@ final class Backend {
     }
     Config config = root.config(Map.of());
     Logging.set(config.get(Settings.LOG_LEVEL));
-    DeviceNode node = DeviceNode.open(dataDir, NodeOptions.offline(deviceName(config, root.io())));
+    DeviceNode node =
+        DeviceNode.open(
+            dataDir,
+            NodeOptions.offline(deviceName(config, root.io()))
+                .with(new Secrets(root.io(), config)));
     ApiClient inProcess =
         new Api(node, Version.text(), root.io().clock(), Duration.ofSeconds(15)).client();
     return new ApiClient() {

@@ -6,11 +6,13 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The world of one run of the command line; {@link Main} builds the real one.
  *
  * @param terminal whether standard error is a terminal: then it may show progress and colours
+ * @param prompt asks a person for a password without showing it
  * @param clock wall clock
  * @param random source of the API token; cryptographically strong
  * @param started when this process started
@@ -21,6 +23,16 @@ record Io(
     PrintStream err,
     Map<String, String> environment,
     boolean terminal,
+    Prompt prompt,
     InstantSource clock,
     RandomGenerator random,
-    Instant started) {}
+    Instant started) {
+  /** How a person is asked for a password. */
+  interface Prompt {
+    /** Nobody can be asked. */
+    Prompt NONE = question -> null;
+
+    /** What was typed, or null where nobody can be asked. */
+    @Nullable String ask(String question);
+  }
+}

@@ -2,6 +2,7 @@ package io.pluresdb.daemon.cli;
 
 import io.pluresdb.daemon.api.ApiException;
 import io.pluresdb.daemon.config.ConfigException;
+import java.io.Console;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -22,6 +23,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -56,6 +58,7 @@ public final class Main {
             stream(FileDescriptor.err),
             System.getenv(),
             isTerminal(2),
+            Main::ask,
             InstantSource.system(),
             // Reading entropy is left to the first use.
             new LazyRandom(),
@@ -83,6 +86,17 @@ public final class Main {
             // The process ends either way.
           }
         });
+  }
+
+  // JDK 25 has none again where standard input is no terminal.
+  @SuppressWarnings("SystemConsoleNull")
+  private static @Nullable String ask(String question) {
+    Console console = System.console();
+    if (console == null || !console.isTerminal()) {
+      return null;
+    }
+    char[] typed = console.readPassword("%s: ", question);
+    return typed == null ? null : new String(typed);
   }
 
   private static PrintStream stream(FileDescriptor descriptor) {
@@ -138,7 +152,10 @@ public final class Main {
     commands.put("peers", Sharing.Peers::new);
     commands.put("dht", Exploring.Dht::new);
     commands.put("sync", Sharing.Sync::new);
-    commands.put("vacuum", Sharing.Vacuum::new);
+    commands.put("vacuum", Keeping.Vacuum::new);
+    commands.put("backup", Keeping.Backup::new);
+    commands.put("restore", Keeping.Restore::new);
+    commands.put("encryption", Encrypting::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());

@@ -3,6 +3,8 @@ package io.pluresdb.daemon.cli;
 import io.pluresdb.daemon.api.ApiClient;
 import io.pluresdb.daemon.api.Request;
 import io.pluresdb.daemon.config.Config;
+import io.pluresdb.daemon.config.Settings;
+import io.pluresdb.daemon.node.Node;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -53,6 +55,20 @@ final class Root implements Runnable {
       scope = ScopeType.INHERIT,
       description = "Show where an error comes from.")
   private boolean verbose;
+
+  @Option(
+      names = "--password-file",
+      paramLabel = "FILE",
+      scope = ScopeType.INHERIT,
+      description = "Sets encryption.password-file: what unlocks an encrypted data directory.")
+  private @Nullable Path passwordFile;
+
+  @Option(
+      names = "--key-file",
+      paramLabel = "FILE",
+      scope = ScopeType.INHERIT,
+      description = "Sets encryption.key-file: what unlocks an encrypted data directory.")
+  private @Nullable Path keyFile;
 
   @Option(
       names = "--log-level",
@@ -109,7 +125,18 @@ final class Root implements Runnable {
     if (logLevel != null) {
       all.put("log.level", logLevel);
     }
+    if (passwordFile != null) {
+      all.put(Settings.ENCRYPTION_PASSWORD_FILE.key(), passwordFile.toAbsolutePath().toString());
+    }
+    if (keyFile != null) {
+      all.put(Settings.ENCRYPTION_KEY_FILE.key(), keyFile.toAbsolutePath().toString());
+    }
     return Config.load(Config.SYSTEM_FILE, dataDir(), io.environment(), all);
+  }
+
+  /** What unlocks the data directory. */
+  Secrets secrets() {
+    return new Secrets(io, config(Map.of()));
   }
 
   /** The daemon, or the store itself where none runs; close it. */
@@ -125,6 +152,11 @@ final class Root implements Runnable {
   /** The request with the chosen database. */
   Request chosen(Request request) {
     return database == null ? request : request.with("db", database);
+  }
+
+  /** The name of the chosen database. */
+  String databaseName() {
+    return database == null ? Node.DEFAULT_DATABASE : database;
   }
 
   /** Sends one request and returns its whole answer. */

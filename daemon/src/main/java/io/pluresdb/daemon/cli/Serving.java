@@ -6,6 +6,7 @@ import io.pluresdb.daemon.api.HttpServer;
 import io.pluresdb.daemon.config.Config;
 import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.config.Settings.HostPort;
+import io.pluresdb.daemon.node.DataDirectory;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
 import io.pluresdb.daemon.service.ServiceManager;
@@ -47,6 +48,14 @@ final class Serving {
     @Option(names = "--force", description = "Delete everything in it and start over.")
     private boolean force;
 
+    @Option(
+        names = "--encrypt",
+        description = {
+          "Encrypt everything below databases/. The password is asked for, or comes from",
+          "--password-file or --key-file."
+        })
+    private boolean encrypt;
+
     Init(Root root) {
       this.root = root;
     }
@@ -54,7 +63,11 @@ final class Serving {
     @Override
     public Integer call() {
       Path at = path == null ? root.dataDir() : path;
-      DeviceNode.init(at, force);
+      if (DataDirectory.isInitialized(at) && !force) {
+        // Refused before a password is asked for.
+        DeviceNode.init(at, false);
+      }
+      DeviceNode.init(at, force, encrypt ? root.secrets().fresh() : null);
       if (root.json()) {
         root.print(
             new io.pluresdb.daemon.api.JsonWriter()
@@ -227,7 +240,8 @@ final class Serving {
           network(config),
           new CompactionSettings(
               Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
-              Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()));
+              Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()),
+          new Secrets(root.io(), config));
     }
 
     /** The token that TCP callers send: kept from earlier runs, otherwise made. */

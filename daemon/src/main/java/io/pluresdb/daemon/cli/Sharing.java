@@ -125,7 +125,7 @@ final class Sharing {
     }
   }
 
-  private static void log(PrintStream out, Map<String, Json> log) {
+  static void log(PrintStream out, Map<String, Json> log) {
     long arrivals = Long.parseLong(Json.text(log, "arrivals"));
     long floor = Long.parseLong(Json.text(log, "floor"));
     String heldBackBy = Json.text(log, "heldBackBy");
@@ -143,28 +143,6 @@ final class Sharing {
               Json.text(member, "behind"),
               heard.truncatedTo(ChronoUnit.SECONDS),
               id.equals(heldBackBy) ? ": holds the log" : ""));
-    }
-  }
-
-  @Command(
-      name = "vacuum",
-      description = "Take changes off the log that all members have and that are old enough.")
-  static final class Vacuum implements Callable<Integer> {
-    private final Root root;
-
-    Vacuum(Root root) {
-      this.root = root;
-    }
-
-    @Override
-    public Integer call() throws InterruptedException {
-      byte[] answer = root.call(Request.post("/api/vacuum", NO_BODY));
-      if (root.json()) {
-        root.print(answer);
-      } else {
-        log(root.io().out(), Json.parse(answer).members());
-      }
-      return Main.OK;
     }
   }
 

@@ -224,6 +224,24 @@ public final class Settings {
             return text;
           });
 
+  public static final Setting<String> ENCRYPTION_PASSWORD_FILE =
+      new Setting<>(
+          "encryption.password-file",
+          "path",
+          "an absolute path, or empty",
+          "",
+          "File whose first line is the password of an encrypted data directory; 0600.",
+          Settings::absolutePath);
+
+  public static final Setting<String> ENCRYPTION_KEY_FILE =
+      new Setting<>(
+          "encryption.key-file",
+          "path",
+          "an absolute path, or empty",
+          "",
+          "File of 32 or more random bytes that unlocks an encrypted data directory; 0600.",
+          Settings::absolutePath);
+
   public static final Setting<Integer> HISTORY_KEEP_DAYS =
       new Setting<>(
           "history.keep-days",
@@ -275,6 +293,8 @@ public final class Settings {
           RELAY_TRUST_FORWARDED,
           RELAY_LIMITS,
           DEVICE_NAME,
+          ENCRYPTION_PASSWORD_FILE,
+          ENCRYPTION_KEY_FILE,
           HISTORY_KEEP_DAYS,
           HISTORY_LEASE_DAYS,
           LOG_LEVEL);
@@ -311,6 +331,13 @@ public final class Settings {
                 new ConfigException(
                     "there is no setting " + key + ", which " + origin + " names",
                     "the nearest is " + Nearest.to(key, ALL.stream().map(Setting::key).toList())));
+  }
+
+  private static String absolutePath(String text) {
+    if (!text.isEmpty() && !Path.of(text).isAbsolute()) {
+      throw new IllegalArgumentException();
+    }
+    return text;
   }
 
   private static boolean bool(String text) {

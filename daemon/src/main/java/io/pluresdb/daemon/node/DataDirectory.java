@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.crypto.KeyVault;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  * DATA_DIR/                 0700
  *   device.key              the device's Ed25519 key, 0600
+ *   encryption.json         wrapped data keys; only where everything below databases/ is sealed
  *   lock                    locked while a process holds the directory
  *   databases/NAME/         one database
  *     database.json         keys, peers, invites; 0600
@@ -38,9 +40,11 @@ import org.jspecify.annotations.Nullable;
 public final class DataDirectory implements AutoCloseable {
   private static final String DATABASES = "databases";
   private static final String ANCHORS = "anchors";
+  private static final String ENCRYPTION = "encryption.json";
 
   private final Path root;
   private final FileChannel lockChannel;
+  private @Nullable KeyVault vault;
 
   private DataDirectory(Path root, FileChannel lockChannel) {
     this.root = root;
@@ -90,8 +94,29 @@ public final class DataDirectory implements AutoCloseable {
     }
   }
 
-  /** Deletes the key and every database, leaving an empty directory. */
+  /** Whether {@code init --encrypt} was done here. */
+  public static boolean isEncrypted(Path root) {
+    return Files.exists(root.resolve(ENCRYPTION));
+  }
+
+  /** Where it is said how this directory is encrypted. */
+  Path encryption() {
+    return root.resolve(ENCRYPTION);
+  }
+
+  /** Seals what is written from now on with the keys of {@code opened}. */
+  void sealWith(KeyVault opened) {
+    vault = opened;
+  }
+
+  /** What seals the databases; null where they are not encrypted. */
+  @Nullable KeyVault vault() {
+    return vault;
+  }
+
+  /** Deletes the keys and every database, leaving an empty directory. */
   void clear() {
+    deleteTree(encryption());
     deleteTree(root.resolve(DATABASES));
     deleteTree(root.resolve(ANCHORS));
     deleteTree(deviceKey());
@@ -137,6 +162,15 @@ public final class DataDirectory implements AutoCloseable {
 
   Path anchor(String name) {
     return root.resolve(ANCHORS).resolve(name + ".anchor");
+  }
+
+  /** Whether a database is being filled that has not taken its place yet. */
+  boolean isJoining() {
+    try (var drafts = Files.newDirectoryStream(root.resolve(DATABASES), ".joining-*")) {
+      return drafts.iterator().hasNext();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Names of the databases, ascending. Unfinished joins are not among them. */

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.crypto.KeyVault;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,6 +48,8 @@ record DatabaseFile(
 
   /** Most invites open at a time. */
   static final int MAX_INVITES = 64;
+
+  private static final String SEALED_NAME = "database.json";
 
   private static final ObjectMapper JSON =
       JsonMapper.builder()
@@ -219,9 +222,29 @@ record DatabaseFile(
     return new DatabaseFile(format, database, keys, founder, peers, invites, all, joined, prefixes);
   }
 
-  static DatabaseFile load(Path file) {
+  /** What {@code database.json} is in an encrypted data directory: the same, sealed, in hex. */
+  private record Sealed(int format, String sealed) {}
+
+  /**
+   * Reads a file that {@link #save} wrote.
+   *
+   * @param vault what sealed it, or null
+   */
+  static DatabaseFile load(Path file, @Nullable KeyVault vault) {
     try {
       var tree = JSON.readTree(Files.readAllBytes(file));
+      if (tree.has("sealed") != (vault != null)) {
+        throw new StorageException.OpenFailed(
+            vault == null ? "STORAGE_ENCRYPTED" : "STORAGE_NOT_ENCRYPTED",
+            file
+                + (vault == null ? " is encrypted, but" : " is not encrypted, but")
+                + " encryption.json says otherwise",
+            new IOException("sealed"));
+      }
+      if (vault != null) {
+        byte[] sealed = HexFormat.of().parseHex(tree.path("sealed").asText());
+        tree = JSON.readTree(vault.openFile(SEALED_NAME, sealed));
+      }
       int format = tree.path("format").asInt();
       if (format > FORMAT) {
         throw new StorageException.OpenFailed(
@@ -235,15 +258,21 @@ record DatabaseFile(
             new IOException("format"));
       }
       return JSON.treeToValue(tree, DatabaseFile.class);
-    } catch (IOException e) {
+    } catch (IOException | IllegalArgumentException e) {
       throw new StorageException.OpenFailed(
           "STORAGE_OPEN_FAILED", file + " cannot be read: " + e.getMessage(), e);
     }
   }
 
-  void save(Path file) {
+  /** Writes this to a file, sealed by {@code vault} where there is one. */
+  void save(Path file, @Nullable KeyVault vault) {
     try {
-      DataDirectory.writeAtomically(file, JSON.writeValueAsBytes(this));
+      byte[] json = JSON.writeValueAsBytes(this);
+      if (vault != null) {
+        String sealed = HexFormat.of().formatHex(vault.sealFile(SEALED_NAME, json));
+        json = JSON.writeValueAsBytes(new Sealed(FORMAT, sealed));
+      }
+      DataDirectory.writeAtomically(file, json);
     } catch (JacksonException e) {
       throw new IllegalStateException("a record of texts and numbers has a JSON form", e);
     }

@@ -20,6 +20,11 @@ import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.backup.BackupFiles;
+import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -94,6 +99,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final NavigableMap<String, LocalDatabase> databases = new ConcurrentSkipListMap<>();
   private final ExecutorService background = Executors.newVirtualThreadPerTaskExecutor();
   private final Admission admission;
+  private final Backups backups;
+  private final ReencryptionJob reencryption;
   private final @Nullable Net net;
   private volatile boolean closing;
 
@@ -124,21 +131,31 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
     Joins.recover(directory);
+    Backups.recover(directory);
+    this.backups = new Backups(directory, environment);
     for (String name : directory.databases()) {
       databases.put(name, openDatabase(name));
     }
+    this.reencryption = new ReencryptionJob(directory, databases, () -> closing);
     this.admission = new Admission(this, device, options.deviceName(), environment);
     NodeOptions.Network network = options.network();
     this.net = network == null ? null : startNetwork(network);
+    reencryption.resume(background);
+  }
+
+  /** Makes a data directory that is not encrypted. */
+  public static void init(Path root, boolean force) {
+    init(root, force, null);
   }
 
   /**
    * Makes a data directory: a device key and the database {@code default}.
    *
    * @param force start over where there is one already: everything in it is deleted
+   * @param secret what unlocks it from now on; null for one that is not encrypted
    * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
    */
-  public static void init(Path root, boolean force) {
+  public static void init(Path root, boolean force, @Nullable EncryptionConfig secret) {
     if (DataDirectory.isInitialized(root) && !force) {
       throw new NodeException(
           "NODE_ALREADY_INITIALIZED",
@@ -150,6 +167,11 @@ public final class DeviceNode implements Node, AutoCloseable {
         directory.clear();
       }
       var random = new SecureRandom();
+      if (secret != null) {
+        // First: whatever is made without it could only be made anew.
+        directory.sealWith(
+            KeyVault.create(directory.encryption(), secret, random, InstantSource.system()));
+      }
       DeviceIdentity device = DeviceIdentity.create(random);
       device.save(directory.deviceKey());
       found(directory, DEFAULT_DATABASE, device, random);
@@ -175,7 +197,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             List.of(),
             null,
             null)
-        .save(directory.databaseFile(name));
+        .save(directory.databaseFile(name), directory.vault());
   }
 
   /**
@@ -190,10 +212,20 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     DataDirectory directory = DataDirectory.open(root);
     try {
+      unlock(directory, options.secret());
       return new DeviceNode(directory, options, DeviceIdentity.load(directory.deviceKey()));
     } catch (RuntimeException e) {
       directory.close();
       throw e;
+    }
+  }
+
+  private static void unlock(DataDirectory directory, NodeOptions.Secret secret) {
+    if (DataDirectory.isEncrypted(directory.root())) {
+      EncryptionConfig given = secret.of(KeyVault.metadata(directory.encryption()));
+      directory.sealWith(
+          KeyVault.unlock(
+              directory.encryption(), given, new SecureRandom(), InstantSource.system()));
     }
   }
 
@@ -728,7 +760,42 @@ public final class DeviceNode implements Node, AutoCloseable {
               engine.compactNow(() -> done.complete(log(engine)));
               return true;
             })
-        .thenCompose(begun -> done);
+        .thenCompose(begun -> done)
+        .thenApplyAsync(
+            log -> {
+              database.compact();
+              return log;
+            },
+            background);
+  }
+
+  @Override
+  public BackupManifest backup(String name, Path target, boolean keys) {
+    return backups.take(database(name), target, keys);
+  }
+
+  /**
+   * Puts the database of a backup into a data directory, which is made when missing. The device
+   * goes on under a new actor; a data directory without a device key takes that of the backup.
+   *
+   * @param name what the database is to be called here; it must not have documents here
+   * @param secret unlocks the data directory where it is encrypted
+   * @throws io.pluresdb.storage.backup.BackupException when the backup is not whole, or there is no
+   *     room for it; nothing has changed then
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   */
+  public static BackupManifest restore(
+      Path root, Path backup, String name, NodeOptions.Secret secret) {
+    requireName(name);
+    BackupManifest manifest = BackupFiles.verify(backup);
+    if (!DataDirectory.isInitialized(root)) {
+      Backups.requireKeys(manifest, root + " has no device key");
+    }
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      unlock(directory, secret);
+      Backups.restore(directory, backup, manifest, name);
+    }
+    return manifest;
   }
 
   private static LogStatus log(ReplicaEngine engine) {
@@ -770,7 +837,44 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   @Override
   public Device revoke(String name, String which, @Nullable Role keep) {
-    return members(name).revoke(which, keep);
+    Device revoked = members(name).revoke(which, keep);
+    KeyVault vault = directory.vault();
+    if (vault != null && revoked.role() == null) {
+      vault.revoked(revoked.deviceId());
+    }
+    return revoked;
+  }
+
+  @Override
+  public EncryptionStatus encryption() {
+    KeyVault vault = directory.vault();
+    return new EncryptionStatus(
+        vault == null ? null : vault.metadata(),
+        reencryption.isRunning(),
+        reencryption.rows(),
+        reencryption.failure());
+  }
+
+  @Override
+  public void changeSecret(EncryptionConfig old, EncryptionConfig fresh) {
+    requireVault().change(old, fresh);
+  }
+
+  @Override
+  public EncryptionStatus reencrypt() {
+    reencryption.begin(requireVault(), background);
+    return encryption();
+  }
+
+  private KeyVault requireVault() {
+    KeyVault vault = directory.vault();
+    if (vault == null) {
+      throw new EncryptionException(
+          "ENCRYPTION_NOT_ENABLED",
+          "this data directory is not encrypted",
+          "make an encrypted one with `pluresdb init --encrypt` and join the database there");
+    }
+    return vault;
   }
 
   @Override
@@ -856,10 +960,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   public CompletableFuture<Joined> join(String name, String url, List<String> prefixes) {
     KeyScope scope = scope(prefixes);
     Net network = requireNetwork();
-    if (!name.matches(NAME_PATTERN)) {
-      throw CoreException.invalid(
-          "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
-    }
+    requireName(name);
     InviteUrl invite = InviteUrl.parse(url, environment.wallClock().instant());
     DatabaseKeys keys = invite.keys();
     LocalDatabase same = byId(keys.databaseId());
@@ -908,6 +1009,13 @@ public final class DeviceNode implements Node, AutoCloseable {
           }
         },
         background);
+  }
+
+  private static void requireName(String name) {
+    if (!name.matches(NAME_PATTERN)) {
+      throw CoreException.invalid(
+          "a database name must match " + NAME_PATTERN + ", but is \"" + name + "\"");
+    }
   }
 
   private static KeyScope scope(List<String> prefixes) {

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Inspection;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.search.IndexBehindException;
 import io.pluresdb.transport.session.Session;
 import java.io.IOException;
@@ -76,6 +77,7 @@ final class Doctor {
     findings.add(pending());
     findings.add(peers());
     findings.add(divergence());
+    findings.add(encryption());
     findings.add(disk());
     findings.add(permissions());
     return findings;
@@ -195,6 +197,28 @@ final class Doctor {
         "find out which: pluresdb doctor --against " + peer);
   }
 
+  /** What of the encryption waits for somebody. */
+  private Finding encryption() {
+    KeyVault vault = directory.vault();
+    if (vault == null) {
+      return Finding.notApplicable("encryption", "the data directory is not encrypted");
+    }
+    if (vault.isRotating()) {
+      return Finding.warning(
+          "encryption",
+          "not everything is sealed with the newest data key yet",
+          "let the daemon run until `pluresdb encryption status` shows one key");
+    }
+    List<String> revoked = vault.metadata().revokedDevices();
+    return revoked.isEmpty()
+        ? Finding.ok("encryption", "everything is sealed with one data key")
+        : Finding.warning(
+            "encryption",
+            revoked.size() + " devices were removed since the data key was made",
+            "if one of them may have had a copy of this data directory: pluresdb encryption"
+                + " reencrypt");
+  }
+
   private Finding disk() {
     long usable;
     try {
@@ -219,6 +243,7 @@ final class Doctor {
         List.of(
             root,
             directory.deviceKey(),
+            directory.encryption(),
             directory.databaseFile(database.name()),
             root.resolve("api-token"))) {
       try {

@@ -101,7 +101,7 @@ final class Joins {
                 hex.formatHex(InviteUrl.inviteId(invite.secret())),
                 hex.formatHex(InviteUrl.claim(invite.secret(), device.publicKey()))),
             prefixes.isEmpty() ? null : prefixes)
-        .save(directory.databaseFile(draft));
+        .save(directory.databaseFile(draft), directory.vault());
     try (LocalDatabase joined =
         LocalDatabase.open(
             directory, draft, device, environment, session -> {}, (session, message) -> {})) {

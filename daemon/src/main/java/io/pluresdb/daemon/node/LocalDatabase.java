@@ -6,9 +6,13 @@ import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
+import io.pluresdb.storage.crypto.EncryptedStorage;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
@@ -17,6 +21,7 @@ import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -32,6 +37,12 @@ final class LocalDatabase implements AutoCloseable {
   private final String name;
   private final Path filePath;
   private final Epochs epochs;
+  private final ReplicaIdentity identity;
+  private final @Nullable KeyVault vault;
+  private final RocksStorage rocks;
+  private final Storage storage;
+  private final Environment environment;
+  private final RocksOptions options;
   private final AnchorFile anchor;
   private final ReplicaStore store;
   private final SearchIndexes searches;
@@ -44,7 +55,12 @@ final class LocalDatabase implements AutoCloseable {
       Path filePath,
       DatabaseFile file,
       byte[] self,
+      ReplicaIdentity identity,
+      @Nullable KeyVault vault,
+      RocksStorage rocks,
+      Storage storage,
       Environment environment,
+      RocksOptions options,
       AnchorFile anchor,
       ReplicaStore store,
       SearchIndexes searches,
@@ -52,6 +68,12 @@ final class LocalDatabase implements AutoCloseable {
     this.name = name;
     this.filePath = filePath;
     this.file = file;
+    this.identity = identity;
+    this.vault = vault;
+    this.rocks = rocks;
+    this.storage = storage;
+    this.environment = environment;
+    this.options = options;
     this.anchor = anchor;
     this.store = store;
     this.searches = searches;
@@ -73,7 +95,7 @@ final class LocalDatabase implements AutoCloseable {
       Consumer<Session> onEstablished,
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
-    DatabaseFile file = DatabaseFile.load(filePath);
+    DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
     var identity =
         new ReplicaIdentity(
             ReplicaIdentity.databaseHash(file.database()),
@@ -81,9 +103,10 @@ final class LocalDatabase implements AutoCloseable {
             new Signer(device.publicKey(), device::sign),
             Signer::verify,
             file.scope());
-    RocksStorage storage =
-        RocksStorage.open(
-            directory.store(name), RocksOptions.defaults(directory.nativeDirectory()));
+    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
+    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
+    RocksStorage rocks = RocksStorage.open(directory.store(name), options);
+    Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
     try {
       anchor = AnchorFile.open(directory.anchor(name));
@@ -97,13 +120,20 @@ final class LocalDatabase implements AutoCloseable {
       var replicator =
           new Replicator(
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished, onKeys);
-      SearchIndexes searches = SearchIndexes.open(storage, store, directory.indexes(name));
+      SearchIndexes searches =
+          SearchIndexes.open(
+              storage, store, directory.vault() == null ? directory.indexes(name) : null);
       return new LocalDatabase(
           name,
           filePath,
           file,
           device.publicKey(),
+          identity,
+          directory.vault(),
+          rocks,
+          storage,
           environment,
+          options,
           anchor,
           store,
           searches,
@@ -133,6 +163,55 @@ final class LocalDatabase implements AutoCloseable {
 
   Epochs epochs() {
     return epochs;
+  }
+
+  ReplicaIdentity identity() {
+    return identity;
+  }
+
+  /** Copies the store as of the newest commit to {@code target}, which must not exist. */
+  void checkpoint(Path target) {
+    rocks.checkpoint(target);
+  }
+
+  /** Opens a copy of the store. */
+  Storage openCopy(Path copy) {
+    return sealed(RocksStorage.open(copy, options), vault, environment);
+  }
+
+  /** What is kept in {@code rocks}, by the keys of an encrypted data directory or none. */
+  private static Storage sealed(
+      RocksStorage rocks, @Nullable KeyVault vault, Environment environment) {
+    try {
+      if (vault != null) {
+        return EncryptedStorage.open(rocks, vault.keyring(), environment.random());
+      }
+      if (EncryptedStorage.isEncrypted(rocks)) {
+        throw new StorageException.OpenFailed(
+            "STORAGE_ENCRYPTED",
+            "the database is encrypted, but encryption.json of the data directory is missing",
+            new IOException("encryption.json"));
+      }
+      return rocks;
+    } catch (RuntimeException e) {
+      rocks.close();
+      throw e;
+    }
+  }
+
+  /** What seals the store with the newest data key; null where it is not encrypted. */
+  EncryptedStorage.@Nullable Reencryption reencryption() {
+    return storage instanceof EncryptedStorage encrypted ? encrypted.reencryption() : null;
+  }
+
+  /** Seals {@code database.json} with the newest data key. */
+  synchronized void resealFile() {
+    file.save(filePath, vault);
+  }
+
+  /** Gives the disk back what was deleted or overwritten; takes as long as rewriting the store. */
+  void compact() {
+    rocks.compact();
   }
 
   ReplicaStore store() {
@@ -173,7 +252,7 @@ final class LocalDatabase implements AutoCloseable {
   synchronized void update(UnaryOperator<DatabaseFile> change) {
     DatabaseFile next = change.apply(file);
     if (!next.equals(file)) {
-      next.save(filePath);
+      next.save(filePath, vault);
       file = next;
     }
   }

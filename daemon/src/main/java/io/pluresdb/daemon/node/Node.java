@@ -4,12 +4,16 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Comparator;
@@ -167,11 +171,53 @@ public interface Node {
   record Standing(String deviceId, String name, String state, Instant heard, long behind) {}
 
   /**
-   * Takes off the log at once what all members have that count, and what is old enough.
+   * Takes off the log at once what all members have that count, and what is old enough; then gives
+   * the disk back what is not needed any more.
    *
    * @return the log afterwards
    */
   CompletableFuture<LogStatus> vacuum(String database);
+
+  /**
+   * Copies a database as of one moment, while it is read and written.
+   *
+   * @param target a folder that does not exist yet
+   * @param keys whether the copy holds the keys of the database and of this device
+   * @return what is in the backup
+   * @throws io.pluresdb.storage.backup.BackupException when it cannot be made; then nothing is left
+   *     of it
+   */
+  BackupManifest backup(String database, Path target, boolean keys);
+
+  /** How the data directory is encrypted. */
+  EncryptionStatus encryption();
+
+  /**
+   * The encryption of a data directory.
+   *
+   * @param metadata null where it is not encrypted
+   * @param running whether everything is being sealed with a new key
+   * @param rows how many rows were since the start
+   * @param failure why that stopped; empty when it did not
+   */
+  record EncryptionStatus(
+      @Nullable EncryptionMetadata metadata, boolean running, long rows, String failure) {}
+
+  /**
+   * Lets another password or key file unlock the data directory; nothing is sealed anew.
+   *
+   * @throws io.pluresdb.storage.crypto.EncryptionException when {@code old} is not the present one,
+   *     or the directory is not encrypted
+   */
+  void changeSecret(EncryptionConfig old, EncryptionConfig fresh);
+
+  /**
+   * Makes a new data key and seals everything with it, in the background and through restarts; goes
+   * on with what was begun before.
+   *
+   * @throws io.pluresdb.storage.crypto.EncryptionException when the directory is not encrypted
+   */
+  EncryptionStatus reencrypt();
 
   /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);

@@ -2,6 +2,9 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.compaction.CompactionSettings;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.transport.dht.DhtNode;
 import io.pluresdb.transport.lan.LanSettings;
 import io.pluresdb.transport.relay.HttpProxy;
@@ -21,9 +24,25 @@ import org.jspecify.annotations.Nullable;
  *     of UTF-8
  * @param network how to reach peers, or null for a node without a network
  * @param compaction how long changes stay in the log
+ * @param secret asked once, and only where the data directory is encrypted
  */
 public record NodeOptions(
-    String deviceName, @Nullable Network network, CompactionSettings compaction) {
+    String deviceName, @Nullable Network network, CompactionSettings compaction, Secret secret) {
+  /** Who knows the password or key file of a data directory. */
+  public interface Secret {
+    /** Nobody does. */
+    Secret NONE =
+        metadata -> {
+          throw new EncryptionException(
+              "ENCRYPTION_SECRET_NEEDED",
+              "the data directory is encrypted and no " + metadata.mode() + " was given",
+              "say --password-file FILE or --key-file FILE");
+        };
+
+    /** The secret for what is said to be needed; may ask a person. */
+    EncryptionConfig of(EncryptionMetadata metadata);
+  }
+
   /**
    * How to reach peers.
    *
@@ -138,13 +157,18 @@ public record NodeOptions(
     }
   }
 
-  /** With {@link CompactionSettings#DEFAULT}. */
+  /** With {@link CompactionSettings#DEFAULT}, for a data directory that is not encrypted. */
   public NodeOptions(String deviceName, @Nullable Network network) {
-    this(deviceName, network, CompactionSettings.DEFAULT);
+    this(deviceName, network, CompactionSettings.DEFAULT, Secret.NONE);
   }
 
   /** A node that only serves its own documents. */
   public static NodeOptions offline(String deviceName) {
     return new NodeOptions(deviceName, null);
+  }
+
+  /** With another secret. */
+  public NodeOptions with(Secret other) {
+    return new NodeOptions(deviceName, network, compaction, other);
   }
 }

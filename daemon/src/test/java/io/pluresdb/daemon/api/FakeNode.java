@@ -5,17 +5,22 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.backup.BackupManifest;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListSet;
 import org.jspecify.annotations.Nullable;
@@ -126,6 +131,37 @@ public final class FakeNode implements Node {
   @Override
   public CompletableFuture<LogStatus> vacuum(String database) {
     return CompletableFuture.completedFuture(log(database));
+  }
+
+  @Override
+  public BackupManifest backup(String database, Path target, boolean keys) {
+    store(database);
+    return new BackupManifest(
+        BackupManifest.FORMAT,
+        database,
+        "1d".repeat(32),
+        STARTED.toEpochMilli(),
+        2,
+        12,
+        new TreeMap<>(),
+        "00".repeat(32),
+        keys,
+        List.of(new BackupManifest.Entry("store/CURRENT", 16, "00".repeat(32))));
+  }
+
+  @Override
+  public EncryptionStatus encryption() {
+    return new EncryptionStatus(null, false, 0, "");
+  }
+
+  @Override
+  public void changeSecret(EncryptionConfig old, EncryptionConfig fresh) {
+    reencrypt();
+  }
+
+  @Override
+  public EncryptionStatus reencrypt() {
+    throw new EncryptionException("ENCRYPTION_NOT_ENABLED", "not encrypted", "init --encrypt");
   }
 
   @Override

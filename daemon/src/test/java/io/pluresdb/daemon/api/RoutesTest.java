@@ -353,6 +353,17 @@ class RoutesTest {
   }
 
   @Test
+  void backup_takesAnAbsolutePath_andShowsWhatIsInIt() {
+    assertThat(post("/api/backup", "{\"path\":\"/b/one\",\"keys\":true}"))
+        .isEqualTo(
+            "{\"path\":\"/b/one\",\"database\":\"default\",\"databaseId\":\""
+                + "1d".repeat(32)
+                + "\",\"documents\":2,\"bytes\":16,\"files\":1,\"keys\":true}");
+    assertThat(refused("/api/backup", "{\"path\":\"one\"}"))
+        .hasMessage("path must be an absolute path, but is \"one\"");
+  }
+
+  @Test
   void doctor_showsWhatTheChecksFound() {
     assertThat(get("/api/doctor"))
         .isEqualTo(

@@ -57,6 +57,7 @@ class CommandLineTest {
         new PrintStream(err, true, StandardCharsets.UTF_8),
         Map.of("HOSTNAME", "test-device"),
         false,
+        Io.Prompt.NONE,
         clock,
         new Random(1),
         clock.instant());

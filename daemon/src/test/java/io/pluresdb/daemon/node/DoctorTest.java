@@ -114,6 +114,7 @@ class DoctorTest {
             "pending",
             "peers",
             "divergence",
+            "encryption",
             "disk",
             "permissions");
   }

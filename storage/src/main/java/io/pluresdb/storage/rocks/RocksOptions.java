@@ -13,6 +13,7 @@ import java.nio.file.Path;
  * @param maxOpenFiles table files kept open, 16 to 65,536
  * @param backgroundThreads threads that flush and compact, 1 to 64
  * @param walRecovery how a damaged write-ahead log is met
+ * @param compressed whether table files are compressed; needless where values are encrypted
  */
 public record RocksOptions(
     Path nativeDirectory,
@@ -20,7 +21,8 @@ public record RocksOptions(
     int blockCacheMebibytes,
     int maxOpenFiles,
     int backgroundThreads,
-    WalRecovery walRecovery) {
+    WalRecovery walRecovery,
+    boolean compressed) {
 
   /** What opening does with a write-ahead log that fails its checksums. */
   public enum WalRecovery {
@@ -43,7 +45,7 @@ public record RocksOptions(
 
   /** The defaults of a daemon that shares its machine; docs/design/storage.md has the figures. */
   public static RocksOptions defaults(Path nativeDirectory) {
-    return new RocksOptions(nativeDirectory, 16, 8, 512, 2, WalRecovery.REFUSE_DAMAGE);
+    return new RocksOptions(nativeDirectory, 16, 8, 512, 2, WalRecovery.REFUSE_DAMAGE, true);
   }
 
   /** Returns these settings with another answer to a damaged log. */
@@ -54,7 +56,8 @@ public record RocksOptions(
         blockCacheMebibytes,
         maxOpenFiles,
         backgroundThreads,
-        recovery);
+        recovery,
+        compressed);
   }
 
   /** Returns these settings with another size of the large write buffers, in MiB. */
@@ -65,7 +68,20 @@ public record RocksOptions(
         blockCacheMebibytes,
         maxOpenFiles,
         backgroundThreads,
-        walRecovery);
+        walRecovery,
+        compressed);
+  }
+
+  /** Returns these settings for values that do not compress. */
+  public RocksOptions uncompressed() {
+    return new RocksOptions(
+        nativeDirectory,
+        writeBufferMebibytes,
+        blockCacheMebibytes,
+        maxOpenFiles,
+        backgroundThreads,
+        walRecovery,
+        false);
   }
 
   private static void require(String setting, int least, int most, int value) {

@@ -98,14 +98,17 @@ final class RocksTuning implements AutoCloseable {
     return switch (table) {
       case META, FRONTIER, MEMBERS, BUCKET, FLOOR, STAND, VOID ->
           small(new BlockBasedTableConfig());
-      case ARRIVAL ->
-          small(new BlockBasedTableConfig()).setCompressionType(CompressionType.LZ4_COMPRESSION);
+      case ARRIVAL -> small(new BlockBasedTableConfig()).setCompressionType(above());
       case LOG, SNAPSHOT -> large(new BlockBasedTableConfig().setBlockSize(16 * KIB));
       case STATE, SEQUENCE, BASE, INDEX ->
           large(new BlockBasedTableConfig().setBlockSize(8 * KIB).setFilterPolicy(bloom))
               .setMemtableWholeKeyFiltering(true)
               .setMemtablePrefixBloomSizeRatio(BUFFER_BLOOM_SHARE);
     };
+  }
+
+  private CompressionType above() {
+    return options.compressed() ? CompressionType.LZ4_COMPRESSION : CompressionType.NO_COMPRESSION;
   }
 
   private ColumnFamilyOptions small(BlockBasedTableConfig blocks) {
@@ -126,8 +129,11 @@ final class RocksTuning implements AutoCloseable {
         .setLevelZeroFileNumCompactionTrigger(FILES_BEFORE_COMPACTION)
         .setLevelZeroSlowdownWritesTrigger(FILES_BEFORE_SLOWDOWN)
         .setLevelZeroStopWritesTrigger(FILES_BEFORE_STOP)
-        .setCompressionType(CompressionType.LZ4_COMPRESSION)
-        .setBottommostCompressionType(CompressionType.ZSTD_COMPRESSION);
+        .setCompressionType(above())
+        .setBottommostCompressionType(
+            options.compressed()
+                ? CompressionType.ZSTD_COMPRESSION
+                : CompressionType.NO_COMPRESSION);
   }
 
   private ColumnFamilyOptions family(BlockBasedTableConfig blocks) {

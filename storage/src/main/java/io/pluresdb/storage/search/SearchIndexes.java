@@ -33,7 +33,7 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   private static final int LEG_FACTOR = 4;
 
   private final Storage storage;
-  private final Path folder;
+  private final @Nullable Path folder;
   private final FieldIndexes fields;
   private final Follower follower;
   private final Dimensions dimensions;
@@ -41,7 +41,7 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   private volatile @Nullable VectorIndex vectors;
   private boolean closed; // Guarded by this.
 
-  private SearchIndexes(Storage storage, CrdtStore store, Path folder) {
+  private SearchIndexes(Storage storage, CrdtStore store, @Nullable Path folder) {
     this.storage = storage;
     this.folder = folder;
     this.fields = new FieldIndexes(storage);
@@ -61,7 +61,7 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     VectorIndex index = vectors;
     if (index == null) {
       requireOpen();
-      index = VectorIndex.open(storage, folder.resolve("vectors"));
+      index = VectorIndex.open(storage, folder().resolve("vectors"));
       vectors = index;
       follower.add(index);
     }
@@ -73,11 +73,21 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     TextIndex index = text;
     if (index == null) {
       requireOpen();
-      index = TextIndex.open(storage, folder.resolve("text"));
+      index = TextIndex.open(storage, folder().resolve("text"));
       text = index;
       follower.add(index);
     }
     return index;
+  }
+
+  private Path folder() {
+    if (folder == null) {
+      throw new CoreException(
+          CoreException.Kind.FEATURE_DISABLED,
+          "searches by words and by vectors are off in an encrypted database: their indexes are not"
+              + " encrypted; list with --filter and indexes on fields work");
+    }
+    return folder;
   }
 
   private void requireOpen() {
@@ -90,9 +100,10 @@ public final class SearchIndexes implements Searches, AutoCloseable {
    * Opens the indexes that there are.
    *
    * @param storage that {@code store} writes to; it must outlive this
-   * @param folder where indexes keep what is not in the storage; made when needed
+   * @param folder where indexes keep what is not in the storage; made when needed. Null for a
+   *     storage that is encrypted: they would keep words and vectors beside it as they are
    */
-  public static SearchIndexes open(Storage storage, CrdtStore store, Path folder) {
+  public static SearchIndexes open(Storage storage, CrdtStore store, @Nullable Path folder) {
     return new SearchIndexes(storage, store, folder);
   }
 

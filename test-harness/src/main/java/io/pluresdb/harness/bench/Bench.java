@@ -59,6 +59,11 @@ public final class Bench implements Callable<Integer> {
     return print(PutBench::run);
   }
 
+  @Command(description = "Puts and gets with encryption at rest, beside the same without.")
+  int encrypted() throws Exception {
+    return print(EncryptedBench::run);
+  }
+
   @Command(description = "Replays somebody's typing, beside Yjs and Automerge where Node is.")
   int text(
       @Option(names = "--trace", description = "A file of josephg/editing-traces, also .gz.")

@@ -56,13 +56,14 @@ final class PutBench {
     return report;
   }
 
-  private static double median(double[] values) {
+  static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     return sorted[sorted.length / 2];
   }
 
-  private static double puts(CrdtStore store, String set, int clients, int puts)
+  /** New documents a second that {@code clients} threads put and wait for. */
+  static double puts(CrdtStore store, String set, int clients, int puts)
       throws InterruptedException {
     int each = puts / clients;
     var start = new CountDownLatch(1);

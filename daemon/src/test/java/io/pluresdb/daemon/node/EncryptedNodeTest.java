@@ -1,0 +1,287 @@
+package io.pluresdb.daemon.node;
+
+import static io.pluresdb.daemon.node.Eventually.await;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.crypto.EncryptionConfig;
+import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.index.Filter;
+import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.storage.text.TextQuery;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A data directory made with init --encrypt, and what its files tell. */
+class EncryptedNodeTest {
+  private static final String DB = Node.DEFAULT_DATABASE;
+  private static final EncryptionConfig PASSWORD = EncryptionConfig.password("correct horse");
+
+  /** An id, a field, a value, a word of a text, an element of a list, a prefix, a device. */
+  private static final List<String> PLANTED =
+      List.of("plantedid", "plantedfield", "plantedvalue", "plantedtext", "plantedelement");
+
+  @TempDir Path temporary;
+
+  private static NodeOptions options(String name, EncryptionConfig secret) {
+    return NodeOptions.offline(name).with(metadata -> secret);
+  }
+
+  private DeviceNode open(String name) {
+    return DeviceNode.open(temporary.resolve(name), options(name, PASSWORD));
+  }
+
+  private DeviceNode online(String name) {
+    var network =
+        new NodeOptions.Network(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false, List.of());
+    return DeviceNode.open(
+        temporary.resolve(name), new NodeOptions(name, network).with(metadata -> PASSWORD));
+  }
+
+  private Path init(String name) {
+    DeviceNode.init(temporary.resolve(name), false, PASSWORD);
+    return temporary.resolve(name);
+  }
+
+  private static void put(DeviceNode node, String id, String json) {
+    node.store(DB).put(id, json.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static String get(DeviceNode node, String id) {
+    return node.store(DB).get(id).map(record -> record.json()).orElse("none");
+  }
+
+  private static void plant(DeviceNode node, boolean encrypted) {
+    node.searches(DB).declare(new IndexDefinition(List.of("plantedfield")));
+    for (int i = 0; i < 300; i++) {
+      put(
+          node,
+          "plantedid" + i,
+          "{\"plantedfield\":\"plantedvalue%d\",\"t\":\"plantedtext %d\",\"l\":[\"plantedelement\"]}"
+              .formatted(i, i));
+    }
+    node.store(DB).delete("plantedid7");
+    node.searches(DB).await(10_000);
+    if (!encrypted) {
+      search(node);
+    }
+  }
+
+  private static void search(DeviceNode node) {
+    node.searches(DB)
+        .search(
+            new Searches.Request(
+                TextQuery.parse("plantedtext", null),
+                new float[0],
+                Filter.ALL,
+                10,
+                0,
+                new Searches.Fusion.ReciprocalRank(),
+                10_000));
+  }
+
+  /** Which of the planted words some file below a folder holds, in any case. */
+  private static Set<String> found(Path folder) throws IOException {
+    var words = new TreeSet<String>();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        String content =
+            Files.readString(file, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT);
+        PLANTED.stream().filter(content::contains).forEach(words::add);
+        // A name that is a word of a document would tell as much.
+        PLANTED.stream()
+            .filter(word -> file.getFileName().toString().contains(word))
+            .forEach(words::add);
+      }
+    }
+    return words;
+  }
+
+  @Test
+  void noFile_holdsAPlantedWord_unlessNothingIsEncrypted() throws IOException {
+    for (boolean encrypted : new boolean[] {false, true}) {
+      String name = encrypted ? "sealed" : "plain";
+      if (encrypted) {
+        init(name);
+      }
+      try (DeviceNode node = open(name)) {
+        plant(node, encrypted);
+        // While it runs, in the write-ahead log.
+        assertThat(found(temporary.resolve(name)))
+            .containsExactlyElementsOf(encrypted ? List.of() : new TreeSet<>(PLANTED));
+        node.vacuum(DB).join();
+        put(node, "plantedid-after", "{\"plantedfield\":1}");
+        node.backup(DB, temporary.resolve(name + "-backup"), true);
+      }
+      try (DeviceNode node = open(name)) {
+        assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      }
+      for (String folder : List.of(name, name + "-backup")) {
+        // Compression hides some of them, too.
+        assertThat(found(temporary.resolve(folder)).isEmpty()).isEqualTo(encrypted);
+      }
+    }
+  }
+
+  @Test
+  void databaseFile_isSealed_soThatItsKeyCannotBeRead() throws IOException {
+    Path root = init("a");
+    String file = Files.readString(root.resolve("databases/default/database.json"));
+    assertThat(file).contains("\"sealed\"").doesNotContain("syncKey", "founder");
+  }
+
+  @Test
+  void open_withoutTheSecret_withAnother_orWithoutTheKeys_isRefused() throws IOException {
+    Path root = init("a");
+    try (DeviceNode node = open("a")) {
+      put(node, "a", "1");
+    }
+    assertThat(refused(NodeOptions.offline("a")).code()).isEqualTo("ENCRYPTION_SECRET_NEEDED");
+    EncryptionException wrong = refused(options("a", EncryptionConfig.password("wrong horse")));
+    assertThat(wrong.code()).isEqualTo("ENCRYPTION_WRONG_PASSWORD");
+    assertThat(wrong).hasMessage("the password is wrong");
+    Files.move(root.resolve("encryption.json"), temporary.resolve("kept"));
+    assertThat(
+            catchThrowableOfType(
+                    StorageException.OpenFailed.class,
+                    () -> DeviceNode.open(root, NodeOptions.offline("a")).close())
+                .code())
+        .isEqualTo("STORAGE_ENCRYPTED");
+    Files.move(temporary.resolve("kept"), root.resolve("encryption.json"));
+    try (DeviceNode node = open("a")) {
+      assertThat(get(node, "a")).isEqualTo("1");
+    }
+  }
+
+  private EncryptionException refused(NodeOptions options) {
+    return catchThrowableOfType(
+        EncryptionException.class, () -> DeviceNode.open(temporary.resolve("a"), options).close());
+  }
+
+  @Test
+  void searchByWords_isOff_andIndexesOnFieldsWork() {
+    init("a");
+    try (DeviceNode node = open("a")) {
+      plant(node, true);
+      CoreException off = catchThrowableOfType(CoreException.class, () -> search(node));
+      assertThat(off.code()).isEqualTo("CORE_FEATURE_DISABLED");
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+    }
+    assertThat(Files.exists(temporary.resolve("a/databases/default/indexes"))).isFalse();
+  }
+
+  @Test
+  void changeSecret_takesEffectAtOnce_andKeepsTheData() {
+    init("a");
+    EncryptionConfig other = EncryptionConfig.password("battery staple");
+    try (DeviceNode node = open("a")) {
+      put(node, "a", "1");
+      assertThatThrownBy(() -> node.changeSecret(other, PASSWORD))
+          .hasMessage("the password is wrong");
+      node.changeSecret(PASSWORD, other);
+      put(node, "b", "2");
+    }
+    assertThat(refused(options("a", PASSWORD)).code()).isEqualTo("ENCRYPTION_WRONG_PASSWORD");
+    try (DeviceNode node = DeviceNode.open(temporary.resolve("a"), options("a", other))) {
+      assertThat(get(node, "a") + get(node, "b")).isEqualTo("12");
+    }
+  }
+
+  @Test
+  void reencrypt_sealsEverythingWithANewKey_whileItIsWrittenTo() throws IOException {
+    Path root = init("a");
+    Files.copy(root.resolve("encryption.json"), temporary.resolve("old.json"));
+    try (DeviceNode node = open("a")) {
+      plant(node, true);
+      assertThat(node.reencrypt().metadata()).isNotNull();
+      for (int i = 0; node.encryption().running(); i++) {
+        put(node, "during" + i, "1");
+      }
+      Node.EncryptionStatus status = node.encryption();
+      assertThat(status.failure()).isEmpty();
+      assertThat(status.rows()).isGreaterThan(600);
+      assertThat(status.metadata()).isNotNull();
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+    }
+    try (DeviceNode node = open("a")) {
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      assertThat(get(node, "during0")).isEqualTo("1");
+      assertThat(node.encryption().running()).isFalse();
+    }
+    // The old data key opens nothing any more.
+    Files.move(root.resolve("encryption.json"), temporary.resolve("new.json"));
+    Files.copy(temporary.resolve("old.json"), root.resolve("encryption.json"));
+    assertThatThrownBy(() -> open("a").close()).isInstanceOf(EncryptionException.class);
+  }
+
+  @Test
+  void devices_thatAreEncrypted_joinAndSync() {
+    init("a");
+    init("b");
+    try (DeviceNode a = online("a");
+        DeviceNode b = online("b")) {
+      put(a, "a", "1");
+      put(b, "b", "2");
+      String url = a.invite(DB, Role.WRITE, Duration.ofHours(1)).url();
+      CrdtStore.await(b.join(DB, url));
+      await("both have both", () -> get(a, "b").equals("2") && get(b, "a").equals("1"));
+      a.revoke(DB, "b", null);
+      Node.EncryptionStatus status = a.encryption();
+      assertThat(status.metadata() == null ? List.of() : status.metadata().revokedDevices())
+          .hasSize(1);
+    }
+    try (DeviceNode b = open("b")) {
+      assertThat(get(b, "a")).isEqualTo("1");
+    }
+  }
+
+  @Test
+  void restore_ofAnEncryptedBackup_needsItsKeys() throws IOException {
+    init("a");
+    init("other");
+    Path backup = temporary.resolve("backup");
+    try (DeviceNode node = open("a")) {
+      put(node, "a", "1");
+      node.backup(DB, backup, true);
+    }
+    restore("new", DB);
+    try (DeviceNode node = open("new")) {
+      assertThat(get(node, "a")).isEqualTo("1");
+      put(node, "b", "2");
+    }
+    restore("a", "then");
+    try (DeviceNode node = open("a")) {
+      assertThat(node.databases()).containsExactly(DB, "then");
+    }
+    assertThatThrownBy(() -> restore("other", "then"))
+        .hasMessageContaining("encrypted with keys that this data directory does not have");
+    DeviceNode.init(temporary.resolve("plain"), false);
+    assertThatThrownBy(() -> restore("plain", "then"))
+        .hasMessageContaining("encrypted with keys that this data directory does not have");
+  }
+
+  private void restore(String to, String database) {
+    DeviceNode.restore(
+        temporary.resolve(to), temporary.resolve("backup"), database, metadata -> PASSWORD);
+  }
+}

@@ -1,0 +1,314 @@
+package io.pluresdb.storage.crypto;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.pluresdb.crdt.store.MemoryStorage;
+import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.Storage.Durability;
+import io.pluresdb.crdt.store.Storage.Snapshot;
+import io.pluresdb.crdt.store.Storage.Table;
+import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksStorage;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Bins, keys and what the disk shows of an encrypted storage. */
+class HiddenRowsTest {
+  private static final String ID = "planted-id-of-a-document";
+  private static final String VALUE = "planted-value-of-a-document";
+
+  @TempDir Path directory;
+
+  private static EncryptedStorage open(Storage inner, int... keys) {
+    return EncryptedStorage.open(inner, EncryptedStorageTest.keyring(keys), new SecureRandom());
+  }
+
+  private RocksStorage rocks(String name) {
+    return RocksStorage.open(
+        directory.resolve(name),
+        RocksOptions.defaults(Path.of("target", "native").toAbsolutePath()));
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static void put(Storage storage, Table table, Map<String, String> rows) {
+    try (var batch = storage.newBatch()) {
+      rows.forEach((key, value) -> batch.put(table, bytes(key), bytes(value)));
+      storage.commit(batch, Durability.BUFFERED);
+    }
+  }
+
+  private static NavigableMap<String, String> read(
+      Snapshot snapshot, Table table, String from, @Nullable String to) {
+    var rows = new TreeMap<String, String>();
+    var order = new ArrayList<String>();
+    try (var cursor = snapshot.scan(table, bytes(from), to == null ? null : bytes(to))) {
+      while (cursor.next()) {
+        String key = new String(cursor.key(), StandardCharsets.UTF_8);
+        order.add(key);
+        rows.put(key, new String(cursor.value(), StandardCharsets.UTF_8));
+      }
+    }
+    assertThat(order).isSorted().doesNotHaveDuplicates();
+    return rows;
+  }
+
+  private static NavigableMap<String, String> read(Storage storage, Table table) {
+    try (var snapshot = storage.snapshot()) {
+      return read(snapshot, table, "", null);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ascending", "descending", "random", "one at a time"})
+  void rows_beyondManyBins_areASortedMap_alsoWhenOpenedAnew(String order) {
+    var inner = new MemoryStorage();
+    var random = new SplittableRandom(1);
+    var expected = new TreeMap<String, String>();
+    EncryptedStorage storage = open(inner, 1);
+    int step = order.equals("one at a time") ? 1 : 100;
+    for (int i = 0; i < 2_000; i += step) {
+      var rows = new TreeMap<String, String>();
+      for (int j = i; j < i + step; j++) {
+        int number =
+            switch (order) {
+              case "ascending" -> j;
+              case "descending" -> 9_999 - j;
+              default -> random.nextInt(10_000);
+            };
+        rows.put("k%04d".formatted(number), "v" + j);
+      }
+      put(storage, Table.STATE, rows);
+      expected.putAll(rows);
+      if (random.nextInt(4) == 0) {
+        String gone = expected.firstKey();
+        try (var batch = storage.newBatch()) {
+          batch.delete(Table.STATE, bytes(gone));
+          storage.commit(batch, Durability.BUFFERED);
+        }
+        expected.remove(gone);
+      }
+    }
+    for (EncryptedStorage each : List.of(storage, open(inner, 1))) {
+      assertThat(read(each, Table.STATE)).isEqualTo(expected);
+      try (var snapshot = each.snapshot()) {
+        for (int i = 0; i < 50; i++) {
+          String from = "k%04d".formatted(random.nextInt(10_000));
+          String to = "k%04d".formatted(random.nextInt(10_000));
+          assertThat(read(snapshot, Table.STATE, from, to))
+              .isEqualTo(from.compareTo(to) < 0 ? expected.subMap(from, to) : new TreeMap<>());
+        }
+      }
+      for (String key : expected.keySet()) {
+        assertThat(each.get(Table.STATE, bytes(key))).isEqualTo(bytes(expected.get(key)));
+      }
+      assertThat(each.get(Table.STATE, bytes("k"))).isNull();
+    }
+    assertThat(rowsByBin(inner).values()).allMatch(n -> n <= 192).hasSizeGreaterThan(8);
+  }
+
+  /** How many rows of STATE share a bin on disk. */
+  private static Map<String, Integer> rowsByBin(Storage inner) {
+    var rows = new TreeMap<String, Integer>();
+    try (var snapshot = inner.snapshot();
+        var cursor = snapshot.scan(Table.STATE, new byte[] {3}, new byte[] {4})) {
+      while (cursor.next()) {
+        rows.merge(HexFormat.of().formatHex(cursor.key(), 1, 9), 1, Integer::sum);
+      }
+    }
+    return rows;
+  }
+
+  @Test
+  void rows_ofLargeValues_areReadAgainWhenAskedFor() {
+    EncryptedStorage storage = open(new MemoryStorage(), 1);
+    String large = "x".repeat(EncryptedStorage.LARGE_VALUE_BYTES + 1);
+    put(storage, Table.STATE, Map.of("a", large, "b", "small"));
+    assertThat(read(storage, Table.STATE)).isEqualTo(Map.of("a", large, "b", "small"));
+  }
+
+  @Test
+  void readers_whileBinsAreCut_seeEveryRowOfTheirCommit() throws Exception {
+    try (EncryptedStorage storage = open(rocks("store"), 1)) {
+      var done = new AtomicBoolean();
+      var failure = new AtomicReference<Throwable>();
+      put(storage, Table.STATE, Map.of("count", "0", "k000000", "first"));
+      Runnable reader =
+          () -> {
+            try {
+              while (!done.get()) {
+                try (var snapshot = storage.snapshot()) {
+                  byte[] count = snapshot.get(Table.STATE, bytes("count"));
+                  assertThat(count).isNotNull();
+                  int rows = Integer.parseInt(new String(count, StandardCharsets.UTF_8));
+                  assertThat(read(snapshot, Table.STATE, "k", "l")).hasSize(1 + rows);
+                }
+                assertThat(storage.get(Table.STATE, bytes("k000000"))).isNotNull();
+              }
+            } catch (Throwable e) {
+              failure.set(e);
+            }
+          };
+      Thread[] readers = {Thread.ofPlatform().start(reader), Thread.ofPlatform().start(reader)};
+      for (int i = 1; i <= 3_000 && failure.get() == null; i++) {
+        put(storage, Table.STATE, Map.of("count", "" + i, "k%06d".formatted(3_001 - i), "v"));
+      }
+      done.set(true);
+      for (Thread each : readers) {
+        each.join();
+      }
+      assertThat(failure.get()).isNull();
+    }
+  }
+
+  @Test
+  void disk_showsNoKeyNorValue_butOfAPlainStorage() throws IOException {
+    for (boolean encrypted : new boolean[] {false, true}) {
+      String name = encrypted ? "sealed" : "plain";
+      RocksStorage inner = rocks(name);
+      try (Storage storage = encrypted ? open(inner, 1) : inner) {
+        for (Table table : Table.values()) {
+          // Keys of the others hold no words: actors, hashes and numbers.
+          String key = EncryptedStorage.isHidden(table) ? ID : "key";
+          put(storage, table, Map.of(key, VALUE + VALUE.repeat(20), "b" + key, VALUE));
+        }
+        inner.compact();
+        put(storage, Table.STATE, Map.of(ID, VALUE));
+      }
+      assertThat(holds(directory.resolve(name), ID)).isEqualTo(!encrypted);
+      assertThat(holds(directory.resolve(name), VALUE)).isEqualTo(!encrypted);
+    }
+  }
+
+  private static boolean holds(Path folder, String word) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (Files.readString(file, StandardCharsets.ISO_8859_1).contains(word)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  @Test
+  void open_withAnotherKey_orOfPlainRows_isRefused() {
+    var inner = new MemoryStorage();
+    put(open(inner, 1), Table.STATE, Map.of("a", "1"));
+    assertThat(EncryptedStorage.isEncrypted(inner)).isTrue();
+    var wrong = catchThrowableOfType(StorageException.OpenFailed.class, () -> open(inner, 2));
+    assertThat(wrong.code()).isEqualTo("STORAGE_WRONG_KEY");
+    var plain = new MemoryStorage();
+    put(plain, Table.META, Map.of("format", "1"));
+    assertThat(EncryptedStorage.isEncrypted(plain)).isFalse();
+    var refused = catchThrowableOfType(StorageException.OpenFailed.class, () -> open(plain, 1));
+    assertThat(refused.code()).isEqualTo("STORAGE_NOT_ENCRYPTED");
+  }
+
+  @Test
+  void equalKeys_ofTwoStorages_lookUnlike() {
+    var places = new TreeSet<String>();
+    for (int i = 0; i < 2; i++) {
+      var inner = new MemoryStorage();
+      put(open(inner, 1), Table.STATE, Map.of("same", "1"));
+      try (var snapshot = inner.snapshot();
+          var cursor = snapshot.scan(Table.STATE, new byte[] {3}, null)) {
+        assertThat(cursor.next()).isTrue();
+        places.add(HexFormat.of().formatHex(cursor.key(), 9, cursor.key().length));
+      }
+    }
+    assertThat(places).hasSize(2);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"STATE", "META"})
+  void rows_exchangedOnDisk_areNoticed(String name) {
+    Table table = Table.valueOf(name);
+    var inner = new MemoryStorage();
+    EncryptedStorage storage = open(inner, 1);
+    put(storage, table, Map.of("a", "1", "b", "2"));
+    var rows = new TreeMap<String, byte[]>();
+    try (var snapshot = inner.snapshot();
+        var cursor =
+            snapshot.scan(table, table == Table.STATE ? new byte[] {3} : new byte[0], null)) {
+      while (cursor.next()) {
+        rows.put(HexFormat.of().formatHex(cursor.key()), cursor.value());
+      }
+    }
+    assertThat(rows).hasSize(2);
+    try (var batch = inner.newBatch()) {
+      batch.put(table, HexFormat.of().parseHex(rows.firstKey()), rows.lastEntry().getValue());
+      inner.commit(batch, Durability.BUFFERED);
+    }
+    assertThatThrownBy(
+            () -> {
+              storage.get(table, bytes("a"));
+              storage.get(table, bytes("b"));
+            })
+        .isInstanceOf(StorageException.Failed.class)
+        .hasMessageContaining("a row of " + name + " is not as it was written");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 3, 10, 1_000})
+  void reencryption_endedAfterAnyStep_goesOnWhereItWas(int steps) {
+    var inner = new MemoryStorage();
+    EncryptedStorage old = open(inner, 1);
+    var expected = new TreeMap<String, String>();
+    for (int i = 0; i < 700; i++) {
+      expected.put("k%04d".formatted(i), "v" + i);
+    }
+    for (Table table : Table.values()) {
+      put(old, table, expected);
+    }
+    EncryptedStorage first = open(inner, 1, 2);
+    var begun = first.reencryption();
+    for (int i = 0; i < steps && begun.step(); i++) {
+      put(first, Table.STATE, Map.of("k0000", "v0"));
+    }
+    EncryptedStorage second = open(inner, 1, 2);
+    var rest = second.reencryption();
+    try (var before = second.snapshot()) {
+      while (rest.step()) {
+        // Who reads meanwhile sees all rows, whatever was moved.
+        assertThat(read(second, Table.STATE)).isEqualTo(expected);
+      }
+      assertThat(read(before, Table.STATE, "", null)).isEqualTo(expected);
+    }
+    if (steps == 0) {
+      assertThat(rest.rows()).isEqualTo(700L * Table.values().length);
+    }
+    if (steps == 1_000) {
+      assertThat(rest.rows()).isZero();
+    }
+    EncryptedStorage fresh = open(inner, 2);
+    for (Table table : Table.values()) {
+      assertThat(read(fresh, table)).isEqualTo(expected);
+    }
+    assertThatThrownBy(() -> open(inner, 1)).isInstanceOf(StorageException.OpenFailed.class);
+  }
+}
