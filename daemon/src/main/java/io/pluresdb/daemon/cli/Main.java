@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -43,6 +44,13 @@ public final class Main {
   /** By name and in the order of the help; made only when it is named, which keeps starts short. */
   private static final Map<String, Function<Root, Object>> COMMANDS = commands();
 
+  /** Commands that stop with care at a signal. */
+  private static final Set<String> STOPPING = Set.of("serve", "relay");
+
+  /** Options before the command whose value is the next argument. */
+  static final Set<String> VALUED =
+      Set.of("--data-dir", "--db", "--log-level", "--key-file", "--password-file");
+
   private final Io io;
 
   Main(Io io) {
@@ -64,7 +72,7 @@ public final class Main {
             new LazyRandom(),
             ProcessHandle.current().info().startInstant().orElseGet(Instant::now));
     var stopped = new CountDownLatch(1);
-    if (List.of(arguments).contains("serve") || List.of(arguments).contains("relay")) {
+    if (STOPPING.contains(command(arguments))) {
       // Only these stop with care; a signal ends any other command at once.
       Runtime.getRuntime().addShutdownHook(stopping(Thread.currentThread(), stopped, io));
     }
@@ -72,6 +80,21 @@ public final class Main {
     io.out().flush();
     stopped.countDown();
     System.exit(code);
+  }
+
+  /** The command that is named; empty without one. */
+  static String command(String... arguments) {
+    String previous = "";
+    for (String argument : arguments) {
+      if (VALUED.contains(previous)) {
+        previous = "";
+      } else if (argument.startsWith("-")) {
+        previous = argument;
+      } else {
+        return argument;
+      }
+    }
+    return "";
   }
 
   private static Thread stopping(Thread main, CountDownLatch stopped, Io io) {

@@ -123,7 +123,8 @@ public final class Settings {
               + " TLS, separated by commas",
           "",
           "Relays through which peers are reached that cannot be reached directly.",
-          Settings::relays);
+          Settings::relays,
+          true);
 
   public static final Setting<Optional<Path>> PEERS_RELAY_CA =
       new Setting<>(
@@ -142,7 +143,8 @@ public final class Settings {
           "",
           "The HTTP proxy through which relays are reached; if empty, what HTTPS_PROXY and NO_PROXY"
               + " say.",
-          text -> text.isBlank() ? Optional.empty() : Optional.of(HttpProxy.parse(text)));
+          text -> text.isBlank() ? Optional.empty() : Optional.of(HttpProxy.parse(text)),
+          true);
 
   public static final Setting<Boolean> RELAY_ENABLED =
       new Setting<>(
