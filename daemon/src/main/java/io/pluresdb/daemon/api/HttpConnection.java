@@ -291,7 +291,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
     if (access != null) {
       access.checkOrigin(headers.get(HttpHeaderNames.HOST), headers.get(HttpHeaderNames.ORIGIN));
-      if (path.startsWith("/api/")) {
+      if (!HealthRoutes.PUBLIC.contains(path)) {
         access.checkToken(headers.get(HttpHeaderNames.AUTHORIZATION));
       }
     }

@@ -12,6 +12,7 @@ import io.pluresdb.daemon.node.Node.LogStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.transport.relay.RelayStatus;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -67,7 +68,21 @@ final class NodeRoutes {
         .number(Duration.between(node.startedAt(), clock.instant()).toMillis());
     json.name("databases").beginArray();
     databases.forEach(name -> database(json, name));
+    json.endArray().name("relays").beginArray();
+    node.relays().forEach(relay -> relay(json, relay));
     return Answer.of(json.endArray().endObject());
+  }
+
+  private static void relay(JsonWriter json, RelayStatus relay) {
+    json.beginObject();
+    json.name("url").string(relay.url().toString());
+    json.name("connected").bool(relay.connected());
+    json.name("topics").number(relay.topics());
+    json.name("peers").number(relay.peers());
+    json.name("proxy").string(relay.proxy());
+    json.name("intercepted").string(relay.intercepted());
+    json.name("lastError").string(relay.lastError());
+    json.endObject();
   }
 
   private void database(JsonWriter json, String name) {

@@ -36,7 +36,9 @@ final class Configuring {
     }
   }
 
-  @Command(name = "list", description = "Print every setting with its value and origin.")
+  @Command(
+      name = "list",
+      description = "Print every setting with its value and origin; no passwords or tokens.")
   static final class ListSettings implements Callable<Integer> {
     private final Root root;
 
@@ -49,20 +51,20 @@ final class Configuring {
       List<Entry> entries = root.config(Map.of()).entries();
       if (root.json()) {
         var json = new JsonWriter().beginArray();
-        entries.forEach(entry -> json(json, entry));
+        entries.forEach(entry -> json(json, entry, entry.shown()));
         root.print(json.endArray().toByteArray());
         return Main.OK;
       }
       var table = new Table("KEY", "VALUE", "ORIGIN");
-      entries.forEach(entry -> table.row(entry.setting().key(), entry.text(), entry.origin()));
+      entries.forEach(entry -> table.row(entry.setting().key(), entry.shown(), entry.origin()));
       table.print(root.io().out());
       return Main.OK;
     }
   }
 
-  private static JsonWriter json(JsonWriter json, Entry entry) {
+  private static JsonWriter json(JsonWriter json, Entry entry, String text) {
     json.beginObject().name("key").string(entry.setting().key());
-    json.name("value").string(entry.text());
+    json.name("value").string(text);
     return json.name("origin").string(entry.origin()).endObject();
   }
 
@@ -81,7 +83,7 @@ final class Configuring {
     public Integer call() {
       Entry entry = root.config(Map.of()).entry(Settings.of(key, "the command line"));
       if (root.json()) {
-        root.print(json(new JsonWriter(), entry).toByteArray());
+        root.print(json(new JsonWriter(), entry, entry.text()).toByteArray());
       } else {
         root.io().out().println(entry.text());
       }

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -43,6 +44,13 @@ public final class Main {
   /** By name and in the order of the help; made only when it is named, which keeps starts short. */
   private static final Map<String, Function<Root, Object>> COMMANDS = commands();
 
+  /** Commands that stop with care at a signal. */
+  private static final Set<String> STOPPING = Set.of("serve", "relay");
+
+  /** Options before the command whose value is the next argument. */
+  static final Set<String> VALUED =
+      Set.of("--data-dir", "--db", "--log-level", "--key-file", "--password-file");
+
   private final Io io;
 
   Main(Io io) {
@@ -64,8 +72,8 @@ public final class Main {
             new LazyRandom(),
             ProcessHandle.current().info().startInstant().orElseGet(Instant::now));
     var stopped = new CountDownLatch(1);
-    if (List.of(arguments).contains("serve")) {
-      // Only serve stops with care; a signal ends any other command at once.
+    if (STOPPING.contains(command(arguments))) {
+      // Only these stop with care; a signal ends any other command at once.
       Runtime.getRuntime().addShutdownHook(stopping(Thread.currentThread(), stopped, io));
     }
     int code = new Main(io).run(arguments);
@@ -74,13 +82,28 @@ public final class Main {
     System.exit(code);
   }
 
+  /** The command that is named; empty without one. */
+  static String command(String... arguments) {
+    String previous = "";
+    for (String argument : arguments) {
+      if (VALUED.contains(previous)) {
+        previous = "";
+      } else if (argument.startsWith("-")) {
+        previous = argument;
+      } else {
+        return argument;
+      }
+    }
+    return "";
+  }
+
   private static Thread stopping(Thread main, CountDownLatch stopped, Io io) {
     return new Thread(
         () -> {
           main.interrupt();
           try {
             if (!stopped.await(STOP_SECONDS, TimeUnit.SECONDS)) {
-              io.err().println("Error [CLI_STOP]: the daemon did not stop in time");
+              io.err().println("Error [CLI_STOP]: not stopped in time");
             }
           } catch (InterruptedException e) {
             // The process ends either way.
@@ -124,6 +147,7 @@ public final class Main {
     var commands = new LinkedHashMap<String, Function<Root, Object>>();
     commands.put("init", Serving.Init::new);
     commands.put("serve", Serving.Serve::new);
+    commands.put("relay", Relaying.Relay::new);
     commands.put("put", Documents.Put::new);
     commands.put("get", Documents.Get::new);
     commands.put("patch", Documents.Patch::new);

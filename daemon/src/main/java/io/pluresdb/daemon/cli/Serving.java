@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -110,6 +111,24 @@ final class Serving {
         description = "Sets peers.dht-bootstrap.")
     private @Nullable String dhtBootstrap;
 
+    @Option(
+        names = "--transport",
+        paramLabel = "HOW",
+        description = "Sets peers.transport: auto, direct, relay or disabled.")
+    private @Nullable String transport;
+
+    @Option(
+        names = "--relay",
+        paramLabel = "URL",
+        description = "Sets peers.relays; repeat it for more than one.")
+    private @Nullable List<String> relays;
+
+    @Option(names = "--relay-ca", paramLabel = "FILE", description = "Sets peers.relay-ca.")
+    private @Nullable String relayCa;
+
+    @Option(names = "--proxy", paramLabel = "URL", description = "Sets peers.proxy.")
+    private @Nullable String proxy;
+
     Serve(Root root) {
       this.root = root;
     }
@@ -121,11 +140,12 @@ final class Serving {
       Path dataDir = root.dataDir().toAbsolutePath();
       var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
       var options = ApiOptions.at(api, dataDir.resolve(Ports.SOCKET_FILE));
-      try (DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
+      try (Relaying.Started relay = Relaying.ofDaemon(config, root.io());
+          DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
         String token = token(dataDir);
         try (HttpServer server =
             HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
-          announce(dataDir, node, server);
+          announce(dataDir, node, server, relay.address());
           try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
             manager.ready("taking requests at " + text(server.address()));
             awaitStop();
@@ -157,6 +177,18 @@ final class Serving {
       if (dhtBootstrap != null) {
         flags.put(Settings.PEERS_DHT_BOOTSTRAP.key(), dhtBootstrap);
       }
+      if (transport != null) {
+        flags.put(Settings.PEERS_TRANSPORT.key(), transport);
+      }
+      if (relays != null) {
+        flags.put(Settings.PEERS_RELAYS.key(), String.join(",", relays));
+      }
+      if (relayCa != null) {
+        flags.put(Settings.PEERS_RELAY_CA.key(), relayCa);
+      }
+      if (proxy != null) {
+        flags.put(Settings.PEERS_PROXY.key(), proxy);
+      }
       return flags;
     }
 
@@ -178,22 +210,38 @@ final class Serving {
       }
     }
 
+    private NodeOptions.@Nullable Network network(Config config) {
+      var relays =
+          new NodeOptions.Relays(
+              config.get(Settings.PEERS_RELAYS),
+              config.get(Settings.PEERS_PROXY).orElse(null),
+              root.io().environment(),
+              config.get(Settings.PEERS_RELAY_CA).orElse(null));
+      return switch (config.get(Settings.PEERS_TRANSPORT)) {
+        case AUTO -> direct(config, relays);
+        case DIRECT -> direct(config, NodeOptions.Relays.none());
+        case RELAY -> new NodeOptions.Network(relays);
+        case DISABLED -> null;
+      };
+    }
+
+    private static NodeOptions.Network direct(Config config, NodeOptions.Relays relays) {
+      return new NodeOptions.Network(
+          resolved(config.get(Settings.PEERS_LISTEN)),
+          config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
+          config.get(Settings.PEERS_STATIC).stream().map(Serving::resolved).toList(),
+          dht(config),
+          relays);
+    }
+
     private NodeOptions nodeOptions(Config config) {
       return new NodeOptions(
           Backend.deviceName(config, root.io()),
-          new NodeOptions.Network(
-              resolved(config.get(Settings.PEERS_LISTEN)),
-              config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
-              config.get(Settings.PEERS_STATIC).stream().map(Serve::resolved).toList(),
-              dht(config)),
+          network(config),
           new CompactionSettings(
               Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
               Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()),
           new Secrets(root.io(), config));
-    }
-
-    private static InetSocketAddress resolved(HostPort at) {
-      return new InetSocketAddress(at.host(), at.port());
     }
 
     /** The token that TCP callers send: kept from earlier runs, otherwise made. */
@@ -209,7 +257,9 @@ final class Serving {
       return token;
     }
 
-    private void announce(Path dataDir, DeviceNode node, HttpServer server) throws IOException {
+    private void announce(
+        Path dataDir, DeviceNode node, HttpServer server, @Nullable InetSocketAddress relay)
+        throws IOException {
       String http = text(server.address());
       String socket = server.socket().map(Path::toString).orElse("");
       InetSocketAddress listening = node.listening();
@@ -225,24 +275,29 @@ final class Serving {
                   + (socket.isEmpty() ? "none" : socket)
                   + " peers "
                   + (peers.isEmpty() ? "none" : peers)
+                  + (relay == null ? "" : " relay " + text(relay))
                   + " in "
                   + millis
                   + " ms");
       root.io().out().flush();
     }
+  }
 
-    private static String text(InetSocketAddress address) {
-      String host = address.getAddress().getHostAddress();
-      return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
-    }
+  static InetSocketAddress resolved(HostPort at) {
+    return new InetSocketAddress(at.host(), at.port());
+  }
 
-    /** Returns when this thread is interrupted, which a signal does. */
-    private static void awaitStop() {
-      try {
-        new CountDownLatch(1).await();
-      } catch (InterruptedException e) {
-        // Told to stop.
-      }
+  static String text(InetSocketAddress address) {
+    String host = address.getAddress().getHostAddress();
+    return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+  }
+
+  /** Returns when this thread is interrupted, which a signal does. */
+  static void awaitStop() {
+    try {
+      new CountDownLatch(1).await();
+    } catch (InterruptedException e) {
+      // Told to stop.
     }
   }
 }

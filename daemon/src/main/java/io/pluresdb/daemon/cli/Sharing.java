@@ -70,10 +70,31 @@ final class Sharing {
             Json.text(database, "stateHash").substring(0, 8));
       }
       table.print(out);
+      relays(status.getOrDefault("relays", Json.NONE).objects());
       if (detailed) {
         databases.forEach(this::details);
       }
       return Main.OK;
+    }
+
+    private void relays(List<Map<String, Json>> relays) {
+      if (relays.isEmpty()) {
+        return;
+      }
+      var table = new Table("RELAY", "STATE", "PEERS", "NOTE");
+      for (Map<String, Json> relay : relays) {
+        boolean connected = Json.text(relay, "connected").equals("true");
+        String interceptor = Json.text(relay, "intercepted");
+        table.row(
+            Json.text(relay, "url"),
+            !connected ? "connecting" : interceptor.isEmpty() ? "connected" : "intercepted",
+            Json.text(relay, "peers"),
+            interceptor.isEmpty()
+                ? Json.text(relay, "lastError")
+                : "TLS is intercepted, certificate by " + interceptor);
+      }
+      root.io().out().println();
+      table.print(root.io().out());
     }
 
     private void details(Map<String, Json> database) {

@@ -22,7 +22,12 @@ public final class Config {
    *
    * @param text its text form
    */
-  public record Entry(Setting<?> setting, String text, String origin) {}
+  public record Entry(Setting<?> setting, String text, String origin) {
+    /** The text form without passwords and tokens. */
+    public String shown() {
+      return setting.shown(text);
+    }
+  }
 
   private final List<ConfigLayer> layers;
 

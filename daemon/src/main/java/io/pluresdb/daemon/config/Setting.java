@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.config;
 
+import java.util.ArrayList;
 import java.util.function.Function;
 
 /**
@@ -11,6 +12,7 @@ import java.util.function.Function;
  * @param defaultText the default as it would be written on the command line
  * @param doc what it is for, one sentence
  * @param parser reads the text form; throws {@link IllegalArgumentException} outside the range
+ * @param secret whether URLs in it may hold a password or token
  */
 public record Setting<T>(
     String key,
@@ -18,7 +20,34 @@ public record Setting<T>(
     String range,
     String defaultText,
     String doc,
-    Function<String, T> parser) {
+    Function<String, T> parser,
+    boolean secret) {
+  private static final String SCHEME_END = "://";
+  private static final String MASK = "***@";
+
+  /** One without a secret. */
+  public Setting(
+      String key,
+      String unit,
+      String range,
+      String defaultText,
+      String doc,
+      Function<String, T> parser) {
+    this(key, unit, range, defaultText, doc, parser, false);
+  }
+
+  /** A text form in its range as it may be shown: {@code ***@} for what stands before a host. */
+  public String shown(String text) {
+    if (!secret) {
+      return text;
+    }
+    var shown = new ArrayList<String>();
+    for (String part : text.split(SCHEME_END, -1)) {
+      int host = part.lastIndexOf('@') + 1;
+      shown.add(host == 0 ? part : MASK + part.substring(host));
+    }
+    return String.join(SCHEME_END, shown);
+  }
 
   /** The environment variable that sets it, for example {@code PLURESDB_API_PORT}. */
   public String variable() {
@@ -27,7 +56,8 @@ public record Setting<T>(
   }
 
   /**
-   * Reads a text form.
+   * Reads a text form. A wrong one that may hold a secret is not repeated: nothing tells where in
+   * it the secret is.
    *
    * @param origin where the text came from, for the message
    * @throws ConfigException naming the key, the range, the value and the origin
@@ -37,7 +67,12 @@ public record Setting<T>(
       return parser.apply(text);
     } catch (IllegalArgumentException e) {
       throw new ConfigException(
-          key + " must be " + range + ", but is \"" + text + "\" in " + origin,
+          key
+              + " must be "
+              + range
+              + (secret ? ", but is not" : ", but is \"" + text + "\"")
+              + " in "
+              + origin,
           "correct it in " + origin);
     }
   }

@@ -2,16 +2,22 @@ package io.pluresdb.daemon.config;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.transport.dht.DhtNode;
+import io.pluresdb.transport.relay.HttpProxy;
+import io.pluresdb.transport.relay.RelayLimits;
+import io.pluresdb.transport.relay.RelayUrl;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.TreeMap;
 
 /** Every setting there is. */
 public final class Settings {
   private static final int MAX_DAYS = 36_500;
   private static final int MAX_STATIC_PEERS = 64;
+  private static final int MAX_RELAYS = 8;
 
   public static final Setting<String> API_BIND =
       new Setting<>(
@@ -100,6 +106,111 @@ public final class Settings {
           "Whether to ask the DHT without answering others, as on a metered connection.",
           Settings::bool);
 
+  public static final Setting<PeerTransport> PEERS_TRANSPORT =
+      new Setting<>(
+          "peers.transport",
+          "how",
+          "auto, direct, relay or disabled",
+          "auto",
+          "How to reach peers: directly and through relays, one of the two only, or not at all.",
+          text -> PeerTransport.valueOf(text.toUpperCase(Locale.ROOT)));
+
+  public static final Setting<List<RelayUrl>> PEERS_RELAYS =
+      new Setting<>(
+          "peers.relays",
+          "list of URLs",
+          "at most 8 times wss://[TOKEN@]HOST[:PORT][/PATH][#sha256=64 HEX DIGITS], or ws:// without"
+              + " TLS, separated by commas",
+          "",
+          "Relays through which peers are reached that cannot be reached directly.",
+          Settings::relays,
+          true);
+
+  public static final Setting<Optional<Path>> PEERS_RELAY_CA =
+      new Setting<>(
+          "peers.relay-ca",
+          "file",
+          "the path of a file of certificates in PEM, or empty",
+          "",
+          "Authorities that are trusted to sign the certificates of relays, besides the platform's.",
+          Settings::path);
+
+  public static final Setting<Optional<HttpProxy>> PEERS_PROXY =
+      new Setting<>(
+          "peers.proxy",
+          "URL",
+          "http://[USER:PASSWORD@]HOST[:PORT], or empty",
+          "",
+          "The HTTP proxy through which relays are reached; if empty, what HTTPS_PROXY and NO_PROXY"
+              + " say.",
+          text -> text.isBlank() ? Optional.empty() : Optional.of(HttpProxy.parse(text)),
+          true);
+
+  public static final Setting<Boolean> RELAY_ENABLED =
+      new Setting<>(
+          "relay.enabled",
+          "boolean",
+          "true or false",
+          "false",
+          "Whether the daemon is a relay for others, too.",
+          Settings::bool);
+
+  public static final Setting<HostPort> RELAY_LISTEN =
+      new Setting<>(
+          "relay.listen",
+          "HOST:PORT",
+          "HOST:PORT with a port from 0 to 65535",
+          "0.0.0.0:443",
+          "Where the relay listens.",
+          text -> HostPort.parse(text, 0));
+
+  public static final Setting<Optional<Path>> RELAY_TLS_CERT =
+      new Setting<>(
+          "relay.tls-cert",
+          "file",
+          "the path of a file of certificates in PEM, or empty",
+          "",
+          "The relay's certificate and those that lead to an authority; empty for no TLS, behind a"
+              + " reverse proxy.",
+          Settings::path);
+
+  public static final Setting<Optional<Path>> RELAY_TLS_KEY =
+      new Setting<>(
+          "relay.tls-key",
+          "file",
+          "the path of a file with an unencrypted PKCS #8 key in PEM, or empty",
+          "",
+          "The key of the relay's certificate.",
+          Settings::path);
+
+  public static final Setting<Optional<Path>> RELAY_TOKEN_FILE =
+      new Setting<>(
+          "relay.token-file",
+          "file",
+          "the path of a file with lines of a name, a space and a token, or empty",
+          "",
+          "Tokens of which the relay wants one from each client; empty for none.",
+          Settings::path);
+
+  public static final Setting<Boolean> RELAY_TRUST_FORWARDED =
+      new Setting<>(
+          "relay.trust-forwarded",
+          "boolean",
+          "true or false",
+          "false",
+          "Whether the last address of X-Forwarded-For is the client's: only behind a reverse proxy"
+              + " that sets it.",
+          Settings::bool);
+
+  public static final Setting<RelayLimits> RELAY_LIMITS =
+      new Setting<>(
+          "relay.limits",
+          "list of NAME=NUMBER",
+          "NAME=NUMBER separated by commas, with the names and ranges that docs/design/relay.md lists",
+          "",
+          "Limits of the relay that differ from the usual ones.",
+          Settings::limits);
+
   public static final Setting<String> DEVICE_NAME =
       new Setting<>(
           "device.name",
@@ -172,6 +283,17 @@ public final class Settings {
           PEERS_DHT_BOOTSTRAP,
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
+          PEERS_TRANSPORT,
+          PEERS_RELAYS,
+          PEERS_RELAY_CA,
+          PEERS_PROXY,
+          RELAY_ENABLED,
+          RELAY_LISTEN,
+          RELAY_TLS_CERT,
+          RELAY_TLS_KEY,
+          RELAY_TOKEN_FILE,
+          RELAY_TRUST_FORWARDED,
+          RELAY_LIMITS,
           DEVICE_NAME,
           ENCRYPTION_PASSWORD_FILE,
           ENCRYPTION_KEY_FILE,
@@ -185,6 +307,14 @@ public final class Settings {
     WARN,
     INFO,
     DEBUG
+  }
+
+  /** Values of {@link #PEERS_TRANSPORT}. */
+  public enum PeerTransport {
+    AUTO,
+    DIRECT,
+    RELAY,
+    DISABLED
   }
 
   private Settings() {}
@@ -230,6 +360,37 @@ public final class Settings {
       throw new IllegalArgumentException();
     }
     return number;
+  }
+
+  private static Optional<Path> path(String text) {
+    return text.isBlank() ? Optional.empty() : Optional.of(Path.of(text));
+  }
+
+  private static List<RelayUrl> relays(String text) {
+    if (text.isBlank()) {
+      return List.of();
+    }
+    List<RelayUrl> relays =
+        java.util.Arrays.stream(text.split(",", -1)).map(RelayUrl::parse).distinct().toList();
+    if (relays.size() > MAX_RELAYS) {
+      throw new IllegalArgumentException();
+    }
+    return relays;
+  }
+
+  private static RelayLimits limits(String text) {
+    var changed = new TreeMap<String, Long>();
+    if (!text.isBlank()) {
+      for (String part : text.split(",", -1)) {
+        int equals = part.indexOf('=');
+        if (equals < 0) {
+          throw new IllegalArgumentException();
+        }
+        changed.put(
+            part.substring(0, equals).strip(), Long.valueOf(part.substring(equals + 1).strip()));
+      }
+    }
+    return RelayLimits.of(changed);
   }
 
   private static List<HostPort> hostPorts(String text, int most) {

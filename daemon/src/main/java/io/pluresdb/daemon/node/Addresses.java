@@ -1,9 +1,12 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.transport.path.Candidate;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Addresses as people write them: {@code host:port}, IPv6 in brackets. */
@@ -72,6 +75,17 @@ public final class Addresses {
       throw new CoreException(
           CoreException.Kind.INVALID_INPUT, "the host of \"" + text + "\" is not known", e);
     }
+  }
+
+  /** Those that name no relay, as a database or an invite has them. */
+  static List<Candidate> direct(List<String> addresses) {
+    var candidates = new ArrayList<Candidate>();
+    for (String address : addresses) {
+      if (!RelayLinks.isRelay(address)) {
+        candidates.add(new Candidate.Direct(parse(address)));
+      }
+    }
+    return candidates;
   }
 
   public static String format(InetSocketAddress address) {

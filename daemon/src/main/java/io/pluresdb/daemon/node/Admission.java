@@ -10,6 +10,8 @@ import io.pluresdb.daemon.node.DatabaseFile.Issued;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.path.Candidate;
+import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Session;
@@ -77,7 +79,7 @@ final class Admission implements SessionPolicy {
     final CompletableFuture<Boolean> entered = new CompletableFuture<>();
 
     /** Where others say there is a peer; tried besides the addresses of the invite. */
-    final Set<InetSocketAddress> found = ConcurrentHashMap.newKeySet();
+    final Set<Candidate> found = ConcurrentHashMap.newKeySet();
 
     volatile String lastFailure = "no address answered";
     volatile boolean pending;
@@ -328,12 +330,17 @@ final class Admission implements SessionPolicy {
   }
 
   /**
-   * Asks the inviting device to let this one in, at every address of the invite until one answers.
+   * Asks the inviting device to let this one in, everywhere until it answers.
    *
+   * @param candidates where the invite says it is
    * @return completes once it did; fails with {@link NodeException}
    */
   CompletableFuture<Boolean> requestEntry(
-      String name, DatabaseKeys keys, InviteUrl invite, TcpTransport transport) {
+      String name,
+      DatabaseKeys keys,
+      InviteUrl invite,
+      List<Candidate> candidates,
+      TcpTransport transport) {
     var entry = new Entry(keys, invite);
     if (entries.putIfAbsent(name, entry) != null) {
       throw new NodeException(
@@ -346,9 +353,7 @@ final class Admission implements SessionPolicy {
             () ->
                 entry.entered.completeExceptionally(
                     entry.pending ? notApproved() : unreachable(entry)));
-    for (String address : invite.addresses()) {
-      attempt(entry, Addresses.parse(address), transport);
-    }
+    candidates.forEach(candidate -> attempt(entry, candidate, transport));
     return entry.entered.whenComplete(
         (entered, failure) -> {
           if (failure != null) {
@@ -364,26 +369,51 @@ final class Admission implements SessionPolicy {
 
   /** Somebody says that there is a peer of a topic: it may be the inviting device. */
   void found(DhtId topic, InetSocketAddress address, TcpTransport transport) {
-    found(entry -> DhtDiscovery.topic(entry.keys).equals(topic), address, transport);
+    found(
+        entry -> DhtDiscovery.topic(entry.keys).equals(topic),
+        new Candidate.Direct(address),
+        transport);
   }
 
   /** As the other, for somebody on the local network. */
   void found(Hint hint, InetSocketAddress address, TcpTransport transport) {
-    found(entry -> entry.keys.hint().equals(hint), address, transport);
+    found(entry -> entry.keys.hint().equals(hint), new Candidate.Direct(address), transport);
   }
 
-  private void found(Predicate<Entry> meant, InetSocketAddress address, TcpTransport transport) {
+  /** As the other, for somebody at a relay. */
+  void found(DatabaseKeys keys, Candidate.Relayed peer, TcpTransport transport) {
+    found(entry -> entry.keys.equals(keys), peer, transport);
+  }
+
+  /** Somebody is not at a relay any more. */
+  void gone(DatabaseKeys keys, Candidate.Relayed peer) {
     for (Entry entry : entries.values()) {
-      if (meant.test(entry) && entry.found.size() < MAX_FOUND && entry.found.add(address)) {
-        attempt(entry, address, transport);
+      if (entry.keys.equals(keys)) {
+        entry.found.remove(peer);
+      }
+    }
+  }
+
+  private void found(Predicate<Entry> meant, Candidate candidate, TcpTransport transport) {
+    for (Entry entry : entries.values()) {
+      if (meant.test(entry) && entry.found.size() < MAX_FOUND && entry.found.add(candidate)) {
+        attempt(entry, candidate, transport);
       }
     }
   }
 
   /** Addresses that were found for the database that is joining under this name. */
-  Set<InetSocketAddress> foundFor(String name) {
+  List<InetSocketAddress> foundFor(String name) {
     Entry entry = entries.get(name);
-    return entry == null ? Set.of() : Set.copyOf(entry.found);
+    var addresses = new ArrayList<InetSocketAddress>();
+    if (entry != null) {
+      for (Candidate candidate : entry.found) {
+        if (candidate instanceof Candidate.Direct(var address)) {
+          addresses.add(address);
+        }
+      }
+    }
+    return addresses;
   }
 
   private NodeException notApproved() {
@@ -399,20 +429,27 @@ final class Admission implements SessionPolicy {
         "the inviting device did not answer within "
             + ENTRY_TIMEOUT.toSeconds()
             + " s at "
-            + String.join(", ", entry.invite.addresses())
+            + entry.invite.addresses().stream()
+                .map(Admission::withoutToken)
+                .collect(Collectors.joining(", "))
             + " ("
             + entry.lastFailure
             + ")",
         "check that its daemon runs and that both are on one network");
   }
 
-  private static void attempt(Entry entry, InetSocketAddress address, TcpTransport transport) {
-    if (entry.entered.isDone()) {
+  private static String withoutToken(String address) {
+    return RelayLinks.isRelay(address) ? RelayUrl.parse(address).toString() : address;
+  }
+
+  private static void attempt(Entry entry, Candidate candidate, TcpTransport transport) {
+    boolean gone = candidate instanceof Candidate.Relayed && !entry.found.contains(candidate);
+    if (gone || entry.entered.isDone()) {
       return;
     }
     var _ =
         transport
-            .dial(address, entry.keys)
+            .dial(candidate, entry.keys)
             .whenComplete(
                 (session, failure) -> {
                   Throwable cause =
@@ -420,7 +457,7 @@ final class Admission implements SessionPolicy {
                   if (cause instanceof SessionFailedException failed) {
                     entry.failed(failed.reason());
                   }
-                  transport.timers().schedule(RETRY, () -> attempt(entry, address, transport));
+                  transport.timers().schedule(RETRY, () -> attempt(entry, candidate, transport));
                 });
   }
 }

@@ -32,12 +32,16 @@ import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.path.Backoff;
+import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import io.pluresdb.transport.topic.Hint;
 import io.pluresdb.transport.topic.SyncKey;
@@ -103,10 +107,22 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** What a node with a network has besides its databases. */
   private record Net(
       TcpTransport transport,
-      InetSocketAddress listening,
+      @Nullable InetSocketAddress listening,
       Dialer dialer,
       @Nullable LanDiscovery lan,
-      @Nullable DhtDiscovery dht) {}
+      @Nullable DhtDiscovery dht,
+      RelayLinks relays) {
+    /**
+     * Looks for the peers of a database under these keys and lets them find this device, under no
+     * others.
+     */
+    void followOnly(String databaseId, List<DatabaseKeys> keys) {
+      if (dht != null) {
+        dht.followOnly(databaseId, keys);
+      }
+      relays.followOnly(databaseId, keys);
+    }
+  }
 
   private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
     this.directory = directory;
@@ -253,60 +269,58 @@ public final class DeviceNode implements Node, AutoCloseable {
           new Dialer(
               new Dialer.Connector() {
                 @Override
-                public CompletionStage<Session> dial(
-                    InetSocketAddress address, DatabaseKeys database) {
-                  return DeviceNode.this.dial(transport, address, database);
+                public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+                  return DeviceNode.this.dial(transport, candidate, database);
                 }
 
                 @Override
-                public boolean isConnected(String databaseId, DeviceId peer) {
-                  return transport.isConnected(databaseId, peer);
+                public boolean isServed(
+                    Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
+                  return sought(database).stream()
+                      .anyMatch(keys -> transport.isServed(candidate, keys, peer));
                 }
               },
               transport.timers(),
               Backoff.Limits.defaults(),
               environment.random());
-      databases.values().forEach(database -> govern(database, transport, dialer, network));
-      InetSocketAddress listening = transport.listen(network.listen());
-      admission.acceptsOn(listening.getPort());
-      NodeOptions.Dht dhtOptions = network.dht();
-      DhtDiscovery dht =
-          dhtOptions == null
-              ? null
-              : DhtDiscovery.open(
-                  directory.dhtNodes(),
-                  listening,
-                  dhtOptions,
-                  environment.random(),
-                  transport.timers(),
-                  background,
-                  (topic, peer) -> found(topic, peer, transport));
-      LanDiscovery lan = null;
-      LanSettings lanSettings = network.lan();
-      if (lanSettings != null) {
-        lan =
-            new LanDiscovery(
-                lanSettings,
-                transportEnvironment,
-                transport.timers(),
-                device.id(),
-                listening.getPort(),
-                this::hints,
-                contact -> {
-                  LocalDatabase database = byHint(contact.hint());
+      var relays =
+          new RelayLinks(
+              transport,
+              network.relays(),
+              new RelayClient.Listener() {
+                @Override
+                public void found(DatabaseKeys keys, Candidate.Relayed peer) {
+                  LocalDatabase database = byId(keys.databaseId());
                   Neighbours neighbours = database == null ? null : database.neighbours();
                   if (neighbours != null) {
-                    neighbours.found(contact.address());
+                    neighbours.found(peer);
                   }
-                  admission.found(contact.hint(), contact.address(), transport);
-                });
-        lan.start();
+                  admission.found(keys, peer, transport);
+                }
+
+                @Override
+                public void gone(DatabaseKeys keys, Candidate.Relayed peer) {
+                  dialer.remove(peer, keys.databaseId());
+                  admission.gone(keys, peer);
+                }
+              });
+      databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
+      InetSocketAddress listening = null;
+      DhtDiscovery dht = null;
+      LanDiscovery lan = null;
+      InetSocketAddress listen = network.listen();
+      if (listen != null) {
+        listening = transport.listen(listen);
+        admission.acceptsOn(listening.getPort());
+        dht = enterDht(network, listening, transport);
+        lan = announce(network, listening, transport, transportEnvironment);
       }
+      var started = new Net(transport, listening, dialer, lan, dht, relays);
       for (LocalDatabase database : databases.values()) {
+        relays.useAll(database.file().peers());
         start(database);
+        follow(database, started);
       }
-      var started = new Net(transport, listening, dialer, lan, dht);
-      databases.values().forEach(database -> follow(database, started));
       transport.timers().schedule(LOOK, () -> lookLater(started));
       return started;
     } catch (RuntimeException e) {
@@ -314,6 +328,50 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(LocalDatabase::close);
       throw e;
     }
+  }
+
+  private @Nullable DhtDiscovery enterDht(
+      NodeOptions.Network network, InetSocketAddress listening, TcpTransport transport) {
+    NodeOptions.Dht dhtOptions = network.dht();
+    return dhtOptions == null
+        ? null
+        : DhtDiscovery.open(
+            directory.dhtNodes(),
+            listening,
+            dhtOptions,
+            environment.random(),
+            transport.timers(),
+            background,
+            (topic, peer) -> found(topic, peer, transport));
+  }
+
+  private @Nullable LanDiscovery announce(
+      NodeOptions.Network network,
+      InetSocketAddress listening,
+      TcpTransport transport,
+      io.pluresdb.transport.Environment transportEnvironment) {
+    LanSettings lanSettings = network.lan();
+    if (lanSettings == null) {
+      return null;
+    }
+    var lan =
+        new LanDiscovery(
+            lanSettings,
+            transportEnvironment,
+            transport.timers(),
+            device.id(),
+            listening.getPort(),
+            this::hints,
+            contact -> {
+              LocalDatabase database = byHint(contact.hint());
+              Neighbours neighbours = database == null ? null : database.neighbours();
+              if (neighbours != null) {
+                neighbours.found(contact.address());
+              }
+              admission.found(contact.hint(), contact.address(), transport);
+            });
+    lan.start();
+    return lan;
   }
 
   /** Somebody says that there is a peer of a topic. */
@@ -330,18 +388,26 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private void govern(
-      LocalDatabase database, TcpTransport transport, Dialer dialer, NodeOptions.Network network) {
+      LocalDatabase database,
+      TcpTransport transport,
+      Dialer dialer,
+      RelayLinks relays,
+      NodeOptions.Network network) {
     database.connectBy(
         new Neighbours(
             transport,
-            (address, keys) -> dial(transport, address, keys),
+            (address, keys) -> dial(transport, new Candidate.Direct(address), keys),
             dialer,
             environment.random(),
             database.keys(),
             database.store(),
             () -> {
-              var known = new ArrayList<>(network.staticPeers());
-              database.file().peers().forEach(address -> known.add(Addresses.parse(address)));
+              var known = new ArrayList<Candidate>();
+              database.epochs().sought().forEach(keys -> known.addAll(relays.present(keys)));
+              network.staticPeers().forEach(peer -> known.add(new Candidate.Direct(peer)));
+              if (network.listen() != null) {
+                known.addAll(Addresses.direct(database.file().peers()));
+              }
               return known;
             }));
   }
@@ -463,29 +529,28 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
-  /** Follows the topics in the DHT under which a database is looked for, and no others. */
+  /** Looks for a database in the DHT and at relays under the keys it is sought by, no others. */
   private void follow(LocalDatabase database, Net network) {
-    DhtDiscovery dht = network.dht;
-    if (dht != null) {
-      List<DatabaseKeys> wanted = isSought(database) ? database.epochs().sought() : List.of();
-      dht.followOnly(database.id(), wanted);
-    }
+    List<DatabaseKeys> wanted = isSought(database) ? database.epochs().sought() : List.of();
+    network.followOnly(database.id(), wanted);
+  }
+
+  /** The keys under which the database of some keys is looked for, its current ones first. */
+  private List<DatabaseKeys> sought(DatabaseKeys named) {
+    LocalDatabase database = byId(named.databaseId());
+    return database == null ? List.of(named) : database.epochs().sought();
   }
 
   /**
    * Dials with the keys that the database has now, then with earlier ones, as long as somebody may
-   * have no others.
+   * have no others. Who is met at a relay under earlier keys may have the current ones by now.
    */
   private CompletionStage<Session> dial(
-      TcpTransport transport, InetSocketAddress address, DatabaseKeys named) {
-    LocalDatabase database = byId(named.databaseId());
-    if (database == null) {
-      return transport.dial(address, named);
-    }
-    CompletionStage<Session> dialled = transport.dial(address, database.keys());
-    List<DatabaseKeys> sought = database.epochs().sought();
+      TcpTransport transport, Candidate candidate, DatabaseKeys named) {
+    List<DatabaseKeys> sought = sought(named);
+    CompletionStage<Session> dialled = transport.dial(candidate, sought.getFirst());
     for (DatabaseKeys earlier : sought.subList(1, sought.size())) {
-      dialled = dialled.exceptionallyCompose(failure -> transport.dial(address, earlier));
+      dialled = dialled.exceptionallyCompose(failure -> transport.dial(candidate, earlier));
     }
     return dialled;
   }
@@ -523,7 +588,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     return startedAt;
   }
 
-  /** Where this node accepts sessions, or null without a network. */
+  /** Where this node accepts sessions, or null when it does not. */
   public @Nullable InetSocketAddress listening() {
     return net == null ? null : net.listening;
   }
@@ -625,14 +690,18 @@ public final class DeviceNode implements Node, AutoCloseable {
     var connected = new HashSet<String>();
     for (Replicator.Connection connection : database.replicator().connections()) {
       Session session = connection.session();
-      String address = Addresses.format((InetSocketAddress) session.remoteAddress());
+      boolean relayed = session.path() instanceof SessionPath.Relayed;
+      String address =
+          session.path() instanceof SessionPath.Relayed(var relay)
+              ? relay.toString()
+              : Addresses.format((InetSocketAddress) session.remoteAddress());
       connected.add(address);
       peers.add(
           new PeerStatus(
               session.peer().toString(),
               nameOf(database, session),
               address,
-              "direct",
+              relayed ? "relay" : "direct",
               session.initiator() ? "outbound" : "inbound",
               "connected",
               connection.lag(),
@@ -643,7 +712,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (net != null) {
       String id = database.id();
       for (Dialer.Target target : net.dialer.targets()) {
-        String address = Addresses.format(target.address());
+        String address =
+            switch (target.candidate()) {
+              case Candidate.Direct(var at) -> Addresses.format(at);
+              case Candidate.Relayed relayed -> relayed.relay().toString();
+            };
         boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);
         if (target.databaseId().equals(id) && wanted) {
           CloseReason failure = target.lastFailure();
@@ -838,8 +911,13 @@ public final class DeviceNode implements Node, AutoCloseable {
           "this device is no admin of database \"" + name + "\"",
           "make the invite on the device that made the database");
     }
-    Invite invite =
-        admission.invite(database, role, validity, approval, addresses(network.listening));
+    var addresses = new ArrayList<>(network.relays.texts());
+    if (network.listening != null) {
+      addresses(network.listening).stream()
+          .limit(InviteUrl.MAX_ADDRESSES - addresses.size())
+          .forEach(addresses::add);
+    }
+    Invite invite = admission.invite(database, role, validity, approval, addresses);
     follow(database, network);
     return invite;
   }
@@ -847,7 +925,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** Whether another device may look for a database; strangers need not hear of any other. */
   private static boolean isSought(LocalDatabase database) {
     return database.store().view().membership().members().size() > 1
-        || !database.file().invites().isEmpty();
+        || !database.file().invites().isEmpty()
+        // The log with the other members may still be to come.
+        || database.file().joined() != null;
   }
 
   /**
@@ -901,22 +981,25 @@ public final class DeviceNode implements Node, AutoCloseable {
       requireWithin(scope, present);
     }
     var join = new Joins(directory, device, environment, prefixes);
+    network.relays.useAll(invite.addresses());
     CompletableFuture<Boolean> entry =
-        admission.requestEntry(name, keys, invite, network.transport);
+        admission.requestEntry(
+            name,
+            keys,
+            invite,
+            network.listening == null ? List.of() : Addresses.direct(invite.addresses()),
+            network.transport);
     if (network.lan != null) {
       network.lan.announceNow();
     }
-    DhtDiscovery dht = network.dht;
-    if (dht != null) {
-      dht.followOnly(keys.databaseId(), List.of(keys));
-      var _ =
-          entry.whenComplete(
-              (entered, failure) -> {
-                if (failure != null) {
-                  dht.followOnly(keys.databaseId(), List.of());
-                }
-              });
-    }
+    network.followOnly(keys.databaseId(), List.of(keys));
+    var _ =
+        entry.whenComplete(
+            (entered, failure) -> {
+              if (failure != null) {
+                network.followOnly(keys.databaseId(), List.of());
+              }
+            });
     return entry.thenApplyAsync(
         entered -> {
           try {
@@ -975,20 +1058,19 @@ public final class DeviceNode implements Node, AutoCloseable {
       throw e;
     }
     if (old != null) {
-      if (network.dht != null) {
-        network.dht.followOnly(old.id(), List.of());
-      }
+      network.followOnly(old.id(), List.of());
       old.close();
     }
     LocalDatabase joined = join.switchOver(name, () -> openDatabase(name));
     NodeOptions.Network settings = options.network();
     if (settings != null) {
-      govern(joined, network.transport, network.dialer, settings);
+      govern(joined, network.transport, network.dialer, network.relays, settings);
     }
     databases.put(name, joined);
     start(joined);
     Neighbours neighbours = joined.neighbours();
     if (neighbours != null) {
+      // Whom relays named meanwhile, start has taken up.
       admission.foundFor(name).forEach(neighbours::found);
     }
     return new Joined(name, keys.databaseId(), invite.role(), carried);
@@ -1044,8 +1126,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     String id = database.id();
     for (Dialer.Target target : network.dialer.targets()) {
       if (target.databaseId().equals(id) && target.state() == Dialer.State.WAITING) {
-        network.dialer.remove(target.address(), id);
-        network.dialer.add(target.address(), database.keys());
+        network.dialer.remove(target.candidate(), id);
+        network.dialer.add(target.candidate(), database.keys());
       }
     }
     if (network.dht != null) {
@@ -1068,6 +1150,11 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Doctor doctor(LocalDatabase database) {
     return new Doctor(directory, database, environment.wallClock(), net != null);
+  }
+
+  @Override
+  public List<RelayStatus> relays() {
+    return net == null ? List.of() : net.relays.status();
   }
 
   @Override

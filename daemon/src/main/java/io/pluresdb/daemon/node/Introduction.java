@@ -6,6 +6,7 @@ import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionPath;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
@@ -38,7 +39,8 @@ record Introduction(String name, int port, byte @Nullable [] invite, byte @Nulla
 
   /** Where the peer of a session accepts sessions, {@code host:port}; empty when not known. */
   static String address(Session session) {
-    if (!(session.remoteAddress() instanceof InetSocketAddress remote)
+    if (!(session.path() instanceof SessionPath.Direct)
+        || !(session.remoteAddress() instanceof InetSocketAddress remote)
         || remote.getAddress() == null) {
       return "";
     }

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.overlay.HyParView;
 import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
@@ -41,14 +42,14 @@ final class Neighbours implements Neighbourhood {
   private final RandomGenerator random;
   private final DatabaseKeys keys;
   private final ReplicaStore store;
-  private final Supplier<List<InetSocketAddress>> known;
+  private final Supplier<List<Candidate>> known;
   private volatile boolean closed;
 
   /**
    * Takes over the connections of a database; make it before the first session.
    *
    * @param dial dials an address for the database of some keys, whatever its keys are by then
-   * @param known addresses to connect to
+   * @param known whom to connect to
    */
   Neighbours(
       TcpTransport transport,
@@ -57,7 +58,7 @@ final class Neighbours implements Neighbourhood {
       RandomGenerator random,
       DatabaseKeys keys,
       ReplicaStore store,
-      Supplier<List<InetSocketAddress>> known) {
+      Supplier<List<Candidate>> known) {
     this.transport = transport;
     this.dial = dial;
     this.dialer = dialer;
@@ -71,7 +72,7 @@ final class Neighbours implements Neighbourhood {
   /** Starts connecting; whoever answers must find the database by then. */
   void start() {
     if (isMesh()) {
-      known.get().forEach(address -> dialer.add(address, keys));
+      known.get().forEach(candidate -> dialer.add(candidate, keys));
     }
     look();
   }
@@ -102,16 +103,16 @@ final class Neighbours implements Neighbourhood {
     for (Dialer.Target target : dialer.targets()) {
       if (target.databaseId().equals(keys.databaseId())) {
         if (target.state() == Dialer.State.WAITING) {
-          dialer.remove(target.address(), keys.databaseId());
+          dialer.remove(target.candidate(), keys.databaseId());
         } else {
           alone = false;
         }
       }
     }
     if (alone && !transport.isConnected(keys.databaseId())) {
-      var addresses = new ArrayList<>(known.get());
-      Collections.shuffle(addresses, java.util.Random.from(random));
-      addresses.stream().limit(FIRST_CONTACTS).forEach(address -> dialer.add(address, keys));
+      var candidates = new ArrayList<>(known.get());
+      Collections.shuffle(candidates, java.util.Random.from(random));
+      candidates.stream().limit(FIRST_CONTACTS).forEach(candidate -> dialer.add(candidate, keys));
     }
   }
 
@@ -119,6 +120,13 @@ final class Neighbours implements Neighbourhood {
   void found(InetSocketAddress address) {
     if (!closed && (isMesh() || !transport.isConnected(keys.databaseId()))) {
       dialer.offer(address, keys);
+    }
+  }
+
+  /** A peer is registered at a relay; until it is not, it can be dialled there. */
+  void found(Candidate.Relayed peer) {
+    if (!closed && (isMesh() || !transport.isConnected(keys.databaseId()))) {
+      dialer.add(peer, keys);
     }
   }
 

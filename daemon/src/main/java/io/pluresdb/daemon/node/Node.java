@@ -11,6 +11,7 @@ import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -345,6 +346,9 @@ public interface Node {
    * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
+
+  /** The relays of this device; none while no network is up. */
+  List<RelayStatus> relays();
 
   /**
    * What this device knows of the DHT.

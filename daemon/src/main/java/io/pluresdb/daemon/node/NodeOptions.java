@@ -7,9 +7,14 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.transport.dht.DhtNode;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.relay.HttpProxy;
+import io.pluresdb.transport.relay.RelayAccess;
+import io.pluresdb.transport.relay.RelayUrl;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,23 +46,85 @@ public record NodeOptions(
   /**
    * How to reach peers.
    *
-   * @param listen where to accept sessions; port 0 picks a free one
+   * @param listen where to accept sessions, port 0 picks a free one; null to neither accept nor
+   *     dial sessions but through relays, and then there is neither LAN nor DHT
    * @param lan how to look for peers on the local network, or null not to
    * @param staticPeers addresses that are always kept connected, for every database
    * @param dht how to take part in the DHT, or null to stay out of it
+   * @param relays which relays to use
    */
   public record Network(
-      InetSocketAddress listen,
+      @Nullable InetSocketAddress listen,
       @Nullable LanSettings lan,
       List<InetSocketAddress> staticPeers,
-      @Nullable Dht dht) {
+      @Nullable Dht dht,
+      Relays relays) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
+      if (listen == null && (lan != null || dht != null || !staticPeers.isEmpty())) {
+        throw new IllegalArgumentException(
+            "a node that uses relays only has no LAN, DHT or static peers");
+      }
+    }
+
+    /** Without relays. */
+    public Network(
+        InetSocketAddress listen,
+        @Nullable LanSettings lan,
+        List<InetSocketAddress> staticPeers,
+        @Nullable Dht dht) {
+      this(listen, lan, staticPeers, dht, Relays.none());
+    }
+
+    /** Through relays only. */
+    public Network(Relays relays) {
+      this(null, null, List.of(), null, relays);
     }
 
     /** Without the DHT, on the local network as usual or not at all. */
     public Network(InetSocketAddress listen, boolean lan, List<InetSocketAddress> staticPeers) {
       this(listen, lan ? LanSettings.defaults() : null, staticPeers, null);
+    }
+  }
+
+  /**
+   * Which relays to use, and how to get there.
+   *
+   * @param urls at most {@link #MAX_RELAYS}; databases may name more
+   * @param proxy through which, or null for what the environment says
+   * @param environment variables of this process, for HTTPS_PROXY and NO_PROXY
+   * @param authorities PEM file of certificates that are trusted besides the platform's, or null
+   */
+  public record Relays(
+      List<RelayUrl> urls,
+      @Nullable HttpProxy proxy,
+      Map<String, String> environment,
+      @Nullable Path authorities) {
+    /** Most relays that can be configured. */
+    public static final int MAX_RELAYS = 8;
+
+    public Relays {
+      urls = List.copyOf(urls);
+      environment = Map.copyOf(environment);
+      if (urls.size() > MAX_RELAYS) {
+        throw new IllegalArgumentException(
+            "peers.relays must have at most " + MAX_RELAYS + " relays, but has " + urls.size());
+      }
+    }
+
+    /** No relay but those that databases name. */
+    public static Relays none() {
+      return new Relays(List.of(), null, Map.of(), null);
+    }
+
+    /** These, without a proxy. */
+    public static Relays of(RelayUrl... urls) {
+      return new Relays(List.of(urls), null, Map.of(), null);
+    }
+
+    RelayAccess access(RelayUrl url) {
+      return new RelayAccess(
+          url, proxy == null ? HttpProxy.ofEnvironment(environment, url) : proxy, authorities);
     }
   }
 

@@ -71,7 +71,10 @@ class ConnectionTest {
                 raw.send(lines("GET /api/list", host, "Authorization: " + wrong)).reply().status())
             .isEqualTo(401);
       }
-      assertThat(raw.send(lines("GET /healthz", host)).reply().status()).isEqualTo(200);
+      for (String told : new String[] {"/healthz", "/readyz"}) {
+        assertThat(raw.send(lines("GET " + told, host)).reply().status()).isEqualTo(200);
+      }
+      assertThat(raw.send(lines("GET /metrics", host)).reply().status()).isEqualTo(401);
       String put = "{\"id\":\"a\",\"data\":1}";
       assertThat(
               raw.send(lines("POST /api/put", host, "Content-Length: " + put.length()) + put)

@@ -11,6 +11,7 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -264,6 +265,11 @@ public final class FakeNode implements Node {
     }
     return CompletableFuture.completedFuture(
         Finding.error("against", "1 document differs: \"a\" (here)", "start over on one"));
+  }
+
+  @Override
+  public List<RelayStatus> relays() {
+    return List.of();
   }
 
   @Override

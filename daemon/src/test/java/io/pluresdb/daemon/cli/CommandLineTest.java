@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -349,12 +350,37 @@ class CommandLineTest {
   }
 
   @Test
+  void command_isTheFirstArgumentThatBelongsToNoOption() {
+    assertThat(Main.command("--db", "serve", "-v", "get", "relay")).isEqualTo("get");
+    assertThat(Main.command("--data-dir=serve", "--json", "serve", "--proxy", "x"))
+        .isEqualTo("serve");
+    assertThat(Main.command("--db")).isEmpty();
+    assertThat(
+            Main.commandLine(
+                    io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()), List.of())
+                .getCommandSpec()
+                .options()
+                .stream()
+                .filter(option -> option.arity().max() > 0)
+                .flatMap(option -> Stream.of(option.names())))
+        .containsExactlyInAnyOrderElementsOf(Main.VALUED);
+  }
+
+  @Test
   void config_showsValuesAndOrigins() throws IOException {
     Files.createDirectories(dataDir());
     Files.writeString(dataDir().resolve("config.toml"), "api.port = 7\n");
     assertThat(run("config", "list").out())
         .contains("KEY", "api.port", "config.toml", "peers.listen", "default");
     good("7\n", "config", "get", "api.port");
+    Files.writeString(
+        dataDir().resolve("config.toml"),
+        "api.port = 7\npeers.proxy = 'http://me:hidden@proxy'\npeers.relays = 'ws://hidden@one'\n");
+    assertThat(run("config", "list").out()).contains("ws://***@one").doesNotContain("hidden");
+    assertThat(run("config", "list", "--json").out())
+        .contains("http://***@proxy")
+        .doesNotContain("hidden");
+    good("ws://hidden@one\n", "config", "get", "peers.relays");
     assertThat(run("--log-level", "debug", "config", "list", "--json").out())
         .contains("{\"key\":\"log.level\",\"value\":\"debug\",\"origin\":\"flag\"}");
     Result unknown = run("config", "get", "api.prot");

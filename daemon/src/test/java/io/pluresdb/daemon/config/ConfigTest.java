@@ -86,6 +86,29 @@ class ConfigTest {
     refused("device.name", "a\nb", "control characters");
   }
 
+  @Test
+  void secrets_areNeitherShownNorRepeated() {
+    Config config =
+        load(
+            Map.of("PLURESDB_PEERS_PROXY", "http://me:hidden,too@proxy:3128"),
+            Map.of("peers.relays", "wss://hidden@one,ws://two,wss://hidden@three/x"));
+    assertThat(config.entry(Settings.PEERS_PROXY).shown()).isEqualTo("http://***@proxy:3128");
+    assertThat(config.entry(Settings.PEERS_RELAYS).shown())
+        .isEqualTo("wss://***@one,ws://two,wss://***@three/x");
+    assertThat(config.entry(Settings.DEVICE_NAME).shown()).isEmpty();
+    assertThat(Settings.DEVICE_NAME.shown("me@home")).isEqualTo("me@home");
+    for (String wrong : List.of("me:hidden@proxy", "http://hidden", "http://me:hidden/x@proxy")) {
+      assertThatThrownBy(() -> load(Map.of(), Map.of("peers.proxy", wrong + ":0")))
+          .isInstanceOf(ConfigException.class)
+          .hasMessageContaining("peers.proxy must be http://[USER:PASSWORD@]HOST")
+          .hasMessageContaining("in flag")
+          .hasMessageNotContaining("hidden");
+    }
+    assertThatThrownBy(() -> load(Map.of("PLURESDB_PEERS_RELAYS", "hidden@one"), Map.of()))
+        .hasMessageContaining("peers.relays must be")
+        .hasMessageNotContaining("hidden");
+  }
+
   private void refused(String key, String value, String words) {
     assertThatThrownBy(() -> load(Map.of(), Map.of(key, value)))
         .isInstanceOf(ConfigException.class)

@@ -5,13 +5,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.transport.Environment;
+import io.pluresdb.transport.net.RelayServer;
+import io.pluresdb.transport.relay.RelayLimits;
+import io.pluresdb.transport.relay.RelayOptions;
+import io.pluresdb.transport.relay.RelayUrl;
+import io.pluresdb.transport.topic.Rendezvous;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -126,6 +136,64 @@ class EpochsTest {
     await("the guest reads", () -> has(guest, "afterwards"));
     assertThat(isNew(again, guest, first)).isTrue();
     await("the guest has the secret", () -> !guest.database(DB).file().keys().secrets().isEmpty());
+  }
+
+  @Test
+  void keys_whenOnlyARelayIsInCommon_changeForAll_andWhoWasAwayComesToThem() {
+    var options =
+        new RelayOptions(
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            null,
+            Map.of(),
+            false,
+            RelayLimits.of(Map.of("drain-millis", 0L)));
+    try (RelayServer relay =
+        RelayServer.start(
+            options, new Environment(InstantSource.system(), new SplittableRandom(1)))) {
+      var url = RelayUrl.parse("ws://127.0.0.1:" + relay.address().getPort());
+      DeviceNode a = startRelayed("a", url);
+      DeviceNode b = startRelayed("b", url);
+      DeviceNode removed = startRelayed("removed", url);
+      DeviceNode away = startRelayed("away", url);
+      join(a, b);
+      join(a, removed);
+      join(a, away);
+      put(removed, "before");
+      await("all have it", () -> has(a, "before") && has(b, "before") && has(away, "before"));
+      var first = epochs(a).current();
+      stop(away);
+      a.revoke(DB, "removed", null);
+      await("both have new keys", () -> isNew(a, b, first));
+      await("their session has them, too", () -> isUnderCurrentKeys(a) && isUnderCurrentKeys(b));
+      put(a, "later");
+      await("they go on", () -> has(b, "later"));
+      assertThat(has(removed, "later")).isFalse();
+
+      // It is registered under the first keys only.
+      DeviceNode back = startRelayed("away", url);
+      assertThat(epochs(back).current()).isEqualTo(first);
+      await("it has the new keys", () -> isNew(a, back, first));
+      await("it catches up", () -> has(back, "later") && isUnderCurrentKeys(back));
+
+      // With nobody missing the first rendezvous is left.
+      await("nobody is missing", () -> epochs(a).sought().size() == 1);
+      int names = Rendezvous.of(epochs(a).current(), Instant.now()).size();
+      await("no other", () -> a.relays().getFirst().topics() == names);
+      stop(b);
+      DeviceNode again = startRelayed("b", url);
+      put(again, "afterwards");
+      await("the new keys alone do", () -> has(a, "afterwards") && has(back, "afterwards"));
+      assertThat(has(removed, "afterwards")).isFalse();
+      nodes.reversed().forEach(DeviceNode::close);
+      nodes.clear();
+    }
+  }
+
+  private DeviceNode startRelayed(String name, RelayUrl url) {
+    var network = new NodeOptions.Network(NodeOptions.Relays.of(url));
+    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
+    nodes.add(node);
+    return node;
   }
 
   @Test

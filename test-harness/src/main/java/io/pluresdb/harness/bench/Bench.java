@@ -166,6 +166,17 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> DiscoverBench.run(folder, nodes, rounds));
   }
 
+  @Command(description = "A relay beside a plain TCP forwarder, and what idle circuits cost.")
+  int relay(
+      @Option(names = "--circuits", defaultValue = "1000", description = "At once, 1 to 4000.")
+          int circuits,
+      @Option(names = "--seconds", defaultValue = "3", description = "Of each measurement.")
+          int seconds,
+      @Option(names = "--rounds", defaultValue = "3", description = "1 to 100.") int rounds)
+      throws Exception {
+    return print(folder -> RelayBench.run(circuits, seconds, rounds));
+  }
+
   @Command(description = "Lookups in a DHT whose nodes come and go; in virtual time.")
   int dht(
       @Option(names = "--nodes", defaultValue = "1000", description = "20 to 100000.") int nodes,

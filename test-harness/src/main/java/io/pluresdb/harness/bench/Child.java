@@ -24,9 +24,12 @@ final class Child implements AutoCloseable {
   }
 
   static Child peer(Path directory) {
-    List<String> command = DaemonProcess.java(BenchPeer.class.getName());
-    command.add(directory.toString());
-    command.add(Integer.toString(DaemonProcess.freePort()));
+    return of(BenchPeer.class, directory.toString(), Integer.toString(DaemonProcess.freePort()));
+  }
+
+  static Child of(Class<?> main, String... arguments) {
+    List<String> command = DaemonProcess.java(main.getName());
+    command.addAll(List.of(arguments));
     try {
       return new Child(
           new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());

@@ -29,17 +29,24 @@ public final class DaemonProcess implements AutoCloseable {
 
   private final Path directory;
   private final int peerPort;
+  private final List<String> options;
   private @Nullable Process process;
   private String readyLine = "";
 
-  private DaemonProcess(Path directory, int peerPort) {
+  private DaemonProcess(Path directory, int peerPort, List<String> options) {
     this.directory = directory;
     this.peerPort = peerPort;
+    this.options = options;
   }
 
   /** Starts a daemon on {@code directory}, which is made when missing. */
   public static DaemonProcess start(Path directory) {
-    var daemon = new DaemonProcess(directory, freePort());
+    return start(directory, List.of());
+  }
+
+  /** As the other, with further options of {@code serve}. */
+  public static DaemonProcess start(Path directory, List<String> options) {
+    var daemon = new DaemonProcess(directory, freePort(), List.copyOf(options));
     daemon.start();
     return daemon;
   }
@@ -84,8 +91,10 @@ public final class DaemonProcess implements AutoCloseable {
   /** Starts it again, with the same directory and the same port for peers. */
   public void start() {
     try {
+      List<String> command = serve(directory, peerPort);
+      command.addAll(options);
       Process started =
-          new ProcessBuilder(serve(directory, peerPort))
+          new ProcessBuilder(command)
               .redirectError(
                   ProcessBuilder.Redirect.appendTo(
                       directory.resolveSibling(directory.getFileName() + ".log").toFile()))

@@ -1,6 +1,5 @@
 package io.pluresdb.transport.net;
 
-import io.pluresdb.transport.session.SessionLimits;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.util.Arrays;
@@ -20,9 +19,13 @@ final class HalfOpen {
   private final Map<String, Integer> byAddress = new HashMap<>();
   private int total;
 
-  HalfOpen(SessionLimits limits) {
-    this.most = limits.halfOpen();
-    this.mostPerAddress = limits.halfOpenPerAddress();
+  /**
+   * @param most 1 or more
+   * @param mostPerAddress 1 or more
+   */
+  HalfOpen(int most, int mostPerAddress) {
+    this.most = most;
+    this.mostPerAddress = mostPerAddress;
   }
 
   /** Counts one more, unless that exceeds a limit. */
@@ -47,7 +50,8 @@ final class HalfOpen {
     return total;
   }
 
-  private static String key(InetAddress address) {
+  /** One text for what counts as one address. */
+  static String key(InetAddress address) {
     byte[] bytes = address.getAddress();
     return HexFormat.of()
         .formatHex(

@@ -7,7 +7,6 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
-import io.netty.channel.socket.SocketChannel;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.pluresdb.transport.frame.FrameCipher;
@@ -26,6 +25,7 @@ import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionFailedException;
 import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionListener;
+import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
 import java.net.SocketAddress;
@@ -46,7 +46,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Translates between one TCP channel and one {@link Handshake}, then one {@link Session}.
+ * Translates between one channel of bytes and one {@link Handshake}, then one {@link Session}.
  *
  * <p>Everything but the session's thread-safe methods runs on the channel's event loop; handshake
  * steps run on the host's executor while reading is off, so a peer cannot queue work faster than it
@@ -74,6 +74,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   private final SessionHost host;
   private final Handshake handshake;
+  private final SessionCarrier carrier;
   private final Runnable handshakeOver;
   private final CompletableFuture<Session> established;
   private final FrameReader reader = new FrameReader();
@@ -93,17 +94,20 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private long handshakeBytesReceived;
 
   /**
+   * @param carrier what the channel is
    * @param handshakeOver runs once, when the handshake is finished or the channel closed
    * @param refusal names the limit that forbids this connection, or is empty
    * @param established completes with the session, or exceptionally with why there is none
    */
   SessionHandler(
       SessionHost host,
+      SessionCarrier carrier,
       Handshake handshake,
       Supplier<String> refusal,
       Runnable handshakeOver,
       CompletableFuture<Session> established) {
     this.host = host;
+    this.carrier = carrier;
     this.handshake = handshake;
     this.refusal = refusal;
     this.handshakeOver = handshakeOver;
@@ -487,9 +491,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     writeControl(open, FrameKind.GOODBYE, length);
     ctx.flush();
     channel.config().setAutoRead(true);
-    if (channel instanceof SocketChannel socket) {
-      unawaited(socket.shutdownOutput());
-    }
+    carrier.finish().accept(channel);
     unawaited(
         ctx.executor()
             .schedule(
@@ -600,6 +602,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     @Override
     public SocketAddress remoteAddress() {
       return remoteAddress;
+    }
+
+    @Override
+    public SessionPath path() {
+      return carrier.path();
     }
 
     @Override

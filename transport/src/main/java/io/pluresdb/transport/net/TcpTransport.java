@@ -18,21 +18,27 @@ import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.noise.KeyPair;
+import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Timers;
+import io.pluresdb.transport.relay.RelayAccess;
+import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Handshake;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionCounters;
 import io.pluresdb.transport.session.SessionFailedException;
 import io.pluresdb.transport.session.SessionLimits;
+import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.session.SessionPolicy;
 import io.pluresdb.transport.session.Suite;
 import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.PeerTag;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -45,11 +51,12 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Sessions over TCP: listens for peers and dials them.
+ * Sessions over TCP, directly or through relays: listens for peers and dials them.
  *
  * <p>A new Noise static key is made for each transport; the device key signs it for each session.
  * Thread-safe.
@@ -74,6 +81,7 @@ public final class TcpTransport implements AutoCloseable {
   private final AtomicInteger connections = new AtomicInteger();
   private final Set<Channel> listeners = ConcurrentHashMap.newKeySet();
   private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
+  private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
   /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
@@ -93,7 +101,7 @@ public final class TcpTransport implements AutoCloseable {
       Environment environment,
       Suite suite) {
     this.suite = suite;
-    this.halfOpen = new HalfOpen(limits);
+    this.halfOpen = new HalfOpen(limits.halfOpen(), limits.halfOpenPerAddress());
     int threads = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MAX_EVENT_LOOPS);
     this.loops =
         new MultiThreadIoEventLoopGroup(
@@ -155,11 +163,9 @@ public final class TcpTransport implements AutoCloseable {
   public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
     CompletableFuture<Session> result = new CompletableFuture<>();
     host.counters.countDialled();
-    if (closed.get()) {
-      return failed(result, new CloseReason.Shutdown());
-    }
-    if (connections.get() >= host.limits().sessions()) {
-      return failed(result, new CloseReason.Refused("session.sessions"));
+    CloseReason forbidden = forbidsDialling();
+    if (forbidden != null) {
+      return failed(result, forbidden);
     }
     Bootstrap bootstrap =
         new Bootstrap()
@@ -180,6 +186,7 @@ public final class TcpTransport implements AutoCloseable {
                         .addLast(
                             new SessionHandler(
                                 host,
+                                SessionCarrier.direct(),
                                 Handshake.initiator(host.local, suite, database),
                                 () -> "",
                                 () -> {},
@@ -200,6 +207,123 @@ public final class TcpTransport implements AutoCloseable {
       return failed(result, new CloseReason.Shutdown());
     }
     return result.minimalCompletionStage();
+  }
+
+  private @Nullable CloseReason forbidsDialling() {
+    if (closed.get()) {
+      return new CloseReason.Shutdown();
+    }
+    return connections.get() >= host.limits().sessions()
+        ? new CloseReason.Refused("session.sessions")
+        : null;
+  }
+
+  /** As {@link #dial(InetSocketAddress, DatabaseKeys)}, by any way. */
+  public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+    return switch (candidate) {
+      case Candidate.Direct(var address) -> dial(address, database);
+      case Candidate.Relayed relayed -> dial(relayed, database);
+    };
+  }
+
+  private CompletionStage<Session> dial(Candidate.Relayed peer, DatabaseKeys database) {
+    CompletableFuture<Session> result = new CompletableFuture<>();
+    host.counters.countDialled();
+    CloseReason forbidden = forbidsDialling();
+    RelayClient relay = relays.get(peer.relay());
+    if (forbidden != null || relay == null) {
+      return failed(
+          result,
+          forbidden == null ? new CloseReason.ConnectFailed("the relay is not used") : forbidden);
+    }
+    relay.open(
+        loops.next(),
+        peer,
+        new WebSocketDial.Outcome() {
+          @Override
+          public void opened(Channel channel) {
+            count(channel);
+            begin(
+                channel,
+                new SessionHandler(
+                    host,
+                    SessionCarrier.relayed(peer.relay(), relay.addCodec(channel)),
+                    Handshake.initiator(host.local, suite, database),
+                    () -> "",
+                    () -> {},
+                    result));
+          }
+
+          @Override
+          public void failed(String why) {
+            TcpTransport.this.failed(result, new CloseReason.ConnectFailed(why));
+          }
+        });
+    return result.minimalCompletionStage();
+  }
+
+  /** The channel is open already: the handler hears of it now. */
+  private static void begin(Channel channel, SessionHandler handler) {
+    channel.pipeline().addLast(handler);
+    handler.channelActive(channel.pipeline().context(handler));
+  }
+
+  private void acceptRelayed(RelayUrl relay, Channel channel, WebSocketClientCodec codec) {
+    host.counters.countAccepted();
+    int now = count(channel);
+    begin(
+        channel,
+        new SessionHandler(
+            host,
+            SessionCarrier.relayed(relay, codec),
+            Handshake.responder(host.local),
+            () ->
+                closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "",
+            () -> {},
+            new CompletableFuture<>()));
+  }
+
+  /**
+   * Uses a relay from now on, until this transport is closed.
+   *
+   * @throws IllegalArgumentException when it is used already
+   */
+  public RelayClient relay(RelayAccess access, RelayClient.Listener listener) {
+    RelayUrl url = access.url();
+    var client =
+        new RelayClient(
+            access,
+            host.local.identity().id(),
+            loops.next(),
+            ciphertextMarks(),
+            host.local.environment(),
+            (channel, codec) -> acceptRelayed(url, channel, codec),
+            listener);
+    if (relays.putIfAbsent(url, client) != null) {
+      client.close();
+      throw new IllegalArgumentException("the relay " + url + " is named twice");
+    }
+    return client;
+  }
+
+  /** As {@link io.pluresdb.transport.path.Dialer.Connector#isServed}. */
+  public boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
+    String databaseId = database.databaseId();
+    return switch (candidate) {
+      case Candidate.Direct ignored ->
+          peer != null
+              && sessions.stream()
+                  .anyMatch(
+                      s ->
+                          s.peer().equals(peer)
+                              && s.databaseId().equals(databaseId)
+                              && s.path() instanceof SessionPath.Direct);
+      case Candidate.Relayed(var relay, var rendezvous, var tag) ->
+          sessions.stream()
+              .filter(s -> s.databaseId().equals(databaseId))
+              .map(Session::peer)
+              .anyMatch(p -> p.equals(peer) || PeerTag.of(database, rendezvous, p).equals(tag));
+    };
   }
 
   /** The established sessions of all databases; a snapshot. */
@@ -246,6 +370,7 @@ public final class TcpTransport implements AutoCloseable {
       return;
     }
     listeners.forEach(channel -> channel.close().awaitUninterruptibly());
+    relays.values().forEach(RelayClient::close);
     List<CompletableFuture<CloseReason>> closures =
         sessions.stream().map(session -> session.closure().toCompletableFuture()).toList();
     sessions.forEach(session -> session.close(new CloseReason.Shutdown()));
@@ -267,6 +392,7 @@ public final class TcpTransport implements AutoCloseable {
         .addLast(
             new SessionHandler(
                 host,
+                SessionCarrier.direct(),
                 Handshake.responder(host.local),
                 () -> {
                   if (closed.get()) {

@@ -18,11 +18,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps wanted addresses connected.
+ * Keeps wanted peers connected.
  *
- * <p>Each target, an address and a database, has at most one attempt or session at a time. A failed
- * attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer that
- * drops is dialled again within the first wait. A target whose session ended as a duplicate of
+ * <p>Each target, a candidate and a database, has at most one attempt or session at a time. A
+ * failed attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer
+ * that drops is dialled again within the first wait. A target whose session ended as a duplicate of
  * another rests while that peer is connected, and for a moment when it is not. A target that turns
  * out to be this device, or whose session ended because one side has enough others, is dropped. So
  * is one that was only hinted at and gave no session in its first attempts: strangers can hint at
@@ -40,6 +40,9 @@ public final class Dialer implements AutoCloseable {
   /** A hint that was never reached is dropped after so many attempts. */
   public static final int HINT_ATTEMPTS = 4;
 
+  /** How much later than a direct candidate one through a relay is tried. */
+  public static final Duration DIRECT_HEAD_START = Duration.ofMillis(250);
+
   /** How often a resting target looks whether its peer is still connected. */
   private static final Duration REST = Duration.ofMillis(500);
 
@@ -55,10 +58,15 @@ public final class Dialer implements AutoCloseable {
   /** How a dialer reaches peers. */
   public interface Connector {
     /** As {@code TcpTransport.dial}. */
-    CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database);
+    CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database);
 
-    /** Whether any session with {@code peer} is established. */
-    boolean isConnected(String databaseId, DeviceId peer);
+    /**
+     * Whether a session is established besides which one by {@code candidate} would not be kept: a
+     * direct one, or for a relayed candidate any.
+     *
+     * @param peer whom the candidate led to before, or null
+     */
+    boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer);
   }
 
   /** What a target is doing. */
@@ -76,12 +84,9 @@ public final class Dialer implements AutoCloseable {
    * @param lastFailure why the newest attempt or session ended; null before that
    */
   public record Target(
-      InetSocketAddress address,
-      String databaseId,
-      State state,
-      @Nullable CloseReason lastFailure) {}
+      Candidate candidate, String databaseId, State state, @Nullable CloseReason lastFailure) {}
 
-  private record Key(InetSocketAddress address, String databaseId) {}
+  private record Key(Candidate candidate, String databaseId) {}
 
   private static final class Entry {
     private final Key key;
@@ -117,13 +122,18 @@ public final class Dialer implements AutoCloseable {
   }
 
   /**
-   * Keeps {@code address} connected from now on; for a target that is there already, replaces its
+   * Keeps {@code candidate} connected from now on; for a target that is there already, replaces its
    * keys for the next attempt.
    *
    * @return false when there are {@link #MAX_TARGETS} already, or this dialer is closed
    */
+  public boolean add(Candidate candidate, DatabaseKeys database) {
+    return add(candidate, database, false);
+  }
+
+  /** As the other, for a direct candidate. */
   public boolean add(InetSocketAddress address, DatabaseKeys database) {
-    return add(address, database, false);
+    return add(new Candidate.Direct(address), database, false);
   }
 
   /**
@@ -132,11 +142,11 @@ public final class Dialer implements AutoCloseable {
    * @return false also when there are {@link #MAX_HINTS} that were never reached
    */
   public boolean offer(InetSocketAddress address, DatabaseKeys database) {
-    return add(address, database, true);
+    return add(new Candidate.Direct(address), database, true);
   }
 
-  private boolean add(InetSocketAddress address, DatabaseKeys database, boolean hint) {
-    Key key = new Key(address, database.databaseId());
+  private boolean add(Candidate candidate, DatabaseKeys database, boolean hint) {
+    Key key = new Key(candidate, database.databaseId());
     Entry entry;
     synchronized (this) {
       Entry present = entries.get(key);
@@ -154,13 +164,27 @@ public final class Dialer implements AutoCloseable {
       entry.hint = hint;
       entries.put(key, entry);
     }
-    attempt(entry);
+    switch (candidate) {
+      case Candidate.Direct ignored -> attempt(entry);
+      case Candidate.Relayed ignored -> {
+        synchronized (this) {
+          if (isCurrent(entry)) {
+            later(entry, DIRECT_HEAD_START);
+          }
+        }
+      }
+    }
     return true;
   }
 
-  /** Stops dialling {@code address}; an established session stays. */
-  public synchronized void remove(InetSocketAddress address, String databaseId) {
-    Entry entry = entries.remove(new Key(address, databaseId));
+  /** As the other, for a direct candidate. */
+  public void remove(InetSocketAddress address, String databaseId) {
+    remove(new Candidate.Direct(address), databaseId);
+  }
+
+  /** Stops dialling {@code candidate}; an established session stays. */
+  public synchronized void remove(Candidate candidate, String databaseId) {
+    Entry entry = entries.remove(new Key(candidate, databaseId));
     if (entry != null) {
       cancel(entry);
     }
@@ -169,7 +193,7 @@ public final class Dialer implements AutoCloseable {
   /** Every target now. */
   public synchronized List<Target> targets() {
     return entries.values().stream()
-        .map(e -> new Target(e.key.address(), e.key.databaseId(), e.state, e.lastFailure))
+        .map(e -> new Target(e.key.candidate(), e.key.databaseId(), e.state, e.lastFailure))
         .toList();
   }
 
@@ -187,8 +211,7 @@ public final class Dialer implements AutoCloseable {
       if (!isCurrent(entry)) {
         return;
       }
-      DeviceId peer = entry.peer;
-      if (peer != null && connector.isConnected(entry.key.databaseId(), peer)) {
+      if (connector.isServed(entry.key.candidate(), entry.database, entry.peer)) {
         rest(entry, REST);
         return;
       }
@@ -196,7 +219,7 @@ public final class Dialer implements AutoCloseable {
       database = entry.database;
     }
     connector
-        .dial(entry.key.address(), database)
+        .dial(entry.key.candidate(), database)
         .whenComplete(
             (session, failure) -> {
               if (session != null) {
@@ -234,12 +257,13 @@ public final class Dialer implements AutoCloseable {
     entry.session = null;
     entry.lastFailure = reason;
     if (reason instanceof CloseReason.SelfConnection) {
-      log.info("address is this device itself, no longer dialled address={}", entry.key.address());
+      log.info(
+          "address is this device itself, no longer dialled candidate={}", entry.key.candidate());
       entries.remove(entry.key);
     } else if (reason.isParting() || (entry.hint && ++entry.failures >= HINT_ATTEMPTS)) {
       entries.remove(entry.key);
     } else if (reason.isDuplicate() && entry.peer != null) {
-      boolean here = connector.isConnected(entry.key.databaseId(), entry.peer);
+      boolean here = connector.isServed(entry.key.candidate(), entry.database, entry.peer);
       rest(entry, here ? REST : TURN);
     } else {
       entry.state = State.WAITING;

@@ -1,4 +1,4 @@
-/** Keeping wanted addresses connected. */
+/** The ways to a peer, and keeping wanted peers connected. */
 @NullMarked
 package io.pluresdb.transport.path;
 

@@ -33,7 +33,10 @@ public interface Session {
   /** Whether we dialled. */
   boolean initiator();
 
+  /** The peer's, or that of the relay or proxy in between. */
   SocketAddress remoteAddress();
+
+  SessionPath path();
 
   /**
    * Whether less than the high water mark is queued. When false, stop sending until {@link

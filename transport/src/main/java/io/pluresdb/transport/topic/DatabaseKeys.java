@@ -17,14 +17,17 @@ public final class DatabaseKeys {
   private final Topic topic;
   private final Hint hint;
   private final byte[] psk;
+  private final byte[] rendezvous;
 
-  private DatabaseKeys(String databaseId, long epoch, Topic topic, Hint hint, byte[] psk) {
+  private DatabaseKeys(
+      String databaseId, long epoch, Topic topic, Hint hint, byte[] psk, byte[] rendezvous) {
     this.databaseId = databaseId;
     this.databaseIdHash = Blake2b.hash256(databaseId.getBytes(StandardCharsets.UTF_8));
     this.epoch = epoch;
     this.topic = topic;
     this.hint = hint;
     this.psk = psk;
+    this.rendezvous = rendezvous;
   }
 
   /** The keys of the database {@code syncKey} itself names. */
@@ -41,8 +44,13 @@ public final class DatabaseKeys {
     if (databaseId.isEmpty()) {
       throw new IllegalArgumentException("a database id must not be empty");
     }
-    Topic topic = Topic.deriveTopic(syncKey.databaseId());
-    return new DatabaseKeys(databaseId, epoch, topic, syncKey.hint(epoch), syncKey.psk(epoch));
+    return new DatabaseKeys(
+        databaseId,
+        epoch,
+        Topic.deriveTopic(syncKey.databaseId()),
+        syncKey.hint(epoch),
+        syncKey.psk(epoch),
+        syncKey.rendezvous(epoch));
   }
 
   public String databaseId() {
@@ -70,6 +78,11 @@ public final class DatabaseKeys {
   /** The 32 secret bytes of the handshake's psk token. */
   public byte[] psk() {
     return psk.clone();
+  }
+
+  /** The 32 secret bytes behind {@link Rendezvous} and {@link PeerTag}. */
+  byte[] rendezvous() {
+    return rendezvous;
   }
 
   @Override

@@ -18,6 +18,7 @@ import org.bouncycastle.crypto.digests.Blake2bDigest;
  * database id = hex(BLAKE2b-256(key = sync key, "pluresdb database id 1"))
  * hint        = BLAKE2b-128(key = sync key, "pluresdb hint 1" || epoch u64)
  * psk         = HKDF-BLAKE2b-512(salt = "", sync key, "noise-psk" || epoch u64), 32 bytes
+ * rendezvous  = BLAKE2b-256(key = sync key, "pluresdb rendezvous key 1" || epoch u64)
  * </pre>
  *
  * <p>Integers are big-endian. HKDF is RFC 5869; BLAKE2b because the rest of the protocol has it, so
@@ -30,6 +31,7 @@ public final class SyncKey {
   private static final byte[] DATABASE_ID_LABEL = label("pluresdb database id 1");
   private static final byte[] HINT_LABEL = label("pluresdb hint 1");
   private static final byte[] PSK_LABEL = label("noise-psk");
+  private static final byte[] RENDEZVOUS_LABEL = label("pluresdb rendezvous key 1");
   private static final int PSK_HASH_BITS = 512;
 
   private final byte[] secret;
@@ -86,6 +88,11 @@ public final class SyncKey {
     byte[] context = new byte[PSK_LABEL.length + Long.BYTES];
     ByteBuffer.wrap(context).put(PSK_LABEL).put(epochBytes(epoch));
     return Hkdf.derive(new Blake2bDigest(PSK_HASH_BITS), new byte[0], secret, context, PSK_BYTES);
+  }
+
+  /** The 32 secret bytes that topics and peers are named with at relays in {@code epoch}. */
+  public byte[] rendezvous(long epoch) {
+    return Blake2b.keyed(secret, Blake2b.HASH_BYTES, RENDEZVOUS_LABEL, epochBytes(epoch));
   }
 
   /** The secret itself as 64 hexadecimal characters, for an invite or a key file; never log it. */

@@ -6,6 +6,7 @@ import io.pluresdb.transport.Waiting;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.path.Backoff;
+import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
 import io.pluresdb.transport.path.Timers;
 import io.pluresdb.transport.session.CloseReason;
@@ -271,13 +272,14 @@ class DialerTest {
     Dialer.Connector connector =
         new Dialer.Connector() {
           @Override
-          public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
-            return node.transport.dial(address, database);
+          public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+            return node.transport.dial(candidate, database);
           }
 
           @Override
-          public boolean isConnected(String databaseId, DeviceId peer) {
-            return node.transport.isConnected(databaseId, peer);
+          public boolean isServed(
+              Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
+            return node.transport.isServed(candidate, database, peer);
           }
         };
     return new Dialer(connector, node.transport.timers(), Backoff.Limits.defaults(), new Random(3));
@@ -295,14 +297,14 @@ class DialerTest {
     }
 
     @Override
-    public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
+    public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
       CompletableFuture<Session> attempt = new CompletableFuture<>();
       attempts.add(attempt);
       return attempt;
     }
 
     @Override
-    public boolean isConnected(String databaseId, DeviceId peer) {
+    public boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
       return false;
     }
   }

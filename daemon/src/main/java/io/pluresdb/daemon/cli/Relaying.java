@@ -1,0 +1,168 @@
+package io.pluresdb.daemon.cli;
+
+import io.pluresdb.daemon.config.Config;
+import io.pluresdb.daemon.config.ConfigException;
+import io.pluresdb.daemon.config.Settings;
+import io.pluresdb.transport.Environment;
+import io.pluresdb.transport.net.RelayServer;
+import io.pluresdb.transport.relay.RelayOptions;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Being a relay: as a process of its own, or beside a daemon. */
+final class Relaying {
+  private static final char COMMENT = '#';
+
+  private Relaying() {}
+
+  /** A relay that was started, or none. */
+  record Started(@Nullable RelayServer server) implements AutoCloseable {
+    @Nullable InetSocketAddress address() {
+      return server == null ? null : server.address();
+    }
+
+    @Override
+    public void close() {
+      if (server != null) {
+        server.close();
+      }
+    }
+  }
+
+  /** The relay of a daemon, where {@code relay.enabled} wants one. */
+  static Started ofDaemon(Config config, Io io) throws IOException {
+    return new Started(config.get(Settings.RELAY_ENABLED) ? start(config, io) : null);
+  }
+
+  private static RelayServer start(Config config, Io io) throws IOException {
+    try {
+      return RelayServer.start(
+          new RelayOptions(
+              Serving.resolved(config.get(Settings.RELAY_LISTEN)),
+              tls(config),
+              tokens(config.get(Settings.RELAY_TOKEN_FILE).orElse(null)),
+              config.get(Settings.RELAY_TRUST_FORWARDED),
+              config.get(Settings.RELAY_LIMITS)),
+          new Environment(io.clock(), new SecureRandom()));
+    } catch (IllegalArgumentException e) {
+      throw new ConfigException(String.valueOf(e.getMessage()), "correct it, then start again");
+    }
+  }
+
+  private static RelayOptions.@Nullable Tls tls(Config config) {
+    Path certificates = config.get(Settings.RELAY_TLS_CERT).orElse(null);
+    Path key = config.get(Settings.RELAY_TLS_KEY).orElse(null);
+    if (certificates == null && key == null) {
+      return null;
+    }
+    if (certificates == null || key == null) {
+      throw new ConfigException(
+          "relay.tls-cert and relay.tls-key go together, but only one is set",
+          "set both, or neither behind a reverse proxy");
+    }
+    return new RelayOptions.Tls(certificates, key);
+  }
+
+  /** Names by token. */
+  private static Map<String, String> tokens(@Nullable Path file) throws IOException {
+    var tokens = new HashMap<String, String>();
+    if (file == null) {
+      return tokens;
+    }
+    for (String line : Files.readAllLines(file)) {
+      String[] words = line.strip().split("\\s+");
+      if (line.isBlank() || line.strip().charAt(0) == COMMENT) {
+        continue;
+      }
+      if (words.length != 2 || tokens.put(words[1], words[0]) != null) {
+        throw new ConfigException(
+            file + " must have lines of a name and a token, each token once",
+            "correct the line of " + words[0]);
+      }
+    }
+    if (tokens.isEmpty()) {
+      throw new ConfigException(
+          file + " names no token, so nobody could use the relay",
+          "add a line of a name and a token, or unset relay.token-file");
+    }
+    return tokens;
+  }
+
+  @Command(
+      name = "relay",
+      description = "Run a relay: peers that cannot reach each other meet there.")
+  static final class Relay implements Callable<Integer> {
+    private final Root root;
+
+    @Option(names = "--listen", paramLabel = "HOST:PORT", description = "Sets relay.listen.")
+    private @Nullable String listen;
+
+    @Option(names = "--tls-cert", paramLabel = "FILE", description = "Sets relay.tls-cert.")
+    private @Nullable String tlsCert;
+
+    @Option(names = "--tls-key", paramLabel = "FILE", description = "Sets relay.tls-key.")
+    private @Nullable String tlsKey;
+
+    @Option(names = "--token-file", paramLabel = "FILE", description = "Sets relay.token-file.")
+    private @Nullable String tokenFile;
+
+    @Option(names = "--trust-forwarded", description = "Sets relay.trust-forwarded to true.")
+    private boolean trustForwarded;
+
+    @Option(names = "--limits", paramLabel = "NAME=NUMBER,...", description = "Sets relay.limits.")
+    private @Nullable String limits;
+
+    Relay(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+      Config config = root.config(flags());
+      Logging.set(config.get(Settings.LOG_LEVEL));
+      try (RelayServer server = start(config, root.io())) {
+        String scheme = config.get(Settings.RELAY_TLS_CERT).isPresent() ? "wss://" : "ws://";
+        long millis = Duration.between(root.io().started(), root.io().clock().instant()).toMillis();
+        root.io()
+            .out()
+            .println(
+                "pluresdb relay ready: "
+                    + scheme
+                    + Serving.text(server.address())
+                    + " in "
+                    + millis
+                    + " ms");
+        root.io().out().flush();
+        Serving.awaitStop();
+      }
+      return Main.OK;
+    }
+
+    private Map<String, String> flags() {
+      var flags = new HashMap<String, String>();
+      put(flags, Settings.RELAY_LISTEN.key(), listen);
+      put(flags, Settings.RELAY_TLS_CERT.key(), tlsCert);
+      put(flags, Settings.RELAY_TLS_KEY.key(), tlsKey);
+      put(flags, Settings.RELAY_TOKEN_FILE.key(), tokenFile);
+      put(flags, Settings.RELAY_TRUST_FORWARDED.key(), trustForwarded ? "true" : null);
+      put(flags, Settings.RELAY_LIMITS.key(), limits);
+      return flags;
+    }
+
+    private static void put(Map<String, String> flags, String key, @Nullable String value) {
+      if (value != null) {
+        flags.put(key, value);
+      }
+    }
+  }
+}
