@@ -265,6 +265,16 @@ public final class JsonMembers {
     }
   }
 
+  /** The string member {@code name} of any text, or nothing when it has none. */
+  static String memberIfAny(byte[] json, String name) {
+    try {
+      String member = stringMember(json, name);
+      return member == null ? "" : member;
+    } catch (IllegalStateException e) {
+      return "";
+    }
+  }
+
   /** The slice of the value at the parser's current token; leaves the parser on its last token. */
   private static Slice value(JsonParser parser, Slice text) throws IOException {
     int from = text.from + (int) parser.currentTokenLocation().getByteOffset();

@@ -163,6 +163,9 @@ public final class Main {
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
+    commands.put("db", Databases::command);
+    commands.put("token", Granting::command);
+    commands.put("audit", Granting.Audit::new);
     commands.put("status", Sharing.Status::new);
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);
