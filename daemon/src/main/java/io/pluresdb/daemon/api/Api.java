@@ -46,7 +46,11 @@ public final class Api {
       AuditLog audit) {
     this.clock = clock;
     this.audit = audit;
-    table = table(node, version, clock, keepAlive, tokens, audit);
+    table =
+        Stream.concat(
+                table(node, version, clock, keepAlive, tokens, audit).stream(),
+                new DocsRoutes(this::table, version).routes().stream())
+            .toList();
     for (Route route : table) {
       routes
           .computeIfAbsent(route.path(), path -> new TreeMap<>())
@@ -74,6 +78,11 @@ public final class Api {
             new HealthRoutes(node, version, clock).routes())
         .flatMap(List::stream)
         .toList();
+  }
+
+  /** The generated TypeScript client, one file. */
+  public String typeScript(String version) {
+    return TypeScript.client(table, version);
   }
 
   /** Every route, in the order of the reference. */

@@ -82,9 +82,9 @@ public final class JsonMembers {
                   subject
                       + " has no member \""
                       + name
-                      + "\"; the nearest is \""
-                      + Nearest.to(name, allowed)
-                      + "\"");
+                      + (allowed.isEmpty()
+                          ? "\": it takes none"
+                          : "\"; the nearest is \"" + Nearest.to(name, allowed) + "\""));
             }
             parser.nextToken();
             if (members.put(name, value(parser, slice)) != null) {

@@ -4,6 +4,7 @@ import io.pluresdb.daemon.access.Level;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +30,10 @@ record Route(
     @Nullable Body body,
     Reply reply,
     Handler handler) {
+
+  /** Routes of one document, whose entity tag a caller may know. */
+  private static final Set<String> CONDITIONAL =
+      Set.of("/api/get", "/api/put", "/api/patch", "/api/delete");
 
   /** What a route is about. */
   enum Reach {
@@ -105,6 +110,11 @@ record Route(
   /** Names of the parameters it takes. */
   List<String> parameterNames() {
     return parameters.stream().map(Parameter::name).toList();
+  }
+
+  /** Whether it heeds {@code If-Match} and {@code If-None-Match}. */
+  boolean conditional() {
+    return CONDITIONAL.contains(path);
   }
 
   /** Whether the audit log tells of it. */

@@ -35,7 +35,7 @@ sealed interface Shape {
 
   record Number(double least, double most) implements Shape {}
 
-  record Literal(String text) implements Shape {}
+  record Literal(String value) implements Shape {}
 
   record Items(Shape element, int most) implements Shape {}
 
@@ -74,7 +74,7 @@ sealed interface Shape {
           least == -Double.MAX_VALUE && most == Double.MAX_VALUE
               ? "number"
               : "number(" + least + ".." + most + ")";
-      case Literal(String literal) -> "'" + literal + "'";
+      case Literal(String value) -> "'" + value + "'";
       case Items(Shape element, int most) ->
           (element instanceof OneOf ? "(" + element.text() + ")" : element.text())
               + (most == Integer.MAX_VALUE ? "[]" : "[" + most + "]");
