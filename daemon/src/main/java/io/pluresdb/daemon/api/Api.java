@@ -8,12 +8,15 @@ import io.pluresdb.daemon.config.Nearest;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.backup.BackupManifest;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -80,8 +83,26 @@ public final class Api {
         .toList();
   }
 
-  /** The generated TypeScript client, one file. */
-  public String typeScript(String version) {
+  /** The generated TypeScript client of every route, one file. */
+  public static String typeScript(String version) {
+    Node nobody =
+        (Node)
+            Proxy.newProxyInstance(
+                Node.class.getClassLoader(),
+                new Class<?>[] {Node.class},
+                (proxy, method, arguments) -> {
+                  throw new IllegalStateException("these routes are only looked at");
+                });
+    InstantSource never = InstantSource.fixed(Instant.EPOCH);
+    List<Route> table =
+        new Api(
+                nobody,
+                version,
+                never,
+                Duration.ofSeconds(1),
+                Tokens.inMemory("", never, new SplittableRandom(0)),
+                AuditLog.none())
+            .table;
     return TypeScript.client(table, version);
   }
 

@@ -184,6 +184,7 @@ public final class Main {
     commands.put("encryption", Encrypting::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("config", Configuring::command);
+    commands.put("typescript", Configuring.TypeScript::new);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;
   }

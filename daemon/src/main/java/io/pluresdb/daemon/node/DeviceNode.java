@@ -665,9 +665,13 @@ public final class DeviceNode implements Node, AutoCloseable {
     alone(
         () -> {
           requireFree(name);
-          DataDirectory.deleteTree(directory.anchor(name));
-          found(directory, name, device, new SecureRandom());
-          serve(name).update(file -> file.withQuota(quota));
+          String draft = DatabaseFolders.draft(directory, name);
+          found(directory, draft, device, new SecureRandom());
+          try (LocalDatabase made = openDatabase(draft)) {
+            made.update(file -> file.withQuota(quota));
+          }
+          DatabaseFolders.move(directory, draft, name);
+          serve(name);
           return null;
         });
   }

@@ -106,7 +106,9 @@ final class LimitedStore implements CrdtStore {
         put.add(new String(id, StandardCharsets.UTF_8));
       }
     }
-    long room = limit - store.status().documents() - underWay.get();
+    // In this order: a write that ends between the two is counted twice, never not at all.
+    long ending = underWay.get();
+    long room = limit - store.status().documents() - ending;
     if (put.size() > room) {
       put.removeIf(id -> store.get(id).isPresent());
     }

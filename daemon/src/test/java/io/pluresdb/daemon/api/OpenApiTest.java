@@ -66,7 +66,8 @@ class OpenApiTest {
   void shapes_readBackAsTheyAreWritten() {
     Shapes.all()
         .forEach((name, shape) -> assertThat(Shape.parse(shape.text())).as(name).isEqualTo(shape));
-    for (String wrong : new String[] {"", "{a}", "{a: string", "string(1..", "Nothing", "any any"}) {
+    for (String wrong :
+        new String[] {"", "{a}", "{a: string", "string(1..", "Nothing", "any any"}) {
       assertThatThrownBy(() -> Shape.parse(wrong))
           .as(wrong)
           .isInstanceOf(IllegalArgumentException.class);
@@ -221,7 +222,9 @@ class OpenApiTest {
           : values.wrong(
               document.at("/components/schemas/Error"), JSON.readTree(reply.body()), " error");
     }
-    if (route.endless() || route.reply() instanceof Route.Reply.Plain || reply.body().equals("null")) {
+    if (route.endless()
+        || route.reply() instanceof Route.Reply.Plain
+        || reply.body().equals("null")) {
       return "";
     }
     boolean lines = route.reply() instanceof Route.Reply.Listed && request.wantsLines();

@@ -16,9 +16,37 @@ final class ShapeRandom {
   /** Strings that break things, and names that the fixture knows. */
   private static final List<String> STRINGS =
       List.of(
-          "a", "b", "default", "laptop", "", " ", ".", "..", "/", "\u0000", "\"", "\\", "%", "%00",
-          "ü😀", "\ud83d\ude00", "127.0.0.1:9", "1.1", "0", "-1", "9223372036854775808", "null", "[]",
-          "{}", "type", "type,n", "-n", "1970-01-01T00:00:00Z", "0123456789abcdef.1", "x:*", "/tmp/x");
+          "a",
+          "b",
+          "default",
+          "laptop",
+          "",
+          " ",
+          ".",
+          "..",
+          "/",
+          "\u0000",
+          "\"",
+          "\\",
+          "%",
+          "%00",
+          "ü😀",
+          "\ud83d\ude00",
+          "127.0.0.1:9",
+          "1.1",
+          "0",
+          "-1",
+          "9223372036854775808",
+          "null",
+          "[]",
+          "{}",
+          "type",
+          "type,n",
+          "-n",
+          "1970-01-01T00:00:00Z",
+          "0123456789abcdef.1",
+          "x:*",
+          "/tmp/x");
 
   private final JsonNode schemas;
   private final Random random;
@@ -165,7 +193,8 @@ final class ShapeRandom {
     if (value.isObject() && schema.path("additionalProperties").isObject()) {
       for (Map.Entry<String, JsonNode> member : value.properties()) {
         String one =
-            wrong(schema.get("additionalProperties"), member.getValue(), at + "." + member.getKey());
+            wrong(
+                schema.get("additionalProperties"), member.getValue(), at + "." + member.getKey());
         if (!one.isEmpty()) {
           return one;
         }

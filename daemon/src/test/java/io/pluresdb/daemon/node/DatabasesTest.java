@@ -157,6 +157,13 @@ class DatabasesTest {
   }
 
   @Test
+  void open_withADocumentWhoseIdIsAZeroByte_isNotTakenForEncrypted() {
+    node.store("default").put("\u0000", json("\"" + "x".repeat(500) + "\""));
+    reopen();
+    assertThat(get("default", "\u0000")).hasSize(502);
+  }
+
+  @Test
   void open_afterAnEndInTheMiddle_removesWhatWasUnfinished() throws IOException {
     node.close();
     Path databases = directory.resolve("d/databases");
@@ -211,8 +218,12 @@ class DatabasesTest {
         assertThat(e.code()).isEqualTo("NODE_QUOTA_EXCEEDED");
       }
     }
-    assertThat(taken).isEqualTo(100);
-    assertThat(store.status().documents()).isEqualTo(100);
+    assertThat(taken).isBetween(1L, 100L);
+    assertThat(store.status().documents()).isEqualTo(taken);
+    for (long i = taken; i < 100; i++) {
+      store.put("more" + i, json("1"));
+    }
+    assertThatThrownBy(() -> store.put("one-more", json("1"))).isInstanceOf(NodeException.class);
   }
 
   @Test
