@@ -25,7 +25,11 @@ public final class AsyncPluresClient {
   }
 
   private static CompletableFuture<@Nullable Void> done(Runnable call) {
-    return CompletableFuture.runAsync(call, Thread::startVirtualThread);
+    return later(
+        () -> {
+          call.run();
+          return null;
+        });
   }
 
   public CompletableFuture<@Nullable Void> put(String id, String json) {

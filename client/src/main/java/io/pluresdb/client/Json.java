@@ -12,13 +12,13 @@ public sealed interface Json {
   record Truth(boolean value) implements Json {}
 
   /** A number as it is written. */
-  record Number(String digits) implements Json {}
+  record Digits(String digits) implements Json {}
 
   record Text(String value) implements Json {}
 
   record Array(List<Json> elements) implements Json {}
 
-  record Object(Map<String, Json> members) implements Json {}
+  record Members(Map<String, Json> members) implements Json {}
 
   /** Deepest nesting that is read. */
   int MAX_DEPTH = 512;
@@ -40,7 +40,8 @@ public sealed interface Json {
 
   /** A member of an object. */
   default Json get(String name) {
-    if (this instanceof Object(var members) && members.get(name) instanceof Json member) {
+    Json member = this instanceof Members(var members) ? members.get(name) : null;
+    if (member != null) {
       return member;
     }
     throw new IllegalArgumentException("there is no member \"" + name + "\" in " + write());
@@ -48,7 +49,7 @@ public sealed interface Json {
 
   /** Whether an object has a member. */
   default boolean has(String name) {
-    return this instanceof Object(var members) && members.containsKey(name);
+    return this instanceof Members(var members) && members.containsKey(name);
   }
 
   /** The content of a string. */
@@ -61,7 +62,7 @@ public sealed interface Json {
 
   /** The value of an integer. */
   default long integer() {
-    if (this instanceof Number(String digits)) {
+    if (this instanceof Digits(String digits)) {
       return Long.parseLong(digits);
     }
     throw new IllegalArgumentException("this is no number: " + write());
@@ -93,7 +94,7 @@ public sealed interface Json {
     switch (json) {
       case Null none -> out.append("null");
       case Truth(boolean value) -> out.append(value);
-      case Number(String digits) -> out.append(digits);
+      case Digits(String digits) -> out.append(digits);
       case Text(String value) -> quote(out, value);
       case Array(var elements) -> {
         out.append('[');
@@ -103,7 +104,7 @@ public sealed interface Json {
         }
         out.append(']');
       }
-      case Object(var members) -> {
+      case Members(var members) -> {
         out.append('{');
         boolean first = true;
         for (Map.Entry<String, Json> member : members.entrySet()) {
@@ -180,7 +181,7 @@ public sealed interface Json {
         skipSpace();
       }
       at++;
-      return new Object(members);
+      return new Members(members);
     }
 
     private Json array(int depth) {
@@ -247,7 +248,7 @@ public sealed interface Json {
       if (!digits.matches("-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][+-]?[0-9]+)?")) {
         throw wrong("a value");
       }
-      return new Number(digits);
+      return new Digits(digits);
     }
 
     private char peek() {

@@ -428,7 +428,11 @@ public final class ReplicaStore implements CrdtStore {
 
   @Override
   public Subscription subscribe(Runnable listener) {
-    execute(e -> e.subscribe(listener));
+    execute(
+        e -> {
+          e.subscribe(listener);
+          listener.run();
+        });
     return () -> execute(e -> e.unsubscribe(listener));
   }
 

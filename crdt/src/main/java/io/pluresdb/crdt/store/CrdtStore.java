@@ -240,7 +240,8 @@ public interface CrdtStore extends AutoCloseable {
   Events events(String prefix, long since, int limit);
 
   /**
-   * Calls {@code listener} after every commit, on the replica loop: it must only wake somebody up.
+   * Calls {@code listener} once it listens, and after every commit from then on, on the replica
+   * loop: it must only wake somebody up.
    *
    * @return closing it ends the subscription
    */

@@ -25,6 +25,7 @@ final class BulkRoutes {
 
   private final Node node;
   private final long keepAliveMillis;
+  private final Watchers watchers = new Watchers();
 
   /**
    * @param keepAlive how often an idle event stream sends a comment, to prove that it lives
@@ -167,17 +168,11 @@ final class BulkRoutes {
         sink -> {
           var woken = new Semaphore(0);
           sink.onClose(woken::release);
-          Runnable wake =
-              () -> {
-                if (woken.availablePermits() == 0) {
-                  woken.release();
-                }
-              };
-          CrdtStore.Subscription subscription = store.subscribe(wake);
+          watchers.join(store, woken);
           try {
             follow(store, prefix, start, sink, woken);
           } finally {
-            subscription.close();
+            watchers.leave(store, woken);
           }
         });
   }

@@ -150,7 +150,7 @@ final class OpenApi {
         bound(json, "minimum", least, Long.MIN_VALUE);
         bound(json, "maximum", most, Long.MAX_VALUE);
       }
-      case Shape.Number(double least, double most) -> {
+      case Shape.Real(double least, double most) -> {
         json.name("type").string("number");
         if (least != -Double.MAX_VALUE) {
           json.name("minimum").number(least).name("maximum").number(most);

@@ -33,7 +33,7 @@ sealed interface Shape {
 
   record Whole(long least, long most) implements Shape {}
 
-  record Number(double least, double most) implements Shape {}
+  record Real(double least, double most) implements Shape {}
 
   record Literal(String value) implements Shape {}
 
@@ -70,7 +70,7 @@ sealed interface Shape {
       case Text(long least, long most) -> "string" + range(least, most, 0, Long.MAX_VALUE);
       case Whole(long least, long most) ->
           "integer" + range(least, most, Long.MIN_VALUE, Long.MAX_VALUE);
-      case Number(double least, double most) ->
+      case Real(double least, double most) ->
           least == -Double.MAX_VALUE && most == Double.MAX_VALUE
               ? "number"
               : "number(" + least + ".." + most + ")";
@@ -153,8 +153,8 @@ sealed interface Shape {
             new Whole(whole(range, 0, Long.MIN_VALUE), whole(range, 1, Long.MAX_VALUE));
         case "number" ->
             range == null
-                ? new Number(-Double.MAX_VALUE, Double.MAX_VALUE)
-                : new Number(Double.parseDouble(range[0]), Double.parseDouble(range[1]));
+                ? new Real(-Double.MAX_VALUE, Double.MAX_VALUE)
+                : new Real(Double.parseDouble(range[0]), Double.parseDouble(range[1]));
         default -> new Named(Shapes.checked(word));
       };
     }

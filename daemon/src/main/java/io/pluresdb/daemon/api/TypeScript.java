@@ -79,7 +79,7 @@ final class TypeScript {
       case Shape.Truth truth -> "boolean";
       case Shape.Text text -> "string";
       case Shape.Whole whole -> "number";
-      case Shape.Number number -> "number";
+      case Shape.Real number -> "number";
       case Shape.Literal(String text) -> "'" + text + "'";
       case Shape.Items(Shape element, int most) ->
           element instanceof Shape.OneOf ? "(" + type(element) + ")[]" : type(element) + "[]";

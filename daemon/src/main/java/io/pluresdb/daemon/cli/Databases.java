@@ -173,7 +173,7 @@ final class Databases {
       if (again == null) {
         again = root.io().prompt().ask("Type the name of the database again to delete it");
       }
-      if (!name.equals(again)) {
+      if (again == null || !name.equals(again)) {
         throw CliException.usage(
             "database \"" + name + "\" is not deleted: the name was not given twice",
             "pluresdb db drop " + name + " --confirm " + name);

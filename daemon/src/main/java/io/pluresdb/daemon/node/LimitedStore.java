@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
  * A database as its applications write to it: what would take it over its {@link Quota} is refused
  * with {@code NODE_QUOTA_EXCEEDED}. Deleting and reading always work.
  *
- * <p>Documents are counted exactly, writes that are under way included: of two at once that put the
- * same new document near the limit, the second may be refused.
+ * <p>Writes that are under way are counted too, so documents never exceed the limit; of several at
+ * once near it, one may be refused that would have had room.
  */
 final class LimitedStore implements CrdtStore {
   private static final long MEASURE_NANOS = TimeUnit.SECONDS.toNanos(1);
