@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.StorageException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What two devices of one person see of each other. */
@@ -141,5 +142,21 @@ class DeviceNodeTest extends LocalNodes {
     StorageException refusal =
         catchThrowableOfType(StorageException.OpenFailed.class, () -> start("a", 0));
     assertThat(refusal.code()).isEqualTo("STORAGE_LOCKED");
+  }
+
+  @Test
+  void peersToKeepConnected_mayBeNamedLater() {
+    DeviceNode a = start("a");
+    DeviceNode b = start("b");
+    join(a, b);
+    awaitEqual(a, b);
+    stop(a);
+    stop(b);
+    // Both listen elsewhere now, so what they remember of each other leads nowhere.
+    DeviceNode again = start("a");
+    DeviceNode other = start("b");
+    put(again, "x", "1");
+    other.keepConnected(List.of(loopback(port(again))));
+    await("the document", () -> get(other, "x").equals("1"));
   }
 }

@@ -60,6 +60,11 @@ abstract sealed class ChildProcess implements AutoCloseable permits DaemonProces
     }
   }
 
+  /** Number of the process while it runs. */
+  public final long pid() {
+    return running().pid();
+  }
+
   /** Ends it without warning. */
   public final void kill() {
     end(running().destroyForcibly());
