@@ -665,7 +665,8 @@ public final class SimCluster {
     for (Acknowledged write : acknowledged) {
       if (write.node == node.index
           && !write.rolledBack
-          && !node.storage.chains().has(write.actor, write.seq, write.hash)) {
+          && !node.storage.chains().has(write.actor, write.seq, write.hash)
+          && !node.storage.chains().isVoidAndGone(write.actor, write.seq)) {
         if (!write.relaxed && !restored) {
           throw new Violation(
               Invariant.I3,
