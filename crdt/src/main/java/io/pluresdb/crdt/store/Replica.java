@@ -1103,6 +1103,10 @@ public final class Replica {
     private final VoidChanges changes;
     private final Map<Long, Dot> names = new HashMap<>();
     private final Map<DocumentKey, ElementId> elements = new HashMap<>();
+
+    /** Of each register of a document, the dots that replace void ones and were not replaced. */
+    private final Map<DocumentKey, List<Dot>> made = new HashMap<>();
+
     private long next;
 
     public Adoption(VoidChanges changes) {
@@ -1113,11 +1117,30 @@ public final class Replica {
     public boolean isDone() {
       return next > changes.to();
     }
+
+    private static DocumentKey place(byte[] id, CrdtOperation operation) {
+      return new DocumentKey(SequenceRows.prefix(id, operation.register()));
+    }
+
+    private List<Dot> made(byte[] id, CrdtOperation operation) {
+      return made.getOrDefault(place(id, operation), List.of());
+    }
+
+    private void made(byte[] id, CrdtOperation operation, Dot dot) {
+      var dots = new ArrayList<>(made(id, operation));
+      dots.removeAll(operation.observedDots());
+      if (operation.makesDot()) {
+        dots.add(dot);
+      }
+      made.put(place(id, operation), dots);
+    }
   }
 
   /**
    * Stages the next void change of an adoption as a change of our own that does the same: what it
-   * had seen of the others it replaces, what they did since stays beside it.
+   * had seen of the others it replaces, what they did since stays beside it. What comes of earlier
+   * void changes of the actor it had seen in any case, though what it names may have been another's
+   * that had replaced it.
    *
    * @throws CoreException when this device may not write, or the change has no room for it
    */
@@ -1127,7 +1150,9 @@ public final class Replica {
     ActorId voided = adoption.changes.actor();
     long seq = adoption.next++;
     long ownSeq = staging.seq(author.actor()) + 1;
+    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
     var edits = new ArrayList<DocumentEdit>();
+    var index = new int[1];
     log.changes(
         voided,
         seq,
@@ -1140,6 +1165,8 @@ public final class Replica {
                   operation.renamed(new Renaming(adoption, author.actor(), edit.id(), operation));
               if (renamed != null) {
                 operations.add(renamed);
+                adoption.made(edit.id(), renamed, new Dot(author.actor(), ownSeq, index[0]));
+                index[0] += renamed.makesDot() ? 1 : 0;
               }
             }
             edits.add(new DocumentEdit(edit.id(), operations));
@@ -1150,11 +1177,11 @@ public final class Replica {
       throw CoreException.tooLarge("change " + seq + " has no room for what it is to replace");
     }
     long timestamp = clock.next(environment.wallClock().millis());
-    int index = 0;
+    int applied = 0;
     for (DocumentEdit edit : edits) {
       StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-      index =
-          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, index, timestamp);
+      applied =
+          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, applied, timestamp);
     }
     if (staging.own == null) {
       adopt(author);
@@ -1164,7 +1191,6 @@ public final class Replica {
         new Change(dependencies(), timestamp, body),
         edits,
         Transaction.Acknowledgement.LOCAL);
-    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
     VoidRow known = staging.voidRow(voided);
     if (known != null) {
       staging.voids.put(voided, known.adopted(seq));
@@ -1178,12 +1204,14 @@ public final class Replica {
     private final ActorId author;
     private final Sequence sequence;
     private final ElementId first;
+    private final List<Dot> alsoSeen;
 
     /** Must be made before anything of the change is applied. */
     Renaming(Adoption adoption, ActorId author, byte[] id, CrdtOperation operation) {
       this.adoption = adoption;
       this.voided = adoption.changes.actor();
       this.author = author;
+      alsoSeen = adoption.made(id, operation);
       boolean onSequence = operation instanceof CrdtOperation.OnSequence;
       sequence = onSequence ? sequences.get(id, operation.register()) : Sequence.empty(NO_REGISTER);
       first =
@@ -1192,6 +1220,11 @@ public final class Replica {
                   new DocumentKey(SequenceRows.prefix(id, operation.register())),
                   k -> new ElementId(author, sequence.count(author)))
               : new ElementId(author, 0);
+    }
+
+    @Override
+    public List<Dot> alsoSeen() {
+      return alsoSeen;
     }
 
     @Override
