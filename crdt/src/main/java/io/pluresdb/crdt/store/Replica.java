@@ -95,6 +95,9 @@ public final class Replica {
   private final SnapshotInbox inbox;
   private final StandTable stands;
 
+  /** What was here when this replica was opened. */
+  private final Frontier opened;
+
   private volatile View view;
   private long snapshotRefusedUntil = Long.MAX_VALUE;
   private Staging staging;
@@ -122,6 +125,7 @@ public final class Replica {
       beginJoining();
     }
     this.view = committed.view();
+    this.opened = view.frontier();
     log.counts(view.frontier());
     this.staging = new Staging(storage, committed);
   }
@@ -987,13 +991,60 @@ public final class Replica {
   }
 
   /**
+   * Whether this storage may be an earlier one that took the place of another, and has not caught
+   * up with a peer since. The others may have cut what it lacks off their logs, because this device
+   * had said that it has it.
+   */
+  public boolean isBehind() {
+    return guard.isBehind();
+  }
+
+  /**
+   * Ends being behind where this replica has all that a peer said to have, and the peer had all
+   * that was here. Call it when nothing is staged.
+   *
+   * @return whether this replica is not behind any more
+   * @throws StorageException as {@link #commit} does; it is still behind then
+   */
+  public boolean catchUp(Frontier peer) {
+    boolean done =
+        !isJoining()
+            && has(view.frontier(), peer, null)
+            && has(peer, opened, identity.signer().publicKey());
+    if (done) {
+      guard.caughtUp();
+    }
+    return done;
+  }
+
+  /** Whether {@code one} has all of {@code other} that may count, but for a device's own. */
+  private boolean has(Frontier one, Frontier other, byte @Nullable [] exceptOf) {
+    return other.heads().entrySet().stream()
+        .allMatch(
+            head -> {
+              ActorId actor = head.getKey();
+              ActorRow row = committed.actors.get(actor);
+              return one.seq(actor) >= countable(actor, head.getValue().seq())
+                  || (row != null && Arrays.equals(row.genesis().deviceKey(), exceptOf));
+            });
+  }
+
+  /**
    * A signed removal of a device that accepts what counts of it here.
    *
    * @param keep the role that is left, or null for none
    * @param secret the name of the secret of the epoch that begins, zero for none
+   * @throws CoreException when this replica {@link #isBehind} and somebody else is left to catch up
+   *     with: it would accept less than others have cut off their logs, and cannot take back
    */
   public MembershipEntry.Revoke removal(
       byte[] device, @Nullable Role keep, long atMillis, Hash secret) {
+    if (isBehind() && hasOthers(device)) {
+      throw new CoreException(
+          CoreException.Kind.BEHIND,
+          "the database on this device is an earlier one that was put back, and has not met another"
+              + " device since: it may lack what the others have of the device to be removed");
+    }
     var heads = new HashMap<ActorId, Head>();
     committed.actors.forEach(
         (actor, row) -> {
@@ -1010,6 +1061,17 @@ public final class Replica {
         secret,
         committed.membership.newest(),
         identity.signer());
+  }
+
+  /** Whether there are members besides this device and another. */
+  private boolean hasOthers(byte[] device) {
+    byte[] self = identity.signer().publicKey();
+    var devices = new ArrayList<byte[]>();
+    committed.membership.members().forEach(member -> devices.add(member.device()));
+    if (committed.membership.role(identity.founder()) != null) {
+      devices.add(identity.founder()); // It may not have named itself.
+    }
+    return devices.stream().anyMatch(d -> !Arrays.equals(d, self) && !Arrays.equals(d, device));
   }
 
   /**

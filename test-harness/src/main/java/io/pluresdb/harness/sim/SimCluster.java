@@ -574,6 +574,8 @@ public final class SimCluster {
           try {
             engine.revoke(key, keep);
             done[0] = true;
+          } catch (CoreException e) {
+            trace("removes nobody: " + e.code(), admin.index);
           } catch (StorageException e) {
             trace("removes nobody: " + e.code(), admin.index);
           }
