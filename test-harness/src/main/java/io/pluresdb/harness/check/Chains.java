@@ -484,9 +484,21 @@ public final class Chains {
   /** Whether a change is here, or something that comes after it and holds it. */
   public boolean has(ActorId actor, long seq, Hash hash) {
     Hash here = hash(actor, seq);
-    return here == null
-        ? seq <= floors.getOrDefault(actor, 0L) && !ledger.isForked(actor)
-        : here.equals(hash);
+    return here == null ? isBelowFloor(actor, seq, hash) : here.equals(hash);
+  }
+
+  /** Where an actor forked, the floor is on one branch only. */
+  private boolean isBelowFloor(ActorId actor, long seq, Hash hash) {
+    long floor = floors.getOrDefault(actor, 0L);
+    Hash head = hash(actor, floor);
+    return seq <= floor
+        && (!ledger.isForked(actor)
+            || (head != null
+                && ledger
+                    .chain(actor, new Head(floor, head))
+                    .get(Math.toIntExact(seq - 1))
+                    .hash()
+                    .equals(hash)));
   }
 
   /** Whether a change does not count, whatever comes. */

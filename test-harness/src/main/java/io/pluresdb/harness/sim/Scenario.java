@@ -69,7 +69,7 @@ public record Scenario(
     boolean copies = random.nextInt(6) == 0;
     // What is cut above the cut cannot be taken back; see Limits.
     boolean ends = members || copies;
-    boolean forgets = ends ? !copies && fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
+    boolean forgets = ends ? fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
     List<Standing> liars =
         switch (random.nextInt(5)) {
           case 0 -> List.of(Standing.MEMBER);
