@@ -86,7 +86,6 @@ public record Scenario(
                 !members
                     && liars.contains(Standing.MEMBER)
                     && (forgets ? fresh : random).nextInt(5) == 0;
-            case WITHHOLD -> !members && !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
             case COMPACT, FALSE_SNAPSHOT -> forgets;
