@@ -11,6 +11,7 @@ import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DataDirectory;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.service.Hangup;
 import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
@@ -138,6 +139,7 @@ final class Serving {
     @Override
     public Integer call() throws IOException {
       Config config = root.config(flags());
+      Logging.toJournal(root.io().environment());
       Logging.set(config.get(Settings.LOG_LEVEL));
       Path dataDir = root.dataDir().toAbsolutePath();
       var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
@@ -154,6 +156,8 @@ final class Serving {
         try (HttpServer server = HttpServer.start(routes, options, tokens)) {
           announce(dataDir, node, server, relay.address());
           try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
+            var reloading = new Reloading(() -> root.config(flags()), config, node);
+            Hangup.run(() -> manager.reload(reloading::reload));
             manager.ready("taking requests at " + text(server.address()));
             awaitStop();
           }
@@ -245,9 +249,7 @@ final class Serving {
       return new NodeOptions(
           Backend.deviceName(config, root.io()),
           network(config),
-          new CompactionSettings(
-              Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
-              Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()),
+          compaction(config),
           new Secrets(root.io(), config));
     }
 
@@ -288,6 +290,12 @@ final class Serving {
                   + " ms");
       root.io().out().flush();
     }
+  }
+
+  static CompactionSettings compaction(Config config) {
+    return new CompactionSettings(
+        Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
+        Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis());
   }
 
   static InetSocketAddress resolved(HostPort at) {
