@@ -164,6 +164,7 @@ public final class Main {
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
+    commands.put("migrate-from-sqlite", Migrating::new);
     commands.put("status", Sharing.Status::new);
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.DriverManager;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -561,5 +562,51 @@ class CommandLineTest {
     assertThat(Top.bytes(1023)).isEqualTo("1023 B");
     assertThat(Top.bytes(1536)).isEqualTo("1.5 KiB");
     assertThat(Top.duration(90_061)).isEqualTo("1 d 1 h");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void migration_goesOnWhereItStopped_andMayBeDoneAgain(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    Path source = directory.resolve("notes.db");
+    try (var connection = DriverManager.getConnection("jdbc:sqlite:" + source);
+        var statement = connection.createStatement()) {
+      statement.executeUpdate("create table note (id integer primary key, text text)");
+      statement.executeUpdate("create table other (name text primary key)");
+      statement.executeUpdate("insert into other values ('x')");
+      statement.executeUpdate(
+          "with recursive n(i) as (select 1 union all select i + 1 from n where i < 25) insert into"
+              + " note select i, iif(i = 18, printf('%.2000000c', 'x'), 'text ' || i) from n");
+    }
+    String file = source.toString();
+    Result dry = run("migrate-from-sqlite", file, "--dry-run");
+    assertThat(dry.err()).isEmpty();
+    assertThat(dry.out())
+        .contains("too large: note:18", "25 documents would be written", "text TEXT");
+    assertThat(run("list").out()).isEmpty();
+
+    Result stopped = run("migrate-from-sqlite", file, "--batch-size", "10");
+    assertThat(stopped.code()).isEqualTo(1);
+    assertThat(stopped.err()).contains("note:18 is more than 960 KiB", "--skip-too-large");
+    assertThat(run("list").out().lines()).hasSize(10);
+    Result rest = run("migrate-from-sqlite", file, "--skip-too-large", "--json");
+    assertThat(rest.out()).contains("\"documents\":15", "\"tooLarge\":[\"note:18\"]");
+    assertThat(run("list").out().lines()).hasSize(25);
+    good("{\"id\":7,\"text\":\"text 7\"}\n", "get", "note:7");
+    assertThat(dataDir().resolve("migration.json")).doesNotExist();
+
+    assertThat(run("migrate-from-sqlite", file, "--skip-too-large").out())
+        .contains("Wrote 25 documents");
+    assertThat(run("list").out().lines()).hasSize(25);
+
+    assertThat(run("migrate-from-sqlite", file, "--table", "nope").err())
+        .contains("there is no table nope", "there are: note, other");
+    assertThat(run("migrate-from-sqlite", file, "--batch-size", "0").err()).contains("1 to 100000");
+    assertThat(run("migrate-from-sqlite", file, "--batch-size", "100001").code()).isEqualTo(2);
+    Path text = Files.writeString(directory.resolve("x.db"), "no database, but long enough");
+    assertThat(run("migrate-from-sqlite", text.toString()).err()).contains("is no SQLite database");
   }
 }
