@@ -6,6 +6,7 @@ import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.transport.identity.IdentityException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -93,6 +94,8 @@ public final class ApiException extends RuntimeException {
               backup);
       case EncryptionException encryption ->
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
+      case IdentityException identity ->
+          new ApiException(503, identity.code(), hint(identity), identity);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -109,6 +112,17 @@ public final class ApiException extends RuntimeException {
         internal.initCause(thrown);
         yield internal;
       }
+    };
+  }
+
+  private static String hint(IdentityException identity) {
+    return switch (identity) {
+      case IdentityException.Exposed e -> "make it yours alone: chmod 600";
+      case IdentityException.Damaged e ->
+          "restore a backup made with --keys; without one, init makes a new device";
+      case IdentityException.NotFound e -> "pluresdb init makes one";
+      case IdentityException.Exists e -> "name another data directory";
+      case IdentityException.Failed e -> "check the data directory and its permissions";
     };
   }
 
