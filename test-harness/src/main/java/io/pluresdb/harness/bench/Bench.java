@@ -186,10 +186,14 @@ public final class Bench implements Callable<Integer> {
           int searches,
       @Option(names = "--replaced", defaultValue = "50", description = "Percent of nodes an hour.")
           int replaced,
+      @Option(names = "--liars", defaultValue = "0", description = "Percent of nodes, below 100.")
+          int liars,
+      @Option(names = "--paths", defaultValue = "3", description = "Disjoint, of a lookup; 1 to 8.")
+          int paths,
       @Option(names = "--seed", defaultValue = "1", description = "What everything follows from.")
           long seed)
       throws Exception {
-    return print(folder -> DhtBench.run(nodes, minutes, searches, replaced, seed));
+    return print(folder -> DhtBench.run(nodes, minutes, searches, replaced, liars, paths, seed));
   }
 
   @Command(description = "Simulates replicas under faults, many seeds.")

@@ -162,14 +162,20 @@ public final class RelayServer implements AutoCloseable {
       unawaited(channel.close());
       return;
     }
-    if (!halfOpen.tryEnter(address)) {
+    HalfOpen.Place place =
+        halfOpen.tryEnter(
+            address,
+            () -> {
+              hub.count(RelayCounter.PUSHED_OUT_HALF_OPEN);
+              unawaited(channel.close());
+            });
+    if (place == null) {
       hub.count(RelayCounter.REFUSED_HALF_OPEN);
       unawaited(channel.close());
       return;
     }
     connections++;
     channel.closeFuture().addListener(ignored -> connections--);
-    var entered = new AtomicBoolean(true);
     if (tls != null) {
       SslHandler handler = tls.newHandler(channel.alloc(), tlsWork);
       handler.setHandshakeTimeoutMillis(options.limits().requestTimeout().toMillis());
@@ -182,16 +188,7 @@ public final class RelayServer implements AutoCloseable {
                 new HttpDecoderConfig()
                     .setMaxInitialLineLength(MAX_REQUEST_LINE_BYTES)
                     .setMaxHeaderSize(MAX_HEADER_BYTES)),
-            new RelayRequest(
-                hub,
-                tokens,
-                options.trustForwarded(),
-                this::metrics,
-                () -> {
-                  if (entered.compareAndSet(true, false)) {
-                    halfOpen.leave(address);
-                  }
-                }));
+            new RelayRequest(hub, tokens, options.trustForwarded(), this::metrics, place::leave));
   }
 
   /** Where it listens. */

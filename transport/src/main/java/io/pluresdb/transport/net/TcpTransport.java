@@ -51,6 +51,8 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -386,7 +388,7 @@ public final class TcpTransport implements AutoCloseable {
     host.counters.countAccepted();
     InetAddress address = channel.remoteAddress().getAddress();
     int now = count(channel);
-    AtomicBoolean entered = new AtomicBoolean();
+    var place = new AtomicReference<HalfOpen.@Nullable Place>();
     channel
         .pipeline()
         .addLast(
@@ -401,15 +403,26 @@ public final class TcpTransport implements AutoCloseable {
                   if (now > host.limits().sessions()) {
                     return "session.sessions";
                   }
-                  entered.set(halfOpen.tryEnter(address));
-                  return entered.get() ? "" : "session.half-open";
+                  place.set(
+                      halfOpen.tryEnter(
+                          address,
+                          () ->
+                              channel
+                                  .pipeline()
+                                  .fireUserEventTriggered(SessionHandler.PUSHED_OUT)));
+                  return place.get() == null ? "session.half-open-per-address" : "";
                 },
-                () -> {
-                  if (entered.compareAndSet(true, false)) {
-                    halfOpen.leave(address);
-                  }
-                },
+                () -> onPlace(place, HalfOpen.Place::recognise),
+                () -> onPlace(place, HalfOpen.Place::leave),
                 new CompletableFuture<>()));
+  }
+
+  private static void onPlace(
+      AtomicReference<HalfOpen.@Nullable Place> reference, Consumer<HalfOpen.Place> action) {
+    HalfOpen.Place place = reference.get();
+    if (place != null) {
+      action.accept(place);
+    }
   }
 
   private int count(Channel channel) {
