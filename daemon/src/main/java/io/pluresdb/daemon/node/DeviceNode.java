@@ -1153,6 +1153,29 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
+  public NetworkCounters networkCounters() {
+    if (net == null) {
+      return NetworkCounters.NONE;
+    }
+    var dht = new TreeMap<String, Long>();
+    if (net.dht != null) {
+      net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
+    }
+    SessionLimits limits = net.transport.limits();
+    return new NetworkCounters(
+        net.transport.counters().snapshot(),
+        net.transport.halfOpenHandshakes(),
+        Map.of(
+            CloseReason.LIMIT_SESSIONS,
+            limits.sessions(),
+            CloseReason.LIMIT_HALF_OPEN,
+            limits.halfOpen(),
+            CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS,
+            limits.halfOpenPerAddress()),
+        dht);
+  }
+
+  @Override
   public List<RelayStatus> relays() {
     return net == null ? List.of() : net.relays.status();
   }

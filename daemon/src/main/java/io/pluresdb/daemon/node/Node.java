@@ -347,6 +347,21 @@ public interface Node {
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
 
+  /** What the network counted since the start; all zero while no network is up. */
+  NetworkCounters networkCounters();
+
+  /**
+   * @param sessions names as {@link io.pluresdb.transport.session.SessionCounters} has them
+   * @param halfOpen accepted connections whose handshake is not finished now
+   * @param limits of connections, by name
+   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; empty without DHT
+   */
+  record NetworkCounters(
+      Map<String, Long> sessions, int halfOpen, Map<String, Integer> limits, Map<String, Long> dht) {
+    public static final NetworkCounters NONE =
+        new NetworkCounters(Map.of(), 0, Map.of(), Map.of());
+  }
+
   /** The relays of this device; none while no network is up. */
   List<RelayStatus> relays();
 

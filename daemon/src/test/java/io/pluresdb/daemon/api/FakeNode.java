@@ -273,6 +273,15 @@ public final class FakeNode implements Node {
   }
 
   @Override
+  public NetworkCounters networkCounters() {
+    return new NetworkCounters(
+        Map.of("accepted", 9L, "closed.silent", 2L, "refused.half-open", 3L),
+        4,
+        Map.of("half-open", 256),
+        Map.of("queries-limited", 5L));
+  }
+
+  @Override
   public CompletableFuture<DhtReport> dht() {
     throw new NodeException("NODE_DHT_OFF", "no part in the DHT", "set peers.dht to true");
   }

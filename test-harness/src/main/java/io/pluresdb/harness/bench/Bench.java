@@ -166,6 +166,15 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> DiscoverBench.run(folder, nodes, rounds));
   }
 
+  @Command(description = "Encrypted sessions beside plain TCP: blobs of 64 KiB, 200 bytes each.")
+  int session(
+      @Option(names = "--megabytes", defaultValue = "2000", description = "Of blobs; of small messages a quarter.")
+          int megabytes,
+      @Option(names = "--rounds", defaultValue = "5", description = "1 to 100.") int rounds)
+      throws Exception {
+    return print(folder -> SessionBench.run(megabytes, rounds));
+  }
+
   @Command(description = "A relay beside a plain TCP forwarder, and what idle circuits cost.")
   int relay(
       @Option(names = "--circuits", defaultValue = "1000", description = "At once, 1 to 4000.")

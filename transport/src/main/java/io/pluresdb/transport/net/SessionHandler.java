@@ -185,7 +185,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   @Override
   public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
     if (PUSHED_OUT.equals(event) && phase != Phase.ESTABLISHED) {
-      end(new CloseReason.Refused("session.half-open"));
+      end(new CloseReason.Refused(CloseReason.LIMIT_HALF_OPEN));
     } else {
       ctx.fireUserEventTriggered(event);
     }
@@ -322,7 +322,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
               });
     } catch (RejectedExecutionException e) {
       stepping = false;
-      end(new CloseReason.Refused("handshake work"));
+      end(new CloseReason.Refused(CloseReason.LIMIT_HANDSHAKE_STEPS));
     }
   }
 

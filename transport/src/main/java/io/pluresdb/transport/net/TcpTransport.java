@@ -86,13 +86,13 @@ public final class TcpTransport implements AutoCloseable {
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
+  /** Dials with {@link Suite#preferred}; accepts every suite. */
   public TcpTransport(
       DeviceIdentity identity,
       SessionPolicy policy,
       SessionLimits limits,
       Environment environment) {
-    this(identity, policy, limits, environment, Suite.CHACHAPOLY);
+    this(identity, policy, limits, environment, Suite.preferred());
   }
 
   /** Dials with {@code suite}; accepts every suite. */
@@ -216,7 +216,7 @@ public final class TcpTransport implements AutoCloseable {
       return new CloseReason.Shutdown();
     }
     return connections.get() >= host.limits().sessions()
-        ? new CloseReason.Refused("session.sessions")
+        ? new CloseReason.Refused(CloseReason.LIMIT_SESSIONS)
         : null;
   }
 
@@ -280,7 +280,9 @@ public final class TcpTransport implements AutoCloseable {
             SessionCarrier.relayed(relay, codec),
             Handshake.responder(host.local),
             () ->
-                closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "",
+                closed.get()
+                    ? CloseReason.LIMIT_CLOSING
+                    : now > host.limits().sessions() ? CloseReason.LIMIT_SESSIONS : "",
             () -> {},
             new CompletableFuture<>()));
   }
@@ -353,6 +355,10 @@ public final class TcpTransport implements AutoCloseable {
     return halfOpen.total();
   }
 
+  public SessionLimits limits() {
+    return host.limits();
+  }
+
   /** Timers on this transport's threads, for a {@link io.pluresdb.transport.path.Dialer}. */
   public Timers timers() {
     return (delay, task) -> {
@@ -398,10 +404,10 @@ public final class TcpTransport implements AutoCloseable {
                 Handshake.responder(host.local),
                 () -> {
                   if (closed.get()) {
-                    return "closing";
+                    return CloseReason.LIMIT_CLOSING;
                   }
                   if (now > host.limits().sessions()) {
-                    return "session.sessions";
+                    return CloseReason.LIMIT_SESSIONS;
                   }
                   place.set(
                       halfOpen.tryEnter(
@@ -410,7 +416,7 @@ public final class TcpTransport implements AutoCloseable {
                               channel
                                   .pipeline()
                                   .fireUserEventTriggered(SessionHandler.PUSHED_OUT)));
-                  return place.get() == null ? "session.half-open-per-address" : "";
+                  return place.get() == null ? CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS : "";
                 },
                 () -> onPlace(place, HalfOpen.Place::recognise),
                 () -> onPlace(place, HalfOpen.Place::leave),
