@@ -29,13 +29,18 @@ public final class DaemonProcess implements AutoCloseable {
 
   private final Path directory;
   private final int peerPort;
+  private final List<String> prefix;
+  private final String listen;
   private final List<String> options;
   private @Nullable Process process;
   private String readyLine = "";
 
-  private DaemonProcess(Path directory, int peerPort, List<String> options) {
+  private DaemonProcess(
+      Path directory, int peerPort, List<String> prefix, String listen, List<String> options) {
     this.directory = directory;
     this.peerPort = peerPort;
+    this.prefix = prefix;
+    this.listen = listen;
     this.options = options;
   }
 
@@ -46,7 +51,26 @@ public final class DaemonProcess implements AutoCloseable {
 
   /** As the other, with further options of {@code serve}. */
   public static DaemonProcess start(Path directory, List<String> options) {
-    var daemon = new DaemonProcess(directory, freePort(), List.copyOf(options));
+    int port = freePort();
+    return start(directory, port, List.of(), "127.0.0.1:" + port, options);
+  }
+
+  /**
+   * As the others, somewhere else.
+   *
+   * @param prefix words in front of the command, as of {@code ip netns exec}
+   * @param listen {@code HOST:PORT} for peers
+   */
+  public static DaemonProcess start(
+      Path directory, List<String> prefix, String listen, List<String> options) {
+    int port = Integer.parseInt(listen.substring(listen.lastIndexOf(':') + 1));
+    return start(directory, port, prefix, listen, options);
+  }
+
+  private static DaemonProcess start(
+      Path directory, int port, List<String> prefix, String listen, List<String> options) {
+    var daemon =
+        new DaemonProcess(directory, port, List.copyOf(prefix), listen, List.copyOf(options));
     daemon.start();
     return daemon;
   }
@@ -82,16 +106,21 @@ public final class DaemonProcess implements AutoCloseable {
 
   /** The command that serves {@code directory}; further options may be added. */
   public static List<String> serve(Path directory, int peerPort) {
+    return serve(directory, "127.0.0.1:" + peerPort);
+  }
+
+  private static List<String> serve(Path directory, String listen) {
     List<String> command = java("io.pluresdb.daemon.cli.Main");
     command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
-    command.addAll(List.of("--listen", "127.0.0.1:" + peerPort, "--no-lan", "--no-dht"));
+    command.addAll(List.of("--listen", listen, "--no-lan", "--no-dht"));
     return command;
   }
 
   /** Starts it again, with the same directory and the same port for peers. */
   public void start() {
     try {
-      List<String> command = serve(directory, peerPort);
+      var command = new ArrayList<>(prefix);
+      command.addAll(serve(directory, listen));
       command.addAll(options);
       Process started =
           new ProcessBuilder(command)

@@ -15,10 +15,11 @@ import org.jspecify.annotations.Nullable;
  * An IPv6 /64 counts as one address, since one host may have all of it.
  *
  * <p>An address that has all it may gets no more. Where all places are taken, a newcomer takes that
- * of the oldest connection of the address that has most, of those that are not {@linkplain
- * Place#recognise recognised} if there are any: who floods from few addresses loses his own, and
- * who floods from many has to come faster than an honest peer's first message follows. To refuse
- * newcomers instead would let a few hundred silent connections shut everybody out.
+ * of the oldest connection of the address that has most: of those that are not {@linkplain
+ * Place#recognise recognised} while they have more than half of the places, of the others
+ * otherwise. So who floods from few addresses loses his own, and who floods from many has to come
+ * faster than an honest peer's first message follows. To refuse newcomers instead would let a few
+ * hundred silent connections shut everybody out.
  *
  * <p>Thread-safe.
  */
@@ -51,7 +52,7 @@ final class HalfOpen {
       this.pushedOut = pushedOut;
     }
 
-    /** The connection said what a member says: it gives way after those that did not. */
+    /** The connection said what a member says: it competes with its like. */
     void recognise() {
       synchronized (HalfOpen.this) {
         recognised = true;
@@ -94,14 +95,15 @@ final class HalfOpen {
   }
 
   private Place toGiveWay() {
-    boolean strangers = places.stream().anyMatch(place -> !place.recognised);
+    // Half of the places are for either kind, so that neither can shut the other out.
+    boolean recognised = 2 * places.stream().filter(place -> !place.recognised).count() <= most;
     Place chosen = null;
-    int most = 0;
+    int busiest = 0;
     for (Place place : places) {
       int ofAddress = byAddress.getOrDefault(place.key, 0);
-      if (ofAddress > most && !(strangers && place.recognised)) {
+      if (place.recognised == recognised && ofAddress > busiest) {
         chosen = place;
-        most = ofAddress;
+        busiest = ofAddress;
       }
     }
     if (chosen == null) {

@@ -85,8 +85,7 @@ public final class WebSocket {
     int key = Integer.rotateLeft(mask, Byte.SIZE * (int) (phase & 3));
     // Longs one by one by an index from 0, in the machine's order: a loop that is vectorised.
     LongBuffer longs = buffer.slice(from, to - from).order(ByteOrder.nativeOrder()).asLongBuffer();
-    int ordered =
-        ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN ? key : Integer.reverseBytes(key);
+    int ordered = ByteOrder.nativeOrder() == ByteOrder.BIG_ENDIAN ? key : Integer.reverseBytes(key);
     long wide = (long) ordered << Integer.SIZE | Integer.toUnsignedLong(ordered);
     int count = longs.limit();
     for (int i = 0; i < count; i++) {

@@ -21,8 +21,8 @@ public enum Suite {
   }
 
   /**
-   * The faster one here: {@link #AESGCM} where the JVM computes AES with the processor's instructions,
-   * {@link #CHACHAPOLY} elsewhere. Whoever dials chooses; everybody accepts both.
+   * The faster one here: {@link #AESGCM} where the JVM computes AES with the processor's
+   * instructions, {@link #CHACHAPOLY} elsewhere. Whoever dials chooses; everybody accepts both.
    */
   public static Suite preferred() {
     var jvm = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
