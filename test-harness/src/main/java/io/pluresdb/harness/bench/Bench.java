@@ -168,7 +168,10 @@ public final class Bench implements Callable<Integer> {
 
   @Command(description = "Encrypted sessions beside plain TCP: blobs of 64 KiB, 200 bytes each.")
   int session(
-      @Option(names = "--megabytes", defaultValue = "2000", description = "Of blobs; of small messages a quarter.")
+      @Option(
+              names = "--megabytes",
+              defaultValue = "2000",
+              description = "Of blobs; of small messages a quarter.")
           int megabytes,
       @Option(names = "--rounds", defaultValue = "5", description = "1 to 100.") int rounds)
       throws Exception {

@@ -253,8 +253,8 @@ public final class DhtSimulation {
   }
 
   /**
-   * Lets sybils come, evenly within {@code millis}, which have proven ids nearer to the oldest topic
-   * than chance would place a node, answer, and say that nobody is there.
+   * Lets sybils come, evenly within {@code millis}, which have proven ids nearer to the oldest
+   * topic than chance would place a node, answer, and say that nobody is there.
    */
   public void besiege(int sybils, long millis) {
     DhtId topic = topics.getFirst().id;
@@ -399,7 +399,8 @@ public final class DhtSimulation {
   private void act(Peer peer, List<DhtEffect> effects) {
     for (DhtEffect effect : effects) {
       switch (effect) {
-        case DhtEffect.Send(InetSocketAddress to, byte[] datagram) -> send(peer, PORT, to, datagram);
+        case DhtEffect.Send(InetSocketAddress to, byte[] datagram) ->
+            send(peer, PORT, to, datagram);
         case DhtEffect.Found(DhtId topic, InetSocketAddress found) -> {
           for (Search search : peer.searches) {
             search.found |=

@@ -183,8 +183,14 @@ public final class NatLab implements AutoCloseable {
   private void wire(String a, String deviceA, String b, String deviceB) {
     command(
         List.of(
-            ("ip link add " + deviceA + " netns " + a + " type veth peer name " + deviceB
-                    + " netns " + b)
+            ("ip link add "
+                    + deviceA
+                    + " netns "
+                    + a
+                    + " type veth peer name "
+                    + deviceB
+                    + " netns "
+                    + b)
                 .split(" ")));
     in(a, "ip link set " + deviceA + " up");
     in(b, "ip link set " + deviceB + " up");
