@@ -142,9 +142,18 @@ public final class ApiException extends RuntimeException {
     }
     if (storage instanceof StorageException.OpenFailed) {
       String hint =
-          storage.code().equals("STORAGE_LOCKED")
-              ? "stop the process that has it open, or send the command to its daemon"
-              : "check the data directory and its permissions";
+          switch (storage.code()) {
+            case "STORAGE_LOCKED" ->
+                "stop the process that has it open, or send the command to its daemon";
+            case "STORAGE_WAL_CORRUPT_ENTRY", "STORAGE_WAL_MISSING" ->
+                "restore a backup, or keep what precedes the damage: pluresdb wal recover";
+            case "STORAGE_NEWER_FORMAT" -> "install the newer PluresDB that wrote it";
+            case "STORAGE_ENCRYPTED", "STORAGE_NOT_ENCRYPTED", "STORAGE_WRONG_KEY" ->
+                "put encryption.json and the store of the same data directory together";
+            default ->
+                "check the disk and the permissions of the data directory; if files are damaged,"
+                    + " restore a backup, or start over with an empty one and join again";
+          };
       return new ApiException(503, storage.code(), hint, storage);
     }
     return new ApiException(

@@ -179,6 +179,7 @@ public final class Main {
     commands.put("backup", Keeping.Backup::new);
     commands.put("restore", Keeping.Restore::new);
     commands.put("encryption", Encrypting::command);
+    commands.put("wal", Logs::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());

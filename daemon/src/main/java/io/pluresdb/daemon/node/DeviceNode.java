@@ -25,6 +25,7 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -132,6 +133,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.startedAt = Instant.now();
     Joins.recover(directory);
     Backups.recover(directory);
+    Salvage.finish(directory);
     this.backups = new Backups(directory, environment);
     for (String name : directory.databases()) {
       databases.put(name, openDatabase(name));
@@ -798,6 +800,49 @@ public final class DeviceNode implements Node, AutoCloseable {
     return manifest;
   }
 
+  /**
+   * Keeps what precedes the damage in the write-ahead log of a database, under a new actor; the
+   * damaged store is put aside. Does nothing where there is no damage.
+   *
+   * @param secret unlocks the data directory where it is encrypted
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}; {@code NODE_NOT_SALVAGED} when more than
+   *     the log is damaged
+   */
+  public static Salvage.Outcome recoverLog(Path root, String name, NodeOptions.Secret secret) {
+    requireStore(root, name);
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      unlock(directory, secret);
+      Salvage.finish(directory);
+      DeviceIdentity device = DeviceIdentity.load(directory.deviceKey());
+      DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
+      var environment = new Environment(InstantSource.system(), new SecureRandom());
+      return new Salvage(directory, LocalDatabase.identity(file, device), environment, name).run();
+    }
+  }
+
+  /**
+   * Reads the write-ahead log of a database and changes nothing, whether a daemon has it open or
+   * not; what is just being written may look truncated then.
+   *
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}
+   */
+  public static WriteAheadLog.Report inspectLog(Path root, String name) {
+    return WriteAheadLog.inspect(requireStore(root, name));
+  }
+
+  private static Path requireStore(Path root, String name) {
+    requireName(name);
+    Path store = DataDirectory.store(root, name);
+    if (!Files.isDirectory(store)) {
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE",
+          "there is no store of database \"" + name + "\" in " + root,
+          "name another with --db, or another data directory with --data-dir");
+    }
+    return store;
+  }
+
   private static LogStatus log(ReplicaEngine engine) {
     CompactionStatus status = engine.compaction();
     Membership membership = engine.replica().view().membership();
@@ -1139,6 +1184,15 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public List<Finding> doctor(String name) {
     return doctor(database(name)).findings();
+  }
+
+  /**
+   * What can be said of a database that does not open.
+   *
+   * @param failure why it does not
+   */
+  public static List<Finding> doctorOfClosed(Path root, String name, Finding failure) {
+    return Doctor.closed(root, name, failure);
   }
 
   @Override

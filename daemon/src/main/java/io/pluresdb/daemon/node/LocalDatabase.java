@@ -14,6 +14,7 @@ import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksOptions.WalRecovery;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.transport.identity.DeviceId;
@@ -96,15 +97,8 @@ final class LocalDatabase implements AutoCloseable {
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
-    var identity =
-        new ReplicaIdentity(
-            ReplicaIdentity.databaseHash(file.database()),
-            file.founderKey(),
-            new Signer(device.publicKey(), device::sign),
-            Signer::verify,
-            file.scope());
-    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
-    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
+    ReplicaIdentity identity = identity(file, device);
+    RocksOptions options = options(directory);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
@@ -147,6 +141,36 @@ final class LocalDatabase implements AutoCloseable {
     }
   }
 
+  /** Who this device is in a database. */
+  static ReplicaIdentity identity(DatabaseFile file, DeviceIdentity device) {
+    return new ReplicaIdentity(
+        ReplicaIdentity.databaseHash(file.database()),
+        file.founderKey(),
+        new Signer(device.publicKey(), device::sign),
+        Signer::verify,
+        file.scope());
+  }
+
+  private static RocksOptions options(DataDirectory directory) {
+    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
+    return directory.vault() == null ? plain : plain.uncompressed();
+  }
+
+  /** What a store without its replica holds; closing {@code sealed} closes both. */
+  record Store(RocksStorage rocks, Storage sealed) implements AutoCloseable {
+    @Override
+    public void close() {
+      sealed.close();
+    }
+  }
+
+  /** Opens a store of this data directory for other purposes than to serve it. */
+  static Store openStore(
+      DataDirectory directory, Path store, Environment environment, WalRecovery recovery) {
+    RocksStorage rocks = RocksStorage.open(store, options(directory).with(recovery));
+    return new Store(rocks, sealed(rocks, directory.vault(), environment));
+  }
+
   String name() {
     return name;
   }
@@ -161,6 +185,11 @@ final class LocalDatabase implements AutoCloseable {
     return epochs.current();
   }
 
+  /** The public key of this device. */
+  byte[] deviceKey() {
+    return identity.signer().publicKey();
+  }
+
   Epochs epochs() {
     return epochs;
   }
@@ -172,6 +201,11 @@ final class LocalDatabase implements AutoCloseable {
   /** Copies the store as of the newest commit to {@code target}, which must not exist. */
   void checkpoint(Path target) {
     rocks.checkpoint(target);
+  }
+
+  /** The files of the store, to look at. */
+  RocksStorage files() {
+    return rocks;
   }
 
   /** Opens a copy of the store. */
