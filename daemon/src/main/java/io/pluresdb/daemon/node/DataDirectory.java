@@ -189,6 +189,20 @@ public final class DataDirectory implements AutoCloseable {
     }
   }
 
+  /** Whether any database has a store. */
+  boolean hasStore() {
+    try (var stores = Files.newDirectoryStream(root.resolve(DATABASES))) {
+      for (Path database : stores) {
+        if (Files.exists(database.resolve("store"))) {
+          return true;
+        }
+      }
+      return false;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** Names of the databases, ascending. Unfinished joins are not among them. */
   List<String> databases() {
     var names = new ArrayList<String>();

@@ -155,7 +155,8 @@ public final class DeviceNode implements Node, AutoCloseable {
    *
    * @param force start over where there is one already: everything in it is deleted
    * @param secret what unlocks it from now on; null for one that is not encrypted
-   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
+   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}, also where only
+   *     the device key is missing
    */
   public static void init(Path root, boolean force, @Nullable EncryptionConfig secret) {
     if (DataDirectory.isInitialized(root) && !force) {
@@ -165,9 +166,14 @@ public final class DeviceNode implements Node, AutoCloseable {
           "use it as it is, or delete everything in it with --force");
     }
     try (DataDirectory directory = DataDirectory.open(root)) {
-      if (force) {
-        directory.clear();
+      if (!force && directory.hasStore()) {
+        throw new NodeException(
+            "NODE_ALREADY_INITIALIZED",
+            root + " holds databases, but its device.key is missing",
+            "put device.key back, or delete everything in it with --force");
       }
+      // Also what an init that did not end left behind.
+      directory.clear();
       var random = new SecureRandom();
       if (secret != null) {
         // First: whatever is made without it could only be made anew.
@@ -175,8 +181,9 @@ public final class DeviceNode implements Node, AutoCloseable {
             KeyVault.create(directory.encryption(), secret, random, InstantSource.system()));
       }
       DeviceIdentity device = DeviceIdentity.create(random);
-      device.save(directory.deviceKey());
       found(directory, DEFAULT_DATABASE, device, random);
+      // Last: with it the directory is made.
+      device.save(directory.deviceKey());
     }
   }
 

@@ -327,6 +327,14 @@ class DamageTest {
   }
 
   @Test
+  void missingDeviceKey_isNoEmptyDirectory() throws IOException {
+    Files.delete(dataDir().resolve("device.key"));
+    Typed.Result refused = run("init", dataDir().toString());
+    assertThat(refused.err()).contains("NODE_ALREADY_INITIALIZED", "device.key is missing");
+    assertThat(files(store(), ".sst")).isNotEmpty();
+  }
+
+  @Test
   void keysThatOthersCanRead_areFound_alsoWhenTheStoreDoesNotOpen() throws IOException {
     Files.delete(store().resolve("CURRENT"));
     Files.setPosixFilePermissions(
