@@ -5,6 +5,7 @@ import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -93,6 +94,12 @@ public final class ApiException extends RuntimeException {
               backup);
       case EncryptionException encryption ->
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
+      case EmbeddingException embedding ->
+          new ApiException(
+              502,
+              EmbeddingException.CODE,
+              "see embedding.* in `pluresdb config list`; status shows how it goes",
+              embedding);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -129,7 +136,7 @@ public final class ApiException extends RuntimeException {
           new ApiException(
               403, core.code(), "devices shows the roles; an admin can change them", core);
       case FEATURE_DISABLED ->
-          new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
+          new ApiException(400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);

@@ -158,7 +158,7 @@ public final class Main {
     commands.put("history", Past.Versions::new);
     commands.put("revert", Past.Revert::new);
     commands.put("conflicts", Past.Conflicts::new);
-    commands.put("vsearch", Documents.Search::new);
+    commands.put("vsearch", Documents.VectorSearch::new);
     commands.put("search", Documents.Search::new);
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);

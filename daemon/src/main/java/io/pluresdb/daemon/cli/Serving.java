@@ -241,7 +241,8 @@ final class Serving {
           new CompactionSettings(
               Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
               Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()),
-          new Secrets(root.io(), config));
+          new Secrets(root.io(), config),
+          Embedders.of(config));
     }
 
     /** The token that TCP callers send: kept from earlier runs, otherwise made. */

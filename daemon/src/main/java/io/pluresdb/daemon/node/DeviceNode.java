@@ -26,6 +26,7 @@ import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.WriteAheadLog;
+import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
@@ -102,6 +103,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final Admission admission;
   private final Backups backups;
   private final ReencryptionJob reencryption;
+  private final @Nullable LoadedEmbedder embedder;
   private final @Nullable Net net;
   private volatile boolean closing;
 
@@ -131,6 +133,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    this.embedder = embeddings == null ? null : new LoadedEmbedder(embeddings.load());
     Joins.recover(directory);
     Backups.recover(directory);
     Salvage.finish(directory);
@@ -241,7 +245,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(
-            directory, name, device, environment, this::established, this::keyMessage);
+            directory, name, device, environment, embedding(), this::established, this::keyMessage);
     database.store().execute(engine -> engine.remember(options.compaction()));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
@@ -266,6 +270,14 @@ public final class DeviceNode implements Node, AutoCloseable {
                   }));
     }
     return database;
+  }
+
+  private SearchIndexes.@Nullable Embedding embedding() {
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    return embeddings == null || embedder == null
+        ? null
+        // One command without the daemon is over before it would have begun.
+        : new SearchIndexes.Embedding(embedder, embeddings.fields(), options.network() != null);
   }
 
   private Net startNetwork(NodeOptions.Network network) {
@@ -1259,6 +1271,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     databases.values().forEach(LocalDatabase::close);
     databases.clear();
+    if (embedder != null) {
+      embedder.close();
+    }
     if (net != null) {
       net.transport.close();
     }

@@ -85,6 +85,7 @@ final class LocalDatabase implements AutoCloseable {
   /**
    * Opens a database that has its {@code database.json}; an empty store is made.
    *
+   * @param embedding what makes embeddings, or null
    * @param onEstablished hears of each session that is kept; must not block
    * @param onKeys hears what peers say about keys; must not block
    */
@@ -93,6 +94,7 @@ final class LocalDatabase implements AutoCloseable {
       String name,
       DeviceIdentity device,
       Environment environment,
+      SearchIndexes.@Nullable Embedding embedding,
       Consumer<Session> onEstablished,
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
@@ -116,7 +118,10 @@ final class LocalDatabase implements AutoCloseable {
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished, onKeys);
       SearchIndexes searches =
           SearchIndexes.open(
-              storage, store, directory.vault() == null ? directory.indexes(name) : null);
+              storage,
+              store,
+              directory.vault() == null ? directory.indexes(name) : null,
+              embedding);
       return new LocalDatabase(
           name,
           filePath,

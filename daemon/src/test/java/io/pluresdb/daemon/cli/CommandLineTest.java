@@ -1,11 +1,15 @@
 package io.pluresdb.daemon.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -387,6 +391,46 @@ class CommandLineTest {
         .contains("at must be a whole number");
     assertThat(run("edit", "e", "l", "list.move", "0").err()).contains("list.move takes FROM TO");
     assertThat(run("edit", "no", "t", "text.splice", "0", "0", "x").code()).isEqualTo(3);
+  }
+
+  @Test
+  void vsearch_ofAText_asksWhatMakesEmbeddings() throws Exception {
+    var server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        "/embeddings",
+        exchange -> {
+          String asked = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
+          // One vector for each text: whether it is about cats.
+          var vectors = new ArrayList<String>();
+          for (String text : asked.replaceAll(".*\\[(.*)\\].*", "$1").split(",", -1)) {
+            boolean cat = text.contains("cat");
+            vectors.add("{\"embedding\":[" + (cat ? "1,0.1" : "0.1,1") + "]}");
+          }
+          byte[] answer = ("{\"data\":[" + String.join(",", vectors) + "]}").getBytes(UTF_8);
+          exchange.sendResponseHeaders(200, answer.length);
+          exchange.getResponseBody().write(answer);
+          exchange.close();
+        });
+    server.start();
+    try {
+      good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+      assertThat(run("vsearch", "cats").err()).contains("CORE_FEATURE_DISABLED", "embedding.model");
+      Files.writeString(
+          dataDir().resolve("config.toml"),
+          "[embedding]\nurl = \"http://127.0.0.1:" + server.getAddress().getPort() + "\"\n");
+      serve();
+      good("put a\n", "put", "a", "{\"t\":\"my cat sleeps\"}");
+      good("put b\n", "put", "b", "{\"t\":\"tax return\"}");
+      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      while (!run("status", "--json").out().contains("\"embedded\":2")) {
+        assertThat(System.nanoTime()).isLessThan(deadline);
+      }
+      assertThat(run("vsearch", "cats", "--limit", "1").out()).contains("a").doesNotContain("tax");
+      assertThat(run("vsearch", "money", "--limit", "1").out()).contains("tax");
+    } finally {
+      server.stop(0);
+    }
+    assertThat(run("vsearch", "cats").err()).contains("EMBEDDING_FAILED", "does not answer");
   }
 
   @Test

@@ -49,6 +49,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.SearcherManager;
 import org.apache.lucene.search.TermQuery;
+import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.store.Directory;
 import org.apache.lucene.store.FSDirectory;
 import org.apache.lucene.util.BytesRef;
@@ -57,10 +58,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The words of the documents, on Lucene, ranked by BM25 (Robertson and Zaragoza, 2009).
  *
- * <p>It lies in a folder of its own. A save is a commit of Lucene's, synced, and then a row in the
- * storage that names it: the row is in the storage's log behind every document the commit was made
- * from, so a commit that is named is never ahead of the documents. Opening takes the commit that is
- * named, of the two that are kept, or begins anew; what arrived since is taken in again.
+ * <p>It lies in a folder of its own, or beside an encrypted store in memory alone. A save is a
+ * commit of Lucene's, synced, and then a row in the storage that names it: the row is in the
+ * storage's log behind every document the commit was made from, so a commit that is named is never
+ * ahead of the documents. Opening takes the commit that is named, of the two that are kept, or
+ * begins anew; what arrived since is taken in again.
  */
 public final class TextIndex implements DerivedIndex {
   private static final Logger LUCENE_NEWS =
@@ -119,12 +121,16 @@ public final class TextIndex implements DerivedIndex {
   /**
    * Opens the index in {@code folder}, or an empty one that is to be rebuilt.
    *
+   * @param folder null for one that is in memory alone and made anew at each start
    * @throws StorageException.OpenFailed when the folder cannot be used
    */
-  public static TextIndex open(Storage storage, Path folder) {
+  public static TextIndex open(Storage storage, @Nullable Path folder) {
     // Lucene says at its first use which instructions it found; status says it where it matters.
     LUCENE_NEWS.setLevel(Level.SEVERE);
     try {
+      if (folder == null) {
+        return open(storage, new ByteBuffersDirectory(), 0, null);
+      }
       Directory directory = FSDirectory.open(folder);
       byte[] mark = storage.get(Table.INDEX, MARK);
       long number = mark == null ? 0 : new ByteReader(mark).varint();
@@ -311,6 +317,10 @@ public final class TextIndex implements DerivedIndex {
   }
 
   private void saveNow() {
+    if (directory instanceof ByteBuffersDirectory) {
+      savedArrivals = arrivals;
+      return;
+    }
     try {
       number++;
       writer.setLiveCommitData(
