@@ -135,8 +135,15 @@ public final class ApiException extends RuntimeException {
       case NOT_ALLOWED ->
           new ApiException(
               403, core.code(), "devices shows the roles; an admin can change them", core);
+      case BEHIND ->
+          new ApiException(
+              409,
+              core.code(),
+              "connect it with another device, peers shows them; then again",
+              core);
       case FEATURE_DISABLED ->
-          new ApiException(400, core.code(), "docs/reference/configuration.md says what can be set", core);
+          new ApiException(
+              400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);

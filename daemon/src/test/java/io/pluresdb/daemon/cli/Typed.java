@@ -35,6 +35,7 @@ final class Typed {
         new PrintStream(err, true, StandardCharsets.UTF_8),
         Map.of("HOSTNAME", "test-device"),
         false,
+        false,
         Io.Prompt.NONE,
         clock,
         new Random(1),
