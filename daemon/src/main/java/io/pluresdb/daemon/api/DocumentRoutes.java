@@ -37,7 +37,16 @@ final class DocumentRoutes {
   private static final List<String> PATCH = List.of("id", "patch", "durability");
   private static final List<String> BATCH = List.of("operations", "atomic", "durability");
   private static final List<String> SEARCH =
-      List.of("query", "field", "embedding", "limit", "threshold", "filter", "alpha", "waitMillis");
+      List.of(
+          "query",
+          "field",
+          "near",
+          "embedding",
+          "limit",
+          "threshold",
+          "filter",
+          "alpha",
+          "waitMillis");
 
   private final Node node;
 
@@ -84,7 +93,7 @@ final class DocumentRoutes {
                 "finds documents by words, by an embedding, or by both; best first")
             .inDatabase()
             .body(
-                "{query?: string, field?: string, embedding?: number[], filter?: any, alpha?:"
+                "{query?: string, field?: string, embedding?: number[], near?: any, filter?: any, alpha?:"
                     + " number(0..1), limit?: integer(1..10000), threshold?: number(0..1),"
                     + " waitMillis?: integer(0..600000)}",
                 DOCUMENT_BODY_BYTES)
@@ -268,10 +277,18 @@ final class DocumentRoutes {
             ? TextQuery.parse(body.string("query"), body.has("field") ? body.string("field") : null)
             : null;
     float[] given = body.floats("embedding");
-    float[] embedding = given == null ? new float[0] : given;
+    if (given != null && body.has("near")) {
+      throw ApiException.invalid("the body must have \"embedding\" or \"near\", not both");
+    }
+    Searches searches = node.searches(Parameters.database(request));
+    float[] embedding =
+        body.has("near")
+            ? searches.embed(body.string("near"))
+            : given == null ? new float[0] : given;
     if (text == null && embedding.length == 0) {
       throw ApiException.invalid(
-          "the body must have \"query\", words, or \"embedding\", an array of numbers, or both");
+          "the body must have \"query\", words, or \"embedding\", an array of numbers, or \"near\","
+              + " a text to make one of");
     }
     Searches.Fusion fusion =
         body.has("alpha")
@@ -283,7 +300,7 @@ final class DocumentRoutes {
     long wait = body.integer("waitMillis", 0, MAX_WAIT_MILLIS, Searches.DEFAULT_WAIT_MILLIS);
     var search = new Searches.Request(text, embedding, filter, limit, threshold, fusion, wait);
     var json = new JsonWriter().beginArray();
-    for (Searches.Hit hit : node.searches(Parameters.database(request)).search(search)) {
+    for (Searches.Hit hit : searches.search(search)) {
       json.beginObject();
       document(json, hit.document());
       json.name("score").number(hit.score());

@@ -96,7 +96,8 @@ final class Shapes {
             + " integer, frontier: map<{seq: integer, hash: string}>, frontierHash: string,"
             + " stateHash: string, pending: integer, peers: integer, trafficBytes: integer,"
             + " bytesOnDisk: integer, quota: Quota, vectorInstructions: string, indexes: Index[],"
-            + " log: Log}");
+            + " embeddingWorkerStats: {model: string, dimension: integer, behind: integer, embedded:"
+            + " integer, calls: integer, callMillis: integer, error: string} | null, log: Log}");
     all.put(
         "Relay",
         "{url: string, connected: boolean, topics: integer, peers: integer, proxy: string,"
@@ -104,7 +105,7 @@ final class Shapes {
     all.put(
         "Status",
         "{version: string, deviceId: string, uptimeMillis: integer, databases: Database[], relays:"
-            + " Relay[]}");
+            + " Relay[], portMapping: any}");
     all.put(
         "DatabaseEntry",
         "{name: string, id: string, role: string, documents: integer, bytesOnDisk: integer, peers:"

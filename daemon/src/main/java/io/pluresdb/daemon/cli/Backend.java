@@ -56,7 +56,8 @@ final class Backend {
         DeviceNode.open(
             dataDir,
             NodeOptions.offline(deviceName(config, root.io()))
-                .with(new Secrets(root.io(), config)));
+                .with(new Secrets(root.io(), config))
+                .with(Embedders.of(config)));
     // The main token is of no use here: nobody calls but this command.
     ApiClient inProcess =
         api(root.io(), node, dataDir, KEEP_ALIVE, tokens(dataDir, "", root.io())).client();

@@ -105,7 +105,14 @@ final class Joins {
         .save(directory.databaseFile(draft), directory.vault());
     try (LocalDatabase joined =
         LocalDatabase.open(
-            directory, draft, device, environment, 1, session -> {}, (session, message) -> {})) {
+            directory,
+            draft,
+            device,
+            environment,
+            1,
+            null,
+            session -> {},
+            (session, message) -> {})) {
       return old == null ? 0 : carry(old.store(), joined.store());
     }
   }
