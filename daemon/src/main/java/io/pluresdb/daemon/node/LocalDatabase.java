@@ -107,17 +107,8 @@ final class LocalDatabase implements AutoCloseable {
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
-    var identity =
-        new ReplicaIdentity(
-            ReplicaIdentity.databaseHash(file.database()),
-            file.founderKey(),
-            new Signer(device.publicKey(), device::sign),
-            Signer::verify,
-            file.scope());
-    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory()).ofMany(nth);
-    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
     ReplicaIdentity identity = identity(file, device);
-    RocksOptions options = options(directory);
+    RocksOptions options = options(directory).ofMany(nth);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
