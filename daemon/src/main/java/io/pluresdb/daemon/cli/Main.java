@@ -66,6 +66,7 @@ public final class Main {
             stream(FileDescriptor.err),
             System.getenv(),
             isTerminal(2),
+            isTerminal(1),
             Main::ask,
             InstantSource.system(),
             // Reading entropy is left to the first use.
@@ -163,6 +164,7 @@ public final class Main {
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
+    commands.put("migrate-from-sqlite", Migrating::new);
     commands.put("status", Sharing.Status::new);
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);
@@ -180,6 +182,8 @@ public final class Main {
     commands.put("restore", Keeping.Restore::new);
     commands.put("encryption", Encrypting::command);
     commands.put("doctor", Diagnosing.Doctor::new);
+    commands.put("diagnose", Diagnosis::new);
+    commands.put("top", Top::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;

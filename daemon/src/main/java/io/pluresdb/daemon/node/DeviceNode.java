@@ -9,6 +9,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.compaction.StableCut;
 import io.pluresdb.crdt.engine.CompactionStatus;
 import io.pluresdb.crdt.engine.ReplicaEngine;
@@ -27,6 +28,7 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.AddressScope;
+import io.pluresdb.transport.dht.DhtCounter;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
@@ -109,6 +111,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final ReencryptionJob reencryption;
   private final @Nullable Net net;
   private volatile boolean closing;
+  private volatile CompactionSettings compaction;
+  private volatile List<InetSocketAddress> staticPeers;
 
   /** What a node with a network has besides its databases. */
   private record Net(
@@ -134,6 +138,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
     this.directory = directory;
     this.options = options;
+    this.compaction = options.compaction();
+    this.staticPeers = options.network() == null ? List.of() : options.network().staticPeers();
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
@@ -236,11 +242,33 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  /** From now on remembers history for so long, in every database. */
+  public void remember(CompactionSettings settings) {
+    compaction = settings;
+    databases
+        .values()
+        .forEach(database -> database.store().execute(engine -> engine.remember(settings)));
+  }
+
+  /**
+   * From now on keeps these connected, in every database; those that were kept so far are not let
+   * go. A node without a network dials nobody.
+   */
+  public void keepConnected(List<InetSocketAddress> peers) {
+    staticPeers = List.copyOf(peers);
+    for (LocalDatabase database : databases.values()) {
+      Neighbours neighbours = database.neighbours();
+      if (neighbours != null) {
+        staticPeers.forEach(neighbours::keep);
+      }
+    }
+  }
+
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(
             directory, name, device, environment, this::established, this::keyMessage);
-    database.store().execute(engine -> engine.remember(options.compaction()));
+    database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
@@ -444,7 +472,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             () -> {
               var known = new ArrayList<Candidate>();
               database.epochs().sought().forEach(keys -> known.addAll(relays.present(keys)));
-              network.staticPeers().forEach(peer -> known.add(new Candidate.Direct(peer)));
+              staticPeers.forEach(peer -> known.add(new Candidate.Direct(peer)));
               if (network.listen() != null) {
                 known.addAll(Addresses.direct(database.file().peers()));
               }
@@ -606,7 +634,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     } catch (StorageException e) {
       log.warn("peer address not remembered address={} cause={}", address, e.getMessage());
     }
-    var _ = session.closure().thenRun(() -> neighbours.lost(Addresses.parse(address)));
+    var _ = session.closure().thenRun(() -> neighbours.keep(Addresses.parse(address)));
   }
 
   private @Nullable LocalDatabase byId(String databaseId) {
@@ -1202,6 +1230,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       return NetworkCounters.NONE;
     }
     var dht = new TreeMap<String, Long>();
+    for (DhtCounter counter : DhtCounter.values()) {
+      dht.put(counter.key(), 0L);
+    }
     if (net.dht != null) {
       net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
     }
