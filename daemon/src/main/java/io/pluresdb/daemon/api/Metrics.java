@@ -2,6 +2,7 @@ package io.pluresdb.daemon.api;
 
 import com.sun.management.UnixOperatingSystemMXBean;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.search.Searches;
 import io.prometheus.metrics.config.EscapingScheme;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
@@ -17,6 +18,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** What a node does, as Prometheus reads it; docs/reference/metrics.md lists the metrics. */
 final class Metrics {
@@ -45,6 +47,7 @@ final class Metrics {
     for (String database : node.databases()) {
       metrics.store(database, node.status(database));
       metrics.log(database, node.log(database));
+      metrics.embeddings(database, node.searches(database).embeddingStats());
       metrics.activity(database, node.activity(database));
       for (Node.PeerStatus peer : node.peers(database)) {
         metrics.peer(database, peer);
@@ -137,6 +140,25 @@ final class Metrics {
         "pluresdb_traffic_bytes",
         "Bytes on the wire of all sessions, both directions.",
         status.trafficBytes(),
+        of);
+  }
+
+  private void embeddings(String name, Searches.@Nullable EmbeddingStats stats) {
+    if (stats == null) {
+      return;
+    }
+    String[] of = {DATABASE, name};
+    gauge(
+        "pluresdb_embeddings_behind",
+        "Changes not looked at yet for embeddings.",
+        stats.behind(),
+        of);
+    counter("pluresdb_embeddings_made", "Documents that got an embedding.", stats.embedded(), of);
+    counter("pluresdb_embedding_calls", "Calls of the model.", stats.calls(), of);
+    gauge(
+        "pluresdb_embeddings_failing",
+        "1 while they cannot be made.",
+        stats.error().isEmpty() ? 0 : 1,
         of);
   }
 

@@ -12,6 +12,7 @@ import io.pluresdb.daemon.node.Node.LogStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.nat.NatProtocol;
 import io.pluresdb.transport.nat.NatStatus;
 import io.pluresdb.transport.nat.PortMapping;
@@ -22,6 +23,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Routes about the device, its databases, members and peers. */
 final class NodeRoutes {
@@ -141,9 +143,22 @@ final class NodeRoutes {
     json.name("vectorInstructions").string(node.searches(name).instructions());
     json.name("indexes");
     IndexRoutes.indexes(json, node.searches(name));
+    embeddings(json.name("embeddingWorkerStats"), node.searches(name).embeddingStats());
     json.name("log");
     log(json, log);
     json.endObject();
+  }
+
+  private static void embeddings(JsonWriter json, Searches.@Nullable EmbeddingStats stats) {
+    if (stats == null) {
+      json.nothing();
+      return;
+    }
+    json.beginObject().name("model").string(stats.model());
+    json.name("dimension").number(stats.dimension()).name("behind").number(stats.behind());
+    json.name("embedded").number(stats.embedded()).name("calls").number(stats.calls());
+    json.name("callMillis").number(stats.callMillis());
+    json.name("error").string(stats.error()).endObject();
   }
 
   private static void log(JsonWriter json, LogStatus log) {

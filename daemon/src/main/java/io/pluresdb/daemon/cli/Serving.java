@@ -244,7 +244,8 @@ final class Serving {
           Backend.deviceName(config, root.io()),
           network(config),
           compaction(config),
-          new Secrets(root.io(), config));
+          new Secrets(root.io(), config),
+          Embedders.of(config));
     }
 
     /** The token that TCP callers send: kept from earlier runs, otherwise made. */

@@ -185,7 +185,7 @@ final class Sharing {
         description = "Whoever comes with it waits until approve lets it in.")
     private boolean approval;
 
-    @Option(names = "--no-qr", description = "Print the URL only.")
+    @Option(names = "--no-qr", description = "Print no QR code; piped, invite prints the URL only.")
     private boolean noQr;
 
     Invite(Root root) {
@@ -211,6 +211,11 @@ final class Sharing {
       }
       Map<String, Json> invite = Json.parse(answer).members();
       String url = Json.text(invite, "url");
+      if (!root.io().screen()) {
+        // For the command that it is piped to.
+        root.io().out().println(url);
+        return Main.OK;
+      }
       if (!noQr) {
         root.io().out().print(QrText.of(url));
       }

@@ -26,6 +26,8 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.rocks.WriteAheadLog;
+import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.AddressScope;
 import io.pluresdb.transport.dht.DhtCounter;
@@ -109,6 +111,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final Admission admission;
   private final Backups backups;
   private final ReencryptionJob reencryption;
+  private final @Nullable LoadedEmbedder embedder;
   private final @Nullable Net net;
   private volatile boolean closing;
   private volatile CompactionSettings compaction;
@@ -143,8 +146,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    this.embedder = embeddings == null ? null : new LoadedEmbedder(embeddings.load());
     Joins.recover(directory);
     Backups.recover(directory);
+    Salvage.finish(directory);
     this.backups = new Backups(directory, environment);
     for (String name : directory.databases()) {
       databases.put(name, openDatabase(name));
@@ -166,7 +172,8 @@ public final class DeviceNode implements Node, AutoCloseable {
    *
    * @param force start over where there is one already: everything in it is deleted
    * @param secret what unlocks it from now on; null for one that is not encrypted
-   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
+   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}, also where only
+   *     the device key is missing
    */
   public static void init(Path root, boolean force, @Nullable EncryptionConfig secret) {
     if (DataDirectory.isInitialized(root) && !force) {
@@ -176,9 +183,14 @@ public final class DeviceNode implements Node, AutoCloseable {
           "use it as it is, or delete everything in it with --force");
     }
     try (DataDirectory directory = DataDirectory.open(root)) {
-      if (force) {
-        directory.clear();
+      if (!force && directory.hasStore()) {
+        throw new NodeException(
+            "NODE_ALREADY_INITIALIZED",
+            root + " holds databases, but its device.key is missing",
+            "put device.key back, or delete everything in it with --force");
       }
+      // Also what an init that did not end left behind.
+      directory.clear();
       var random = new SecureRandom();
       if (secret != null) {
         // First: whatever is made without it could only be made anew.
@@ -186,8 +198,9 @@ public final class DeviceNode implements Node, AutoCloseable {
             KeyVault.create(directory.encryption(), secret, random, InstantSource.system()));
       }
       DeviceIdentity device = DeviceIdentity.create(random);
-      device.save(directory.deviceKey());
       found(directory, DEFAULT_DATABASE, device, random);
+      // Last: with it the directory is made.
+      device.save(directory.deviceKey());
     }
   }
 
@@ -267,7 +280,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(
-            directory, name, device, environment, this::established, this::keyMessage);
+            directory, name, device, environment, embedding(), this::established, this::keyMessage);
     database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
@@ -292,6 +305,14 @@ public final class DeviceNode implements Node, AutoCloseable {
                   }));
     }
     return database;
+  }
+
+  private SearchIndexes.@Nullable Embedding embedding() {
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    return embeddings == null || embedder == null
+        ? null
+        // One command without the daemon is over before it would have begun.
+        : new SearchIndexes.Embedding(embedder, embeddings.fields(), options.network() != null);
   }
 
   private Net startNetwork(NodeOptions.Network network) {
@@ -866,6 +887,49 @@ public final class DeviceNode implements Node, AutoCloseable {
     return manifest;
   }
 
+  /**
+   * Keeps what precedes the damage in the write-ahead log of a database, under a new actor; the
+   * damaged store is put aside. Does nothing where there is no damage.
+   *
+   * @param secret unlocks the data directory where it is encrypted
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}; {@code NODE_NOT_SALVAGED} when more than
+   *     the log is damaged
+   */
+  public static Salvage.Outcome recoverLog(Path root, String name, NodeOptions.Secret secret) {
+    requireStore(root, name);
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      unlock(directory, secret);
+      Salvage.finish(directory);
+      DeviceIdentity device = DeviceIdentity.load(directory.deviceKey());
+      DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
+      var environment = new Environment(InstantSource.system(), new SecureRandom());
+      return new Salvage(directory, LocalDatabase.identity(file, device), environment, name).run();
+    }
+  }
+
+  /**
+   * Reads the write-ahead log of a database and changes nothing, whether a daemon has it open or
+   * not; what is just being written may look truncated then.
+   *
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}
+   */
+  public static WriteAheadLog.Report inspectLog(Path root, String name) {
+    return WriteAheadLog.inspect(requireStore(root, name));
+  }
+
+  private static Path requireStore(Path root, String name) {
+    requireName(name);
+    Path store = DataDirectory.store(root, name);
+    if (!Files.isDirectory(store)) {
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE",
+          "there is no store of database \"" + name + "\" in " + root,
+          "name another with --db, or another data directory with --data-dir");
+    }
+    return store;
+  }
+
   private static LogStatus log(ReplicaEngine engine) {
     CompactionStatus status = engine.compaction();
     Membership membership = engine.replica().view().membership();
@@ -1213,6 +1277,15 @@ public final class DeviceNode implements Node, AutoCloseable {
     return doctor(database(name)).findings();
   }
 
+  /**
+   * What can be said of a database that does not open.
+   *
+   * @param failure why it does not
+   */
+  public static List<Finding> doctorOfClosed(Path root, String name, Finding failure) {
+    return Doctor.closed(root, name, failure);
+  }
+
   @Override
   public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
     LocalDatabase database = database(name);
@@ -1304,6 +1377,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     databases.values().forEach(LocalDatabase::close);
     databases.clear();
+    if (embedder != null) {
+      embedder.close();
+    }
     if (net != null) {
       net.transport.close();
     }
