@@ -30,6 +30,7 @@ import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.AddressScope;
+import io.pluresdb.transport.dht.DhtCounter;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
@@ -1488,6 +1489,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       return NetworkCounters.NONE;
     }
     var dht = new TreeMap<String, Long>();
+    for (DhtCounter counter : DhtCounter.values()) {
+      dht.put(counter.key(), 0L);
+    }
     if (net.dht != null) {
       net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
     }

@@ -389,7 +389,7 @@ public interface Node {
    * @param sessions names as {@link io.pluresdb.transport.session.SessionCounters} has them
    * @param halfOpen accepted connections whose handshake is not finished now
    * @param limits of connections, by name
-   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; empty without DHT
+   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; zero without DHT
    */
   record NetworkCounters(
       Map<String, Long> sessions,
