@@ -5,7 +5,9 @@ import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.transport.identity.IdentityException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -93,6 +95,14 @@ public final class ApiException extends RuntimeException {
               backup);
       case EncryptionException encryption ->
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
+      case IdentityException identity ->
+          new ApiException(503, identity.code(), hint(identity), identity);
+      case EmbeddingException embedding ->
+          new ApiException(
+              502,
+              EmbeddingException.CODE,
+              "see embedding.* in `pluresdb config list`; status shows how it goes",
+              embedding);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -109,6 +119,17 @@ public final class ApiException extends RuntimeException {
         internal.initCause(thrown);
         yield internal;
       }
+    };
+  }
+
+  private static String hint(IdentityException identity) {
+    return switch (identity) {
+      case IdentityException.Exposed e -> "make it yours alone: chmod 600";
+      case IdentityException.Damaged e ->
+          "restore a backup made with --keys; without one, init makes a new device";
+      case IdentityException.NotFound e -> "pluresdb init makes one";
+      case IdentityException.Exists e -> "name another data directory";
+      case IdentityException.Failed e -> "check the data directory and its permissions";
     };
   }
 
@@ -135,7 +156,8 @@ public final class ApiException extends RuntimeException {
               "connect it with another device, peers shows them; then again",
               core);
       case FEATURE_DISABLED ->
-          new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
+          new ApiException(
+              400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);
@@ -148,9 +170,18 @@ public final class ApiException extends RuntimeException {
     }
     if (storage instanceof StorageException.OpenFailed) {
       String hint =
-          storage.code().equals("STORAGE_LOCKED")
-              ? "stop the process that has it open, or send the command to its daemon"
-              : "check the data directory and its permissions";
+          switch (storage.code()) {
+            case "STORAGE_LOCKED" ->
+                "stop the process that has it open, or send the command to its daemon";
+            case "STORAGE_WAL_CORRUPT_ENTRY", "STORAGE_WAL_MISSING" ->
+                "restore a backup, or keep what precedes the damage: pluresdb wal recover";
+            case "STORAGE_NEWER_FORMAT" -> "install the newer PluresDB that wrote it";
+            case "STORAGE_ENCRYPTED", "STORAGE_NOT_ENCRYPTED", "STORAGE_WRONG_KEY" ->
+                "put encryption.json and the store of the same data directory together";
+            default ->
+                "check the disk and the permissions of the data directory; if files are damaged,"
+                    + " restore a backup, or start over with an empty one and join again";
+          };
       return new ApiException(503, storage.code(), hint, storage);
     }
     return new ApiException(
