@@ -7,6 +7,7 @@ import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.transport.identity.IdentityException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -100,6 +101,8 @@ public final class ApiException extends RuntimeException {
               EmbeddingException.CODE,
               "see embedding.* in `pluresdb config list`; status shows how it goes",
               embedding);
+      case IdentityException identity ->
+          new ApiException(503, identity.code(), hint(identity), identity);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -116,6 +119,17 @@ public final class ApiException extends RuntimeException {
         internal.initCause(thrown);
         yield internal;
       }
+    };
+  }
+
+  private static String hint(IdentityException identity) {
+    return switch (identity) {
+      case IdentityException.Exposed e -> "make it yours alone: chmod 600";
+      case IdentityException.Damaged e ->
+          "restore a backup made with --keys; without one, init makes a new device";
+      case IdentityException.NotFound e -> "pluresdb init makes one";
+      case IdentityException.Exists e -> "name another data directory";
+      case IdentityException.Failed e -> "check the data directory and its permissions";
     };
   }
 

@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
 final class Metrics {
   private static final String DATABASE = "database";
   private static final String DEVICE = "device";
+  private static final String CLOSED = "closed.";
+  private static final String REFUSED = "refused.";
 
   private final Map<String, GaugeSnapshot.Builder> gauges = new TreeMap<>();
   private final Map<String, CounterSnapshot.Builder> counters = new TreeMap<>();
@@ -41,6 +43,7 @@ final class Metrics {
         "Databases that take no writes any more.",
         node.stopped().size());
     metrics.process();
+    metrics.network(node.networkCounters());
     for (String database : node.databases()) {
       metrics.store(database, node.status(database));
       metrics.log(database, node.log(database));
@@ -80,6 +83,50 @@ final class Metrics {
       gauge("pluresdb_open_files", "Open file descriptors.", unix.getOpenFileDescriptorCount());
       gauge("pluresdb_open_files_limit", "Most of them.", unix.getMaxFileDescriptorCount());
     }
+  }
+
+  private void network(Node.NetworkCounters network) {
+    gauge(
+        "pluresdb_half_open_connections",
+        "Accepted connections whose handshake is not finished.",
+        network.halfOpen());
+    network
+        .limits()
+        .forEach(
+            (limit, most) ->
+                gauge("pluresdb_connections_limit", "Most connections.", most, "limit", limit));
+    network
+        .sessions()
+        .forEach(
+            (name, value) -> {
+              if (name.startsWith(CLOSED)) {
+                counter(
+                    "pluresdb_connections_closed",
+                    "Connections that ended.",
+                    value,
+                    "reason",
+                    name.substring(CLOSED.length()));
+              } else if (name.startsWith(REFUSED)) {
+                counter(
+                    "pluresdb_connections_refused",
+                    "Connections closed because of a limit.",
+                    value,
+                    "limit",
+                    name.substring(REFUSED.length()));
+              } else {
+                counter(
+                    "pluresdb_connections",
+                    "What sessions and the connections for them counted.",
+                    value,
+                    "event",
+                    name);
+              }
+            });
+    network
+        .dht()
+        .forEach(
+            (name, value) ->
+                counter("pluresdb_dht", "What the DHT node counted.", value, "event", name));
   }
 
   private void store(String name, Node.DatabaseStatus status) {

@@ -13,6 +13,9 @@ import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.nat.NatProtocol;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortMapping;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -72,7 +75,27 @@ final class NodeRoutes {
     databases.forEach(name -> database(json, name));
     json.endArray().name("relays").beginArray();
     node.relays().forEach(relay -> relay(json, relay));
-    return Answer.of(json.endArray().endObject());
+    json.endArray().name("portMapping");
+    portMapping(json, node.portMapping());
+    return Answer.of(json.endObject());
+  }
+
+  private static void portMapping(JsonWriter json, NatStatus status) {
+    NatProtocol protocol = status.protocol();
+    json.beginObject();
+    json.name("protocol").string(protocol == null ? "" : protocol.toString());
+    json.name("mappings").beginArray();
+    for (PortMapping mapping : status.mappings()) {
+      json.beginObject();
+      json.name("kind").string(mapping.kind().name());
+      json.name("port").number(mapping.internalPort());
+      json.name("external").string(Addresses.format(mapping.external()));
+      json.name("leaseSeconds").number(mapping.leaseSeconds());
+      json.endObject();
+    }
+    json.endArray().name("failures").beginObject();
+    status.failures().forEach((tried, why) -> json.name(tried.toString()).string(why));
+    json.endObject().endObject();
   }
 
   private static void relay(JsonWriter json, RelayStatus relay) {

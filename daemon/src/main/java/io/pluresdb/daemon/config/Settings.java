@@ -109,6 +109,15 @@ public final class Settings {
           "Whether to ask the DHT without answering others, as on a metered connection.",
           Settings::bool);
 
+  public static final Setting<Boolean> PEERS_PORT_MAPPING =
+      new Setting<>(
+          "peers.port-mapping",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to have the router forward the ports of peers, by PCP, NAT-PMP or UPnP.",
+          Settings::bool);
+
   public static final Setting<PeerTransport> PEERS_TRANSPORT =
       new Setting<>(
           "peers.transport",
@@ -332,6 +341,7 @@ public final class Settings {
           PEERS_DHT_BOOTSTRAP,
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
+          PEERS_PORT_MAPPING,
           PEERS_TRANSPORT,
           PEERS_RELAYS,
           PEERS_RELAY_CA,

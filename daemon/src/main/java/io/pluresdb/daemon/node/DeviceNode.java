@@ -29,12 +29,17 @@ import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.AddressScope;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortKind;
+import io.pluresdb.transport.nat.PortMapping;
+import io.pluresdb.transport.net.PortMappings;
 import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.path.Backoff;
@@ -63,6 +68,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -117,6 +123,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       Dialer dialer,
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
+      @Nullable PortMappings mappings,
       RelayLinks relays) {
     /**
      * Looks for the peers of a database under these keys and lets them find this device, under no
@@ -355,6 +362,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
       InetSocketAddress listening = null;
       DhtDiscovery dht = null;
+      PortMappings mappings = null;
       LanDiscovery lan = null;
       InetSocketAddress listen = network.listen();
       if (listen != null) {
@@ -362,8 +370,9 @@ public final class DeviceNode implements Node, AutoCloseable {
         admission.acceptsOn(listening.getPort());
         dht = enterDht(network, listening, transport);
         lan = announce(network, listening, transport, transportEnvironment);
+        mappings = mapPorts(network, listening, dht);
       }
-      var started = new Net(transport, listening, dialer, lan, dht, relays);
+      var started = new Net(transport, listening, dialer, lan, dht, mappings, relays);
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
         start(database);
@@ -391,6 +400,37 @@ public final class DeviceNode implements Node, AutoCloseable {
             transport.timers(),
             background,
             (topic, peer) -> found(topic, peer, transport));
+  }
+
+  private @Nullable PortMappings mapPorts(
+      NodeOptions.Network network, InetSocketAddress listening, @Nullable DhtDiscovery dht) {
+    if (!network.portMapping() || listening.getAddress().isLoopbackAddress()) {
+      return null;
+    }
+    var ports = new EnumMap<PortKind, Integer>(PortKind.class);
+    ports.put(PortKind.TCP, listening.getPort());
+    if (dht != null) {
+      ports.put(PortKind.UDP, dht.address().getPort());
+    }
+    return PortMappings.start(
+        ports,
+        environment.random(),
+        mapped -> {
+          if (dht != null) {
+            InetSocketAddress external = external(mapped);
+            dht.announcePort(external == null ? listening.getPort() : external.getPort());
+          }
+        });
+  }
+
+  /** Where anybody reaches the port of sessions; null behind a further NAT, or without mapping. */
+  private static @Nullable InetSocketAddress external(List<PortMapping> mappings) {
+    return mappings.stream()
+        .filter(mapping -> mapping.kind() == PortKind.TCP)
+        .map(PortMapping::external)
+        .filter(at -> AddressScope.of(at.getAddress()) == AddressScope.GLOBAL)
+        .findFirst()
+        .orElse(null);
   }
 
   private @Nullable LanDiscovery announce(
@@ -1003,6 +1043,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           "make the invite on the device that made the database");
     }
     var addresses = new ArrayList<>(network.relays.texts());
+    InetSocketAddress external = external(portMapping().mappings());
+    if (external != null && addresses.size() < InviteUrl.MAX_ADDRESSES) {
+      addresses.add(Addresses.format(external));
+    }
     if (network.listening != null) {
       addresses(network.listening).stream()
           .limit(InviteUrl.MAX_ADDRESSES - addresses.size())
@@ -1253,6 +1297,34 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
+  public NetworkCounters networkCounters() {
+    if (net == null) {
+      return NetworkCounters.NONE;
+    }
+    var dht = new TreeMap<String, Long>();
+    if (net.dht != null) {
+      net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
+    }
+    SessionLimits limits = net.transport.limits();
+    return new NetworkCounters(
+        net.transport.counters().snapshot(),
+        net.transport.halfOpenHandshakes(),
+        Map.of(
+            CloseReason.LIMIT_SESSIONS,
+            limits.sessions(),
+            CloseReason.LIMIT_HALF_OPEN,
+            limits.halfOpen(),
+            CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS,
+            limits.halfOpenPerAddress()),
+        dht);
+  }
+
+  @Override
+  public NatStatus portMapping() {
+    return net == null || net.mappings == null ? NatStatus.NONE : net.mappings.status();
+  }
+
+  @Override
   public List<RelayStatus> relays() {
     return net == null ? List.of() : net.relays.status();
   }
@@ -1289,6 +1361,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     closing = true;
     if (net != null) {
       net.dialer.close();
+      if (net.mappings != null) {
+        net.mappings.close();
+      }
       if (net.lan != null) {
         net.lan.close();
       }

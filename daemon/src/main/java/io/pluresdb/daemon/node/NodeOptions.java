@@ -67,19 +67,32 @@ public record NodeOptions(
    * @param staticPeers addresses that are always kept connected, for every database
    * @param dht how to take part in the DHT, or null to stay out of it
    * @param relays which relays to use
+   * @param portMapping whether to have the router forward the ports of sessions and of the DHT;
+   *     never on a loopback address
    */
   public record Network(
       @Nullable InetSocketAddress listen,
       @Nullable LanSettings lan,
       List<InetSocketAddress> staticPeers,
       @Nullable Dht dht,
-      Relays relays) {
+      Relays relays,
+      boolean portMapping) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
       if (listen == null && (lan != null || dht != null || !staticPeers.isEmpty())) {
         throw new IllegalArgumentException(
             "a node that uses relays only has no LAN, DHT or static peers");
       }
+    }
+
+    /** Without port mapping. */
+    public Network(
+        @Nullable InetSocketAddress listen,
+        @Nullable LanSettings lan,
+        List<InetSocketAddress> staticPeers,
+        @Nullable Dht dht,
+        Relays relays) {
+      this(listen, lan, staticPeers, dht, relays, false);
     }
 
     /** Without relays. */

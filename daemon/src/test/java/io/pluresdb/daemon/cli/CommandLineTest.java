@@ -244,11 +244,25 @@ class CommandLineTest {
   }
 
   @Test
+  void deviceKeyThatOthersCanRead_isRefusedByName() throws Exception {
+    assertThat(run("init").code()).isZero();
+    Files.setPosixFilePermissions(
+        dataDir().resolve("device.key"), PosixFilePermissions.fromString("rw-r--r--"));
+    Typed.Result get = run("get", "x");
+    assertThat(get.code()).isEqualTo(1);
+    assertThat(get.err()).startsWith("Error [IDENTITY_EXPOSED]: ").contains("device.key", "  -> ");
+  }
+
+  @Test
   void sharing_reachesTheDaemon() throws Exception {
     serve();
     Typed.Result invite = run("invite", "--role", "read", "--expires", "2h");
-    assertThat(invite.out()).contains("pluresdb://join/", "valid until ", "▀");
-    assertThat(run("invite", "--no-qr").out()).startsWith("pluresdb://join/");
+    assertThat(invite.out()).matches("pluresdb://join/[A-Za-z0-9_-]+\n");
+    var shown = new ByteArrayOutputStream();
+    new Main(Typed.io("", shown, new ByteArrayOutputStream(), true))
+        .run("--data-dir", dataDir().toString(), "invite");
+    assertThat(shown.toString(StandardCharsets.UTF_8))
+        .contains("pluresdb://join/", "valid until ", "▀");
     assertThat(run("invite", "--json").out()).startsWith("{\"url\":\"pluresdb://join/");
     assertThat(run("invite", "--expires", "soon").code()).isEqualTo(2);
     good("connecting 127.0.0.1:9; peers shows how it goes\n", "connect", "127.0.0.1:9");

@@ -28,6 +28,10 @@ final class Typed {
   }
 
   static Io io(String stdin, ByteArrayOutputStream out, ByteArrayOutputStream err) {
+    return io(stdin, out, err, false);
+  }
+
+  static Io io(String stdin, ByteArrayOutputStream out, ByteArrayOutputStream err, boolean screen) {
     InstantSource clock = InstantSource.system();
     return new Io(
         new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),
@@ -35,7 +39,7 @@ final class Typed {
         new PrintStream(err, true, StandardCharsets.UTF_8),
         Map.of("HOSTNAME", "test-device"),
         false,
-        false,
+        screen,
         Io.Prompt.NONE,
         clock,
         new Random(1),

@@ -123,6 +123,7 @@ public final class Controls {
           Control.of(
               Defect.TORN_BATCH,
               under(Fault.POWER_LOSS, Fault.POWER_LOSS_IN_COMMIT),
+              Invariant.I1,
               Invariant.I12,
               Invariant.I7,
               Invariant.I4),
