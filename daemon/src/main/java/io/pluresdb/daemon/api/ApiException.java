@@ -95,14 +95,14 @@ public final class ApiException extends RuntimeException {
               backup);
       case EncryptionException encryption ->
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
+      case IdentityException identity ->
+          new ApiException(503, identity.code(), hint(identity), identity);
       case EmbeddingException embedding ->
           new ApiException(
               502,
               EmbeddingException.CODE,
               "see embedding.* in `pluresdb config list`; status shows how it goes",
               embedding);
-      case IdentityException identity ->
-          new ApiException(503, identity.code(), hint(identity), identity);
       case IndexBehindException behind ->
           new ApiException(
               503,

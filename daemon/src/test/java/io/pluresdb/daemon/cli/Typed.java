@@ -31,6 +31,7 @@ final class Typed {
     return io(stdin, out, err, false);
   }
 
+  /** With a screen as standard output, or without. */
   static Io io(String stdin, ByteArrayOutputStream out, ByteArrayOutputStream err, boolean screen) {
     InstantSource clock = InstantSource.system();
     return new Io(
