@@ -108,6 +108,13 @@ class PackageRulesTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage("io.github.jbellis.."));
+    check(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("io.pluresdb.storage.embedding..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("ai.onnxruntime.."));
   }
 
   @Test
