@@ -140,10 +140,7 @@ final class PageShell implements AutoCloseable {
     }
     running.put(start.name(), Long.parseLong(pid));
     if (start.daemon()) {
-      await(
-          start,
-          start.name(),
-          () -> text(out).contains(" ready: "));
+      await(start, start.name(), () -> text(out).contains(" ready: "));
     }
   }
 
