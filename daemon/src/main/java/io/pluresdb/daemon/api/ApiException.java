@@ -5,6 +5,7 @@ import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
 import io.pluresdb.transport.identity.IdentityException;
 import java.util.concurrent.CompletionException;
@@ -96,6 +97,12 @@ public final class ApiException extends RuntimeException {
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
       case IdentityException identity ->
           new ApiException(503, identity.code(), hint(identity), identity);
+      case EmbeddingException embedding ->
+          new ApiException(
+              502,
+              EmbeddingException.CODE,
+              "see embedding.* in `pluresdb config list`; status shows how it goes",
+              embedding);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -142,8 +149,15 @@ public final class ApiException extends RuntimeException {
       case NOT_ALLOWED ->
           new ApiException(
               403, core.code(), "devices shows the roles; an admin can change them", core);
+      case BEHIND ->
+          new ApiException(
+              409,
+              core.code(),
+              "connect it with another device, peers shows them; then again",
+              core);
       case FEATURE_DISABLED ->
-          new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
+          new ApiException(
+              400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);
@@ -156,9 +170,18 @@ public final class ApiException extends RuntimeException {
     }
     if (storage instanceof StorageException.OpenFailed) {
       String hint =
-          storage.code().equals("STORAGE_LOCKED")
-              ? "stop the process that has it open, or send the command to its daemon"
-              : "check the data directory and its permissions";
+          switch (storage.code()) {
+            case "STORAGE_LOCKED" ->
+                "stop the process that has it open, or send the command to its daemon";
+            case "STORAGE_WAL_CORRUPT_ENTRY", "STORAGE_WAL_MISSING" ->
+                "restore a backup, or keep what precedes the damage: pluresdb wal recover";
+            case "STORAGE_NEWER_FORMAT" -> "install the newer PluresDB that wrote it";
+            case "STORAGE_ENCRYPTED", "STORAGE_NOT_ENCRYPTED", "STORAGE_WRONG_KEY" ->
+                "put encryption.json and the store of the same data directory together";
+            default ->
+                "check the disk and the permissions of the data directory; if files are damaged,"
+                    + " restore a backup, or start over with an empty one and join again";
+          };
       return new ApiException(503, storage.code(), hint, storage);
     }
     return new ApiException(

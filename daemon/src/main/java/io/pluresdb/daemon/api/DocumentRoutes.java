@@ -38,7 +38,16 @@ final class DocumentRoutes {
   private static final List<String> PATCH = List.of("id", "patch", "durability");
   private static final List<String> BATCH = List.of("operations", "atomic", "durability");
   private static final List<String> SEARCH =
-      List.of("query", "field", "embedding", "limit", "threshold", "filter", "alpha", "waitMillis");
+      List.of(
+          "query",
+          "field",
+          "near",
+          "embedding",
+          "limit",
+          "threshold",
+          "filter",
+          "alpha",
+          "waitMillis");
 
   private final Node node;
 
@@ -227,10 +236,18 @@ final class DocumentRoutes {
             ? TextQuery.parse(body.string("query"), body.has("field") ? body.string("field") : null)
             : null;
     float[] given = body.floats("embedding");
-    float[] embedding = given == null ? new float[0] : given;
+    if (given != null && body.has("near")) {
+      throw ApiException.invalid("the body must have \"embedding\" or \"near\", not both");
+    }
+    Searches searches = node.searches(Parameters.database(request));
+    float[] embedding =
+        body.has("near")
+            ? searches.embed(body.string("near"))
+            : given == null ? new float[0] : given;
     if (text == null && embedding.length == 0) {
       throw ApiException.invalid(
-          "the body must have \"query\", words, or \"embedding\", an array of numbers, or both");
+          "the body must have \"query\", words, or \"embedding\", an array of numbers, or \"near\","
+              + " a text to make one of");
     }
     Searches.Fusion fusion =
         body.has("alpha")
@@ -242,7 +259,7 @@ final class DocumentRoutes {
     long wait = body.integer("waitMillis", 0, MAX_WAIT_MILLIS, Searches.DEFAULT_WAIT_MILLIS);
     var search = new Searches.Request(text, embedding, filter, limit, threshold, fusion, wait);
     var json = new JsonWriter().beginArray();
-    for (Searches.Hit hit : node.searches(Parameters.database(request)).search(search)) {
+    for (Searches.Hit hit : searches.search(search)) {
       json.beginObject();
       document(json, hit.document());
       json.name("score").number(hit.score());

@@ -12,6 +12,10 @@ import io.pluresdb.daemon.node.Node.LogStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.nat.NatProtocol;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortMapping;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -19,6 +23,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Routes about the device, its databases, members and peers. */
 final class NodeRoutes {
@@ -70,7 +75,27 @@ final class NodeRoutes {
     databases.forEach(name -> database(json, name));
     json.endArray().name("relays").beginArray();
     node.relays().forEach(relay -> relay(json, relay));
-    return Answer.of(json.endArray().endObject());
+    json.endArray().name("portMapping");
+    portMapping(json, node.portMapping());
+    return Answer.of(json.endObject());
+  }
+
+  private static void portMapping(JsonWriter json, NatStatus status) {
+    NatProtocol protocol = status.protocol();
+    json.beginObject();
+    json.name("protocol").string(protocol == null ? "" : protocol.toString());
+    json.name("mappings").beginArray();
+    for (PortMapping mapping : status.mappings()) {
+      json.beginObject();
+      json.name("kind").string(mapping.kind().name());
+      json.name("port").number(mapping.internalPort());
+      json.name("external").string(Addresses.format(mapping.external()));
+      json.name("leaseSeconds").number(mapping.leaseSeconds());
+      json.endObject();
+    }
+    json.endArray().name("failures").beginObject();
+    status.failures().forEach((tried, why) -> json.name(tried.toString()).string(why));
+    json.endObject().endObject();
   }
 
   private static void relay(JsonWriter json, RelayStatus relay) {
@@ -118,9 +143,22 @@ final class NodeRoutes {
     json.name("vectorInstructions").string(node.searches(name).instructions());
     json.name("indexes");
     IndexRoutes.indexes(json, node.searches(name));
+    embeddings(json.name("embeddingWorkerStats"), node.searches(name).embeddingStats());
     json.name("log");
     log(json, log);
     json.endObject();
+  }
+
+  private static void embeddings(JsonWriter json, Searches.@Nullable EmbeddingStats stats) {
+    if (stats == null) {
+      json.nothing();
+      return;
+    }
+    json.beginObject().name("model").string(stats.model());
+    json.name("dimension").number(stats.dimension()).name("behind").number(stats.behind());
+    json.name("embedded").number(stats.embedded()).name("calls").number(stats.calls());
+    json.name("callMillis").number(stats.callMillis());
+    json.name("error").string(stats.error()).endObject();
   }
 
   private static void log(JsonWriter json, LogStatus log) {

@@ -51,7 +51,8 @@ final class Backend {
         DeviceNode.open(
             dataDir,
             NodeOptions.offline(deviceName(config, root.io()))
-                .with(new Secrets(root.io(), config)));
+                .with(new Secrets(root.io(), config))
+                .with(Embedders.of(config)));
     ApiClient inProcess =
         new Api(node, Version.text(), root.io().clock(), Duration.ofSeconds(15)).client();
     return new ApiClient() {

@@ -235,7 +235,8 @@ final class Serving {
           config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
           config.get(Settings.PEERS_STATIC).stream().map(Serving::resolved).toList(),
           dht(config),
-          relays);
+          relays,
+          config.get(Settings.PEERS_PORT_MAPPING));
     }
 
     private NodeOptions nodeOptions(Config config) {
@@ -243,7 +244,8 @@ final class Serving {
           Backend.deviceName(config, root.io()),
           network(config),
           compaction(config),
-          new Secrets(root.io(), config));
+          new Secrets(root.io(), config),
+          Embedders.of(config));
     }
 
     /** The token that TCP callers send: kept from earlier runs, otherwise made. */

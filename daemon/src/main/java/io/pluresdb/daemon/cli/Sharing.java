@@ -71,10 +71,28 @@ final class Sharing {
       }
       table.print(out);
       relays(status.getOrDefault("relays", Json.NONE).objects());
+      portMapping(status.getOrDefault("portMapping", Json.NONE).members());
       if (detailed) {
         databases.forEach(this::details);
       }
       return Main.OK;
+    }
+
+    private void portMapping(Map<String, Json> mapping) {
+      var mappings = mapping.getOrDefault("mappings", Json.NONE).objects();
+      if (mappings.isEmpty()) {
+        return;
+      }
+      var table = new Table("PORT", "EXTERNAL", "BY", "LEASE");
+      for (Map<String, Json> one : mappings) {
+        table.row(
+            Json.text(one, "kind") + " " + Json.text(one, "port"),
+            Json.text(one, "external"),
+            Json.text(mapping, "protocol"),
+            Json.text(one, "leaseSeconds") + " s");
+      }
+      root.io().out().println();
+      table.print(root.io().out());
     }
 
     private void relays(List<Map<String, Json>> relays) {

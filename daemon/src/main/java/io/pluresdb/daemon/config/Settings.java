@@ -18,6 +18,8 @@ import java.util.TreeMap;
 public final class Settings {
   private static final int MAX_DAYS = 36_500;
   private static final int MAX_STATIC_PEERS = 64;
+  private static final int MAX_MODEL_NAME_BYTES = 128;
+  private static final int MAX_FIELDS = 32;
   private static final int MAX_RELAYS = 8;
 
   public static final Setting<String> API_BIND =
@@ -105,6 +107,15 @@ public final class Settings {
           "true or false",
           "false",
           "Whether to ask the DHT without answering others, as on a metered connection.",
+          Settings::bool);
+
+  public static final Setting<Boolean> PEERS_PORT_MAPPING =
+      new Setting<>(
+          "peers.port-mapping",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to have the router forward the ports of peers, by PCP, NAT-PMP or UPnP.",
           Settings::bool);
 
   public static final Setting<PeerTransport> PEERS_TRANSPORT =
@@ -245,6 +256,52 @@ public final class Settings {
           "File of 32 or more random bytes that unlocks an encrypted data directory; 0600.",
           Settings::absolutePath);
 
+  public static final Setting<String> EMBEDDING_MODEL =
+      new Setting<>(
+          "embedding.model",
+          "folder",
+          "an absolute path, or empty",
+          "",
+          "Folder with model.onnx and tokenizer.json, which makes embeddings of texts here.",
+          Settings::absolutePath);
+
+  public static final Setting<Optional<URI>> EMBEDDING_URL =
+      new Setting<>(
+          "embedding.url",
+          "URL",
+          "http:// or https://, without user and password, or empty",
+          "",
+          "Server with OpenAI's interface that makes embeddings of texts, such as"
+              + " https://api.openai.com/v1, instead of a model here; it gets to read the texts.",
+          Settings::server);
+
+  public static final Setting<String> EMBEDDING_NAME =
+      new Setting<>(
+          "embedding.name",
+          "text",
+          "at most 128 bytes of UTF-8",
+          "text-embedding-3-small",
+          "Name of the model at the server.",
+          Settings::modelName);
+
+  public static final Setting<String> EMBEDDING_KEY_FILE =
+      new Setting<>(
+          "embedding.key-file",
+          "path",
+          "an absolute path, or empty",
+          "",
+          "File whose first line is the server's key; 0600.",
+          Settings::absolutePath);
+
+  public static final Setting<List<String>> EMBEDDING_FIELDS =
+      new Setting<>(
+          "embedding.fields",
+          "list of fields",
+          "at most 32 dotted names, separated by commas; empty for all",
+          "",
+          "Fields whose texts are embedded.",
+          Settings::names);
+
   public static final Setting<Integer> HISTORY_KEEP_DAYS =
       new Setting<>(
           "history.keep-days",
@@ -284,6 +341,7 @@ public final class Settings {
           PEERS_DHT_BOOTSTRAP,
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
+          PEERS_PORT_MAPPING,
           PEERS_TRANSPORT,
           PEERS_RELAYS,
           PEERS_RELAY_CA,
@@ -298,6 +356,11 @@ public final class Settings {
           DEVICE_NAME,
           ENCRYPTION_PASSWORD_FILE,
           ENCRYPTION_KEY_FILE,
+          EMBEDDING_MODEL,
+          EMBEDDING_URL,
+          EMBEDDING_NAME,
+          EMBEDDING_KEY_FILE,
+          EMBEDDING_FIELDS,
           HISTORY_KEEP_DAYS,
           HISTORY_LEASE_DAYS,
           LOG_LEVEL);
@@ -365,6 +428,37 @@ public final class Settings {
       throw new IllegalArgumentException();
     }
     return number;
+  }
+
+  private static Optional<URI> server(String text) {
+    if (text.isBlank()) {
+      return Optional.empty();
+    }
+    URI url = URI.create(text.strip());
+    boolean http = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
+    if (!http || url.getHost() == null || url.getUserInfo() != null) {
+      throw new IllegalArgumentException();
+    }
+    return Optional.of(url);
+  }
+
+  private static String modelName(String text) {
+    if (text.isBlank()
+        || text.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_MODEL_NAME_BYTES) {
+      throw new IllegalArgumentException();
+    }
+    return text.strip();
+  }
+
+  private static List<String> names(String text) {
+    if (text.isBlank()) {
+      return List.of();
+    }
+    String[] parts = text.split(",", -1);
+    if (parts.length > MAX_FIELDS || java.util.Arrays.stream(parts).anyMatch(String::isBlank)) {
+      throw new IllegalArgumentException();
+    }
+    return java.util.Arrays.stream(parts).map(String::strip).toList();
   }
 
   private static Optional<Path> path(String text) {

@@ -101,6 +101,10 @@ public final class DataDirectory implements AutoCloseable {
 
   /** Where it is said how this directory is encrypted. */
   Path encryption() {
+    return encryption(root);
+  }
+
+  static Path encryption(Path root) {
     return root.resolve(ENCRYPTION);
   }
 
@@ -133,6 +137,10 @@ public final class DataDirectory implements AutoCloseable {
   }
 
   Path deviceKey() {
+    return deviceKey(root);
+  }
+
+  static Path deviceKey(Path root) {
     return root.resolve("device.key");
   }
 
@@ -149,11 +157,19 @@ public final class DataDirectory implements AutoCloseable {
   }
 
   Path databaseFile(String name) {
-    return database(name).resolve("database.json");
+    return databaseFile(root, name);
+  }
+
+  static Path databaseFile(Path root, String name) {
+    return root.resolve(DATABASES).resolve(name).resolve("database.json");
   }
 
   Path store(String name) {
-    return database(name).resolve("store");
+    return store(root, name);
+  }
+
+  static Path store(Path root, String name) {
+    return root.resolve(DATABASES).resolve(name).resolve("store");
   }
 
   Path indexes(String name) {
@@ -168,6 +184,20 @@ public final class DataDirectory implements AutoCloseable {
   boolean isJoining() {
     try (var drafts = Files.newDirectoryStream(root.resolve(DATABASES), ".joining-*")) {
       return drafts.iterator().hasNext();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Whether any database has a store. */
+  boolean hasStore() {
+    try (var stores = Files.newDirectoryStream(root.resolve(DATABASES))) {
+      for (Path database : stores) {
+        if (Files.exists(database.resolve("store"))) {
+          return true;
+        }
+      }
+      return false;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

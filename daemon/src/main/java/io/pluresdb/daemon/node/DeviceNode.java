@@ -26,13 +26,20 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.rocks.WriteAheadLog;
+import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.AddressScope;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortKind;
+import io.pluresdb.transport.nat.PortMapping;
+import io.pluresdb.transport.net.PortMappings;
 import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.path.Backoff;
@@ -61,6 +68,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -102,6 +110,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final Admission admission;
   private final Backups backups;
   private final ReencryptionJob reencryption;
+  private final @Nullable LoadedEmbedder embedder;
   private final @Nullable Net net;
   private volatile boolean closing;
   private volatile CompactionSettings compaction;
@@ -114,6 +123,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       Dialer dialer,
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
+      @Nullable PortMappings mappings,
       RelayLinks relays) {
     /**
      * Looks for the peers of a database under these keys and lets them find this device, under no
@@ -135,8 +145,11 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    this.embedder = embeddings == null ? null : new LoadedEmbedder(embeddings.load());
     Joins.recover(directory);
     Backups.recover(directory);
+    Salvage.finish(directory);
     this.backups = new Backups(directory, environment);
     for (String name : directory.databases()) {
       databases.put(name, openDatabase(name));
@@ -158,7 +171,8 @@ public final class DeviceNode implements Node, AutoCloseable {
    *
    * @param force start over where there is one already: everything in it is deleted
    * @param secret what unlocks it from now on; null for one that is not encrypted
-   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
+   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}, also where only
+   *     the device key is missing
    */
   public static void init(Path root, boolean force, @Nullable EncryptionConfig secret) {
     if (DataDirectory.isInitialized(root) && !force) {
@@ -168,9 +182,14 @@ public final class DeviceNode implements Node, AutoCloseable {
           "use it as it is, or delete everything in it with --force");
     }
     try (DataDirectory directory = DataDirectory.open(root)) {
-      if (force) {
-        directory.clear();
+      if (!force && directory.hasStore()) {
+        throw new NodeException(
+            "NODE_ALREADY_INITIALIZED",
+            root + " holds databases, but its device.key is missing",
+            "put device.key back, or delete everything in it with --force");
       }
+      // Also what an init that did not end left behind.
+      directory.clear();
       var random = new SecureRandom();
       if (secret != null) {
         // First: whatever is made without it could only be made anew.
@@ -178,8 +197,9 @@ public final class DeviceNode implements Node, AutoCloseable {
             KeyVault.create(directory.encryption(), secret, random, InstantSource.system()));
       }
       DeviceIdentity device = DeviceIdentity.create(random);
-      device.save(directory.deviceKey());
       found(directory, DEFAULT_DATABASE, device, random);
+      // Last: with it the directory is made.
+      device.save(directory.deviceKey());
     }
   }
 
@@ -259,7 +279,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(
-            directory, name, device, environment, this::established, this::keyMessage);
+            directory, name, device, environment, embedding(), this::established, this::keyMessage);
     database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
@@ -284,6 +304,14 @@ public final class DeviceNode implements Node, AutoCloseable {
                   }));
     }
     return database;
+  }
+
+  private SearchIndexes.@Nullable Embedding embedding() {
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    return embeddings == null || embedder == null
+        ? null
+        // One command without the daemon is over before it would have begun.
+        : new SearchIndexes.Embedding(embedder, embeddings.fields(), options.network() != null);
   }
 
   private Net startNetwork(NodeOptions.Network network) {
@@ -334,6 +362,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
       InetSocketAddress listening = null;
       DhtDiscovery dht = null;
+      PortMappings mappings = null;
       LanDiscovery lan = null;
       InetSocketAddress listen = network.listen();
       if (listen != null) {
@@ -341,8 +370,9 @@ public final class DeviceNode implements Node, AutoCloseable {
         admission.acceptsOn(listening.getPort());
         dht = enterDht(network, listening, transport);
         lan = announce(network, listening, transport, transportEnvironment);
+        mappings = mapPorts(network, listening, dht);
       }
-      var started = new Net(transport, listening, dialer, lan, dht, relays);
+      var started = new Net(transport, listening, dialer, lan, dht, mappings, relays);
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
         start(database);
@@ -370,6 +400,37 @@ public final class DeviceNode implements Node, AutoCloseable {
             transport.timers(),
             background,
             (topic, peer) -> found(topic, peer, transport));
+  }
+
+  private @Nullable PortMappings mapPorts(
+      NodeOptions.Network network, InetSocketAddress listening, @Nullable DhtDiscovery dht) {
+    if (!network.portMapping() || listening.getAddress().isLoopbackAddress()) {
+      return null;
+    }
+    var ports = new EnumMap<PortKind, Integer>(PortKind.class);
+    ports.put(PortKind.TCP, listening.getPort());
+    if (dht != null) {
+      ports.put(PortKind.UDP, dht.address().getPort());
+    }
+    return PortMappings.start(
+        ports,
+        environment.random(),
+        mapped -> {
+          if (dht != null) {
+            InetSocketAddress external = external(mapped);
+            dht.announcePort(external == null ? listening.getPort() : external.getPort());
+          }
+        });
+  }
+
+  /** Where anybody reaches the port of sessions; null behind a further NAT, or without mapping. */
+  private static @Nullable InetSocketAddress external(List<PortMapping> mappings) {
+    return mappings.stream()
+        .filter(mapping -> mapping.kind() == PortKind.TCP)
+        .map(PortMapping::external)
+        .filter(at -> AddressScope.of(at.getAddress()) == AddressScope.GLOBAL)
+        .findFirst()
+        .orElse(null);
   }
 
   private @Nullable LanDiscovery announce(
@@ -825,6 +886,49 @@ public final class DeviceNode implements Node, AutoCloseable {
     return manifest;
   }
 
+  /**
+   * Keeps what precedes the damage in the write-ahead log of a database, under a new actor; the
+   * damaged store is put aside. Does nothing where there is no damage.
+   *
+   * @param secret unlocks the data directory where it is encrypted
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}; {@code NODE_NOT_SALVAGED} when more than
+   *     the log is damaged
+   */
+  public static Salvage.Outcome recoverLog(Path root, String name, NodeOptions.Secret secret) {
+    requireStore(root, name);
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      unlock(directory, secret);
+      Salvage.finish(directory);
+      DeviceIdentity device = DeviceIdentity.load(directory.deviceKey());
+      DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
+      var environment = new Environment(InstantSource.system(), new SecureRandom());
+      return new Salvage(directory, LocalDatabase.identity(file, device), environment, name).run();
+    }
+  }
+
+  /**
+   * Reads the write-ahead log of a database and changes nothing, whether a daemon has it open or
+   * not; what is just being written may look truncated then.
+   *
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}
+   */
+  public static WriteAheadLog.Report inspectLog(Path root, String name) {
+    return WriteAheadLog.inspect(requireStore(root, name));
+  }
+
+  private static Path requireStore(Path root, String name) {
+    requireName(name);
+    Path store = DataDirectory.store(root, name);
+    if (!Files.isDirectory(store)) {
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE",
+          "there is no store of database \"" + name + "\" in " + root,
+          "name another with --db, or another data directory with --data-dir");
+    }
+    return store;
+  }
+
   private static LogStatus log(ReplicaEngine engine) {
     CompactionStatus status = engine.compaction();
     Membership membership = engine.replica().view().membership();
@@ -939,6 +1043,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           "make the invite on the device that made the database");
     }
     var addresses = new ArrayList<>(network.relays.texts());
+    InetSocketAddress external = external(portMapping().mappings());
+    if (external != null && addresses.size() < InviteUrl.MAX_ADDRESSES) {
+      addresses.add(Addresses.format(external));
+    }
     if (network.listening != null) {
       addresses(network.listening).stream()
           .limit(InviteUrl.MAX_ADDRESSES - addresses.size())
@@ -1168,6 +1276,15 @@ public final class DeviceNode implements Node, AutoCloseable {
     return doctor(database(name)).findings();
   }
 
+  /**
+   * What can be said of a database that does not open.
+   *
+   * @param failure why it does not
+   */
+  public static List<Finding> doctorOfClosed(Path root, String name, Finding failure) {
+    return Doctor.closed(root, name, failure);
+  }
+
   @Override
   public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
     LocalDatabase database = database(name);
@@ -1177,6 +1294,34 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Doctor doctor(LocalDatabase database) {
     return new Doctor(directory, database, environment.wallClock(), net != null);
+  }
+
+  @Override
+  public NetworkCounters networkCounters() {
+    if (net == null) {
+      return NetworkCounters.NONE;
+    }
+    var dht = new TreeMap<String, Long>();
+    if (net.dht != null) {
+      net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
+    }
+    SessionLimits limits = net.transport.limits();
+    return new NetworkCounters(
+        net.transport.counters().snapshot(),
+        net.transport.halfOpenHandshakes(),
+        Map.of(
+            CloseReason.LIMIT_SESSIONS,
+            limits.sessions(),
+            CloseReason.LIMIT_HALF_OPEN,
+            limits.halfOpen(),
+            CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS,
+            limits.halfOpenPerAddress()),
+        dht);
+  }
+
+  @Override
+  public NatStatus portMapping() {
+    return net == null || net.mappings == null ? NatStatus.NONE : net.mappings.status();
   }
 
   @Override
@@ -1216,6 +1361,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     closing = true;
     if (net != null) {
       net.dialer.close();
+      if (net.mappings != null) {
+        net.mappings.close();
+      }
       if (net.lan != null) {
         net.lan.close();
       }
@@ -1225,6 +1373,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     databases.values().forEach(LocalDatabase::close);
     databases.clear();
+    if (embedder != null) {
+      embedder.close();
+    }
     if (net != null) {
       net.transport.close();
     }

@@ -104,7 +104,7 @@ final class Joins {
         .save(directory.databaseFile(draft), directory.vault());
     try (LocalDatabase joined =
         LocalDatabase.open(
-            directory, draft, device, environment, session -> {}, (session, message) -> {})) {
+            directory, draft, device, environment, null, session -> {}, (session, message) -> {})) {
       return old == null ? 0 : carry(old.store(), joined.store());
     }
   }

@@ -14,6 +14,7 @@ import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksOptions.WalRecovery;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.transport.identity.DeviceId;
@@ -84,6 +85,7 @@ final class LocalDatabase implements AutoCloseable {
   /**
    * Opens a database that has its {@code database.json}; an empty store is made.
    *
+   * @param embedding what makes embeddings, or null
    * @param onEstablished hears of each session that is kept; must not block
    * @param onKeys hears what peers say about keys; must not block
    */
@@ -92,19 +94,13 @@ final class LocalDatabase implements AutoCloseable {
       String name,
       DeviceIdentity device,
       Environment environment,
+      SearchIndexes.@Nullable Embedding embedding,
       Consumer<Session> onEstablished,
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
-    var identity =
-        new ReplicaIdentity(
-            ReplicaIdentity.databaseHash(file.database()),
-            file.founderKey(),
-            new Signer(device.publicKey(), device::sign),
-            Signer::verify,
-            file.scope());
-    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
-    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
+    ReplicaIdentity identity = identity(file, device);
+    RocksOptions options = options(directory);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
@@ -122,7 +118,10 @@ final class LocalDatabase implements AutoCloseable {
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished, onKeys);
       SearchIndexes searches =
           SearchIndexes.open(
-              storage, store, directory.vault() == null ? directory.indexes(name) : null);
+              storage,
+              store,
+              directory.vault() == null ? directory.indexes(name) : null,
+              embedding);
       return new LocalDatabase(
           name,
           filePath,
@@ -147,6 +146,36 @@ final class LocalDatabase implements AutoCloseable {
     }
   }
 
+  /** Who this device is in a database. */
+  static ReplicaIdentity identity(DatabaseFile file, DeviceIdentity device) {
+    return new ReplicaIdentity(
+        ReplicaIdentity.databaseHash(file.database()),
+        file.founderKey(),
+        new Signer(device.publicKey(), device::sign),
+        Signer::verify,
+        file.scope());
+  }
+
+  private static RocksOptions options(DataDirectory directory) {
+    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
+    return directory.vault() == null ? plain : plain.uncompressed();
+  }
+
+  /** What a store without its replica holds; closing {@code sealed} closes both. */
+  record Store(RocksStorage rocks, Storage sealed) implements AutoCloseable {
+    @Override
+    public void close() {
+      sealed.close();
+    }
+  }
+
+  /** Opens a store of this data directory for other purposes than to serve it. */
+  static Store openStore(
+      DataDirectory directory, Path store, Environment environment, WalRecovery recovery) {
+    RocksStorage rocks = RocksStorage.open(store, options(directory).with(recovery));
+    return new Store(rocks, sealed(rocks, directory.vault(), environment));
+  }
+
   String name() {
     return name;
   }
@@ -161,6 +190,11 @@ final class LocalDatabase implements AutoCloseable {
     return epochs.current();
   }
 
+  /** The public key of this device. */
+  byte[] deviceKey() {
+    return identity.signer().publicKey();
+  }
+
   Epochs epochs() {
     return epochs;
   }
@@ -172,6 +206,11 @@ final class LocalDatabase implements AutoCloseable {
   /** Copies the store as of the newest commit to {@code target}, which must not exist. */
   void checkpoint(Path target) {
     rocks.checkpoint(target);
+  }
+
+  /** The files of the store, to look at. */
+  RocksStorage files() {
+    return rocks;
   }
 
   /** Opens a copy of the store. */

@@ -11,6 +11,7 @@ import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.nat.NatStatus;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -346,6 +347,26 @@ public interface Node {
    * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
+
+  /** What the network counted since the start; all zero while no network is up. */
+  NetworkCounters networkCounters();
+
+  /**
+   * @param sessions names as {@link io.pluresdb.transport.session.SessionCounters} has them
+   * @param halfOpen accepted connections whose handshake is not finished now
+   * @param limits of connections, by name
+   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; empty without DHT
+   */
+  record NetworkCounters(
+      Map<String, Long> sessions,
+      int halfOpen,
+      Map<String, Integer> limits,
+      Map<String, Long> dht) {
+    public static final NetworkCounters NONE = new NetworkCounters(Map.of(), 0, Map.of(), Map.of());
+  }
+
+  /** Which ports the router forwards to this device, and why not others. */
+  NatStatus portMapping();
 
   /** The relays of this device; none while no network is up. */
   List<RelayStatus> relays();

@@ -11,6 +11,10 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.nat.NatProtocol;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortKind;
+import io.pluresdb.transport.nat.PortMapping;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -270,6 +274,28 @@ public final class FakeNode implements Node {
   @Override
   public List<RelayStatus> relays() {
     return List.of();
+  }
+
+  @Override
+  public NatStatus portMapping() {
+    return new NatStatus(
+        NatProtocol.PCP,
+        List.of(
+            new PortMapping(
+                PortKind.TCP,
+                34_570,
+                new InetSocketAddress(InetAddress.ofLiteral("198.51.100.7"), 40_001),
+                3_600)),
+        Map.of(NatProtocol.UPNP, "no answer"));
+  }
+
+  @Override
+  public NetworkCounters networkCounters() {
+    return new NetworkCounters(
+        Map.of("accepted", 9L, "closed.silent", 2L, "refused.half-open", 3L),
+        4,
+        Map.of("half-open", 256),
+        Map.of("queries-limited", 5L));
   }
 
   @Override

@@ -143,6 +143,8 @@ public final class FakeStore implements CrdtStore {
             new Leaf(increment.path(), Long.toString(sum).getBytes(StandardCharsets.US_ASCII)));
         yield Optional.of(new Stored(List.copyOf(leaves.values()), before.embedding, seq));
       }
+      case Edit.Embed embed ->
+          throw new UnsupportedOperationException("embeddings are made over a real store");
       case Edit.Typed typed ->
           throw new UnsupportedOperationException("typed edits are tested on a real store");
     };

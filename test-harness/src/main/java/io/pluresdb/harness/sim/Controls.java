@@ -123,6 +123,7 @@ public final class Controls {
           Control.of(
               Defect.TORN_BATCH,
               under(Fault.POWER_LOSS, Fault.POWER_LOSS_IN_COMMIT),
+              Invariant.I1,
               Invariant.I12,
               Invariant.I7,
               Invariant.I4),
@@ -164,6 +165,10 @@ public final class Controls {
           Control.of(Mutant.NO_FORK_PROOF, under(Fault.CLONE), Invariant.I2),
           Control.of(Mutant.NO_COMEBACK, under(Fault.CLONE), Invariant.I2, Invariant.I3),
           Control.of(Mutant.CUTS_TOO_MUCH, under(Fault.COMPACT), Invariant.I3),
+          Control.of(
+              Mutant.HASTY_REMOVAL,
+              under(Fault.BIT_FLIP, Fault.DEMOTE, Fault.COMPACT),
+              Invariant.I2),
           Control.of(
               Mutant.UNCHECKED_HEADS, under(Fault.FALSE_SNAPSHOT), Invariant.I4, Invariant.I12));
 

@@ -229,6 +229,9 @@ public final class SimCluster {
       play(schedule);
     } catch (Violation e) {
       violation = e;
+    } catch (CodecException e) {
+      // What the product cannot read stops the device; this came of a check.
+      violation = new Violation(Invariant.I12, "a stored row cannot be read: " + e.getMessage(), e);
     }
     byte[] digest = trace.digest();
     int lost = (int) acknowledged.stream().filter(a -> a.mayBeLost).count();
@@ -574,6 +577,8 @@ public final class SimCluster {
           try {
             engine.revoke(key, keep);
             done[0] = true;
+          } catch (CoreException e) {
+            trace("removes nobody: " + e.code(), admin.index);
           } catch (StorageException e) {
             trace("removes nobody: " + e.code(), admin.index);
           }
@@ -665,7 +670,8 @@ public final class SimCluster {
     for (Acknowledged write : acknowledged) {
       if (write.node == node.index
           && !write.rolledBack
-          && !node.storage.chains().has(write.actor, write.seq, write.hash)) {
+          && !node.storage.chains().has(write.actor, write.seq, write.hash)
+          && !node.storage.chains().isVoidAndGone(write.actor, write.seq)) {
         if (!write.relaxed && !restored) {
           throw new Violation(
               Invariant.I3,

@@ -51,6 +51,8 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -84,13 +86,13 @@ public final class TcpTransport implements AutoCloseable {
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
+  /** Dials with {@link Suite#preferred}; accepts every suite. */
   public TcpTransport(
       DeviceIdentity identity,
       SessionPolicy policy,
       SessionLimits limits,
       Environment environment) {
-    this(identity, policy, limits, environment, Suite.CHACHAPOLY);
+    this(identity, policy, limits, environment, Suite.preferred());
   }
 
   /** Dials with {@code suite}; accepts every suite. */
@@ -214,7 +216,7 @@ public final class TcpTransport implements AutoCloseable {
       return new CloseReason.Shutdown();
     }
     return connections.get() >= host.limits().sessions()
-        ? new CloseReason.Refused("session.sessions")
+        ? new CloseReason.Refused(CloseReason.LIMIT_SESSIONS)
         : null;
   }
 
@@ -278,7 +280,9 @@ public final class TcpTransport implements AutoCloseable {
             SessionCarrier.relayed(relay, codec),
             Handshake.responder(host.local),
             () ->
-                closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "",
+                closed.get()
+                    ? CloseReason.LIMIT_CLOSING
+                    : now > host.limits().sessions() ? CloseReason.LIMIT_SESSIONS : "",
             () -> {},
             new CompletableFuture<>()));
   }
@@ -351,6 +355,10 @@ public final class TcpTransport implements AutoCloseable {
     return halfOpen.total();
   }
 
+  public SessionLimits limits() {
+    return host.limits();
+  }
+
   /** Timers on this transport's threads, for a {@link io.pluresdb.transport.path.Dialer}. */
   public Timers timers() {
     return (delay, task) -> {
@@ -386,7 +394,7 @@ public final class TcpTransport implements AutoCloseable {
     host.counters.countAccepted();
     InetAddress address = channel.remoteAddress().getAddress();
     int now = count(channel);
-    AtomicBoolean entered = new AtomicBoolean();
+    var place = new AtomicReference<HalfOpen.@Nullable Place>();
     channel
         .pipeline()
         .addLast(
@@ -396,20 +404,31 @@ public final class TcpTransport implements AutoCloseable {
                 Handshake.responder(host.local),
                 () -> {
                   if (closed.get()) {
-                    return "closing";
+                    return CloseReason.LIMIT_CLOSING;
                   }
                   if (now > host.limits().sessions()) {
-                    return "session.sessions";
+                    return CloseReason.LIMIT_SESSIONS;
                   }
-                  entered.set(halfOpen.tryEnter(address));
-                  return entered.get() ? "" : "session.half-open";
+                  place.set(
+                      halfOpen.tryEnter(
+                          address,
+                          () ->
+                              channel
+                                  .pipeline()
+                                  .fireUserEventTriggered(SessionHandler.PUSHED_OUT)));
+                  return place.get() == null ? CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS : "";
                 },
-                () -> {
-                  if (entered.compareAndSet(true, false)) {
-                    halfOpen.leave(address);
-                  }
-                },
+                () -> onPlace(place, HalfOpen.Place::recognise),
+                () -> onPlace(place, HalfOpen.Place::leave),
                 new CompletableFuture<>()));
+  }
+
+  private static void onPlace(
+      AtomicReference<HalfOpen.@Nullable Place> reference, Consumer<HalfOpen.Place> action) {
+    HalfOpen.Place place = reference.get();
+    if (place != null) {
+      action.accept(place);
+    }
   }
 
   private int count(Channel channel) {
