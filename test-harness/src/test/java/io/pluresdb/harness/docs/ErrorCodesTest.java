@@ -21,6 +21,9 @@ class ErrorCodesTest {
   /** Codes in messages that are put together. */
   private static final Pattern PRINTED = Pattern.compile("Error \\[([A-Z]+(?:_[A-Z]+)+)\\]");
 
+  /** Why an invite is refused: who comes with it shows that with {@code NODE_} in front. */
+  private static final Pattern REFUSAL = Pattern.compile("Reject\\(\\s*\"(INVITE_[A-Z]+)\"");
+
   /** A code of the reference. */
   private static final Pattern DOCUMENTED = Pattern.compile("`([A-Z]+(?:_[A-Z]+)+)`");
 
@@ -42,7 +45,10 @@ class ErrorCodesTest {
           "NOTIFY_SOCKET",
           "NOT_A_MEMBER",
           "NOT_READY",
+          "NO_PROXY",
           "PLURESDB_DATA_DIR",
+          "PLURESDB_JAVA_HOME",
+          "PLURESDB_JAVA_OPTS",
           "REPLICATION_ENDED",
           "SYSLOG_IDENTIFIER",
           "THREAD_NAME",
@@ -66,6 +72,7 @@ class ErrorCodesTest {
           String text = Files.readString(file);
           inSources.addAll(found(LITERAL, text));
           inSources.addAll(found(PRINTED, text));
+          found(REFUSAL, text).forEach(code -> inSources.add("NODE_" + code));
         }
       }
     }

@@ -140,17 +140,16 @@ final class PageShell implements AutoCloseable {
     }
     running.put(start.name(), Long.parseLong(pid));
     if (start.daemon()) {
-      await(
-          start,
-          start.name(),
-          () -> Files.exists(out) && Files.readString(out).contains(" ready: "));
+      await(start, start.name(), () -> text(out).contains(" ready: "));
     }
   }
 
   private void awaitPrinted(Printed printed) throws IOException {
     Path out = out(printed.name());
     await(
-        printed, printed.name(), () -> Expected.fits(printed.expected(), Files.readAllLines(out)));
+        printed,
+        printed.name(),
+        () -> Expected.fits(printed.expected(), text(out).lines().toList()));
   }
 
   /** What a page's command that goes on has to reach. */
@@ -167,7 +166,7 @@ final class PageShell implements AutoCloseable {
         throw failed(
             step,
             name + (ended ? " has ended" : " does not print that"),
-            Files.readString(out(name)) + Files.readString(beside(out(name), ".err")));
+            text(out(name)) + text(beside(out(name), ".err")));
       }
       LockSupport.parkNanos(POLL_NANOS);
     }
@@ -196,6 +195,11 @@ final class PageShell implements AutoCloseable {
         one.destroyForcibly();
       }
     }
+  }
+
+  /** Empty where the shell has not made the file yet. */
+  private static String text(Path file) throws IOException {
+    return Files.exists(file) ? Files.readString(file) : "";
   }
 
   private Path out(String name) {
