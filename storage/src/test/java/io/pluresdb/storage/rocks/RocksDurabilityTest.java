@@ -339,8 +339,8 @@ class RocksDurabilityTest {
       storage.compact();
     }
     Path table = largest(database, ".sst");
+    // Nothing is read here: blocks in the cache, which all storages share, would hide the damage.
     try (RocksStorage storage = open(database)) {
-      assertThat(count(storage, Table.LOG)).as("control: undamaged").isEqualTo(ROWS);
       storage.verifyChecksums();
     }
     flipBit(table, Files.size(table) / 2);
