@@ -715,6 +715,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         String address =
             switch (target.candidate()) {
               case Candidate.Direct(var at) -> Addresses.format(at);
+              case Candidate.Quic(var at) -> Addresses.format(at);
               case Candidate.Relayed relayed -> relayed.relay().toString();
             };
         boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);

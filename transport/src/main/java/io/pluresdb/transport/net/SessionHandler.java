@@ -28,6 +28,7 @@ import io.pluresdb.transport.session.SessionListener;
 import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -556,7 +557,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       this.peer = done.peer();
       this.peerId = DeviceId.of(peer.publicKey());
       this.channel = channel;
-      this.remoteAddress = channel.remoteAddress();
+      InetSocketAddress remote = carrier.remote();
+      this.remoteAddress = remote == null ? channel.remoteAddress() : remote;
       this.listener = host.policy().listener(database);
       this.sending = done.sending();
       this.receiving = done.receiving();

@@ -4,6 +4,7 @@ import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
@@ -13,6 +14,8 @@ import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.handler.codec.quic.QuicChannel;
+import io.netty.handler.codec.quic.QuicStreamChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.identity.DeviceId;
@@ -51,6 +54,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -82,6 +86,7 @@ public final class TcpTransport implements AutoCloseable {
   private final Set<Channel> listeners = ConcurrentHashMap.newKeySet();
   private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
+  private final AtomicReference<@Nullable QuicEndpoint> quic = new AtomicReference<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
   /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
@@ -222,8 +227,115 @@ public final class TcpTransport implements AutoCloseable {
   public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
     return switch (candidate) {
       case Candidate.Direct(var address) -> dial(address, database);
+      case Candidate.Quic(var address) -> dialQuic(address, database);
       case Candidate.Relayed relayed -> dial(relayed, database);
     };
+  }
+
+  /**
+   * Speaks QUIC on a UDP port from now on, as long as that is open.
+   *
+   * @return why that is impossible here; empty when it is possible
+   * @throws IllegalStateException when it is done already
+   */
+  public String speakQuic(UdpSocket socket) {
+    String unavailable = QuicEndpoint.unavailable();
+    if (unavailable.isEmpty()) {
+      var endpoint =
+          new QuicEndpoint(
+              socket,
+              host.limits(),
+              ciphertextMarks(),
+              host.local.environment().random(),
+              new QuicPort());
+      if (!quic.compareAndSet(null, endpoint)) {
+        throw new IllegalStateException("QUIC is spoken already");
+      }
+    }
+    return unavailable;
+  }
+
+  /** Takes connections by QUIC under the limits of TCP's. */
+  private final class QuicPort implements QuicEndpoint.Port {
+    @Override
+    public boolean mayEnter(InetSocketAddress from) {
+      boolean may =
+          !closed.get()
+              && connections.get() < host.limits().sessions()
+              && halfOpen.tryEnter(from.getAddress());
+      if (!may) {
+        host.counters.countClosed(new CloseReason.Refused("session.half-open"));
+      }
+      return may;
+    }
+
+    @Override
+    public void left(InetSocketAddress from) {
+      halfOpen.leave(from.getAddress());
+    }
+
+    @Override
+    public void accepted(
+        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, Runnable handshakeOver) {
+      host.counters.countAccepted();
+      int now = count(stream);
+      stream
+          .pipeline()
+          .addLast(
+              new SessionHandler(
+                  host,
+                  SessionCarrier.quic(from),
+                  Handshake.responder(host.local, binding),
+                  () -> refusal(now),
+                  handshakeOver,
+                  new CompletableFuture<>()));
+    }
+  }
+
+  /** The limit that forbids a connection which is the n-th now; empty for none. */
+  private String refusal(int now) {
+    return closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "";
+  }
+
+  private CompletionStage<Session> dialQuic(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<Session> result = new CompletableFuture<>();
+    host.counters.countDialled();
+    CloseReason forbidden = forbidsDialling();
+    QuicEndpoint endpoint = quic.get();
+    if (forbidden != null || endpoint == null) {
+      return failed(
+          result,
+          forbidden == null ? new CloseReason.ConnectFailed("QUIC is not spoken here") : forbidden);
+    }
+    endpoint.dial(
+        address,
+        new QuicEndpoint.Outcome() {
+          @Override
+          public ChannelHandler opened(QuicChannel connection, byte[] binding) {
+            return new ChannelInitializer<QuicStreamChannel>() {
+              @Override
+              protected void initChannel(QuicStreamChannel stream) {
+                count(stream);
+                stream
+                    .pipeline()
+                    .addLast(
+                        new SessionHandler(
+                            host,
+                            SessionCarrier.quic(address),
+                            Handshake.initiator(host.local, suite, database, binding),
+                            () -> "",
+                            () -> {},
+                            result));
+              }
+            };
+          }
+
+          @Override
+          public void failed(String why) {
+            TcpTransport.this.failed(result, new CloseReason.ConnectFailed(why));
+          }
+        });
+    return result.minimalCompletionStage();
   }
 
   private CompletionStage<Session> dial(Candidate.Relayed peer, DatabaseKeys database) {
@@ -277,8 +389,7 @@ public final class TcpTransport implements AutoCloseable {
             host,
             SessionCarrier.relayed(relay, codec),
             Handshake.responder(host.local),
-            () ->
-                closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "",
+            () -> refusal(now),
             () -> {},
             new CompletableFuture<>()));
   }
@@ -310,20 +421,24 @@ public final class TcpTransport implements AutoCloseable {
   public boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
     String databaseId = database.databaseId();
     return switch (candidate) {
-      case Candidate.Direct ignored ->
-          peer != null
-              && sessions.stream()
-                  .anyMatch(
-                      s ->
-                          s.peer().equals(peer)
-                              && s.databaseId().equals(databaseId)
-                              && s.path() instanceof SessionPath.Direct);
+      case Candidate.Direct ignored -> isConnected(databaseId, peer, new SessionPath.Direct());
+      case Candidate.Quic ignored -> isConnected(databaseId, peer, new SessionPath.Quic());
       case Candidate.Relayed(var relay, var rendezvous, var tag) ->
           sessions.stream()
               .filter(s -> s.databaseId().equals(databaseId))
               .map(Session::peer)
               .anyMatch(p -> p.equals(peer) || PeerTag.of(database, rendezvous, p).equals(tag));
     };
+  }
+
+  /** Whether a session with {@code peer} is established by a path as good as this one. */
+  private boolean isConnected(String databaseId, @Nullable DeviceId peer, SessionPath path) {
+    return sessions.stream()
+        .anyMatch(
+            s ->
+                s.peer().equals(peer)
+                    && s.databaseId().equals(databaseId)
+                    && s.path().rank() >= path.rank());
   }
 
   /** The established sessions of all databases; a snapshot. */
@@ -395,11 +510,9 @@ public final class TcpTransport implements AutoCloseable {
                 SessionCarrier.direct(),
                 Handshake.responder(host.local),
                 () -> {
-                  if (closed.get()) {
-                    return "closing";
-                  }
-                  if (now > host.limits().sessions()) {
-                    return "session.sessions";
+                  String limit = refusal(now);
+                  if (!limit.isEmpty()) {
+                    return limit;
                   }
                   entered.set(halfOpen.tryEnter(address));
                   return entered.get() ? "" : "session.half-open";

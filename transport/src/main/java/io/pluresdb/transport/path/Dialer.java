@@ -166,6 +166,7 @@ public final class Dialer implements AutoCloseable {
     }
     switch (candidate) {
       case Candidate.Direct ignored -> attempt(entry);
+      case Candidate.Quic ignored -> attempt(entry);
       case Candidate.Relayed ignored -> {
         synchronized (this) {
           if (isCurrent(entry)) {
