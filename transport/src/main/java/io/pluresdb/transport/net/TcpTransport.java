@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.WriteBufferWaterMark;
@@ -27,6 +28,7 @@ import io.pluresdb.transport.relay.RelayAccess;
 import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Handshake;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionCounters;
 import io.pluresdb.transport.session.SessionFailedException;
@@ -84,10 +86,11 @@ public final class TcpTransport implements AutoCloseable {
   private final HalfOpen halfOpen;
   private final AtomicInteger connections = new AtomicInteger();
   private final Set<Channel> listeners = ConcurrentHashMap.newKeySet();
-  private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
+  private final Set<LiveSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
   private final AtomicReference<@Nullable QuicEndpoint> quic = new AtomicReference<>();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile PathListener pathListener = PathListener.NONE;
 
   /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
   public TcpTransport(
@@ -166,7 +169,11 @@ public final class TcpTransport implements AutoCloseable {
    *     event loop
    */
   public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
-    CompletableFuture<Session> result = new CompletableFuture<>();
+    return dialTcp(address, database).thenApply(OpenPath::session);
+  }
+
+  private CompletionStage<OpenPath> dialTcp(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
     host.counters.countDialled();
     CloseReason forbidden = forbidsDialling();
     if (forbidden != null) {
@@ -223,10 +230,13 @@ public final class TcpTransport implements AutoCloseable {
         : null;
   }
 
-  /** As {@link #dial(InetSocketAddress, DatabaseKeys)}, by any way. */
-  public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+  /**
+   * As {@link #dial(InetSocketAddress, DatabaseKeys)}, by any way. Where there is a session with
+   * the peer already, it goes on by the new path, unless it has a better one.
+   */
+  public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
     return switch (candidate) {
-      case Candidate.Direct(var address) -> dial(address, database);
+      case Candidate.Direct(var address) -> dialTcp(address, database);
       case Candidate.Quic(var address) -> dialQuic(address, database);
       case Candidate.Relayed relayed -> dial(relayed, database);
     };
@@ -297,8 +307,8 @@ public final class TcpTransport implements AutoCloseable {
     return closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "";
   }
 
-  private CompletionStage<Session> dialQuic(InetSocketAddress address, DatabaseKeys database) {
-    CompletableFuture<Session> result = new CompletableFuture<>();
+  private CompletionStage<OpenPath> dialQuic(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
     host.counters.countDialled();
     CloseReason forbidden = forbidsDialling();
     QuicEndpoint endpoint = quic.get();
@@ -338,8 +348,8 @@ public final class TcpTransport implements AutoCloseable {
     return result.minimalCompletionStage();
   }
 
-  private CompletionStage<Session> dial(Candidate.Relayed peer, DatabaseKeys database) {
-    CompletableFuture<Session> result = new CompletableFuture<>();
+  private CompletionStage<OpenPath> dial(Candidate.Relayed peer, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
     host.counters.countDialled();
     CloseReason forbidden = forbidsDialling();
     RelayClient relay = relays.get(peer.relay());
@@ -425,7 +435,7 @@ public final class TcpTransport implements AutoCloseable {
       case Candidate.Quic ignored -> isConnected(databaseId, peer, new SessionPath.Quic());
       case Candidate.Relayed(var relay, var rendezvous, var tag) ->
           sessions.stream()
-              .filter(s -> s.databaseId().equals(databaseId))
+              .filter(s -> s.databaseId().equals(databaseId) && s.hasPath())
               .map(Session::peer)
               .anyMatch(p -> p.equals(peer) || PeerTag.of(database, rendezvous, p).equals(tag));
     };
@@ -438,7 +448,32 @@ public final class TcpTransport implements AutoCloseable {
             s ->
                 s.peer().equals(peer)
                     && s.databaseId().equals(databaseId)
+                    && s.hasPath()
                     && s.path().rank() >= path.rank());
+  }
+
+  /** Hears of the paths of sessions; must not block. */
+  public interface PathListener {
+    /** Nobody listens. */
+    PathListener NONE =
+        new PathListener() {
+          @Override
+          public void moved(Session session) {}
+
+          @Override
+          public void stranded(Session session, CloseReason reason) {}
+        };
+
+    /** A session goes on by another path. */
+    void moved(Session session);
+
+    /** A session has no path any more, and ends if it has none soon. */
+    void stranded(Session session, CloseReason reason);
+  }
+
+  /** Names who hears of paths. */
+  public void onPaths(PathListener listener) {
+    pathListener = listener;
   }
 
   /** The established sessions of all databases; a snapshot. */
@@ -530,7 +565,7 @@ public final class TcpTransport implements AutoCloseable {
     return connections.incrementAndGet();
   }
 
-  private CompletionStage<Session> failed(CompletableFuture<Session> result, CloseReason reason) {
+  private CompletionStage<OpenPath> failed(CompletableFuture<OpenPath> result, CloseReason reason) {
     host.counters.countClosed(reason);
     result.completeExceptionally(new SessionFailedException(reason));
     return result.minimalCompletionStage();
@@ -574,13 +609,47 @@ public final class TcpTransport implements AutoCloseable {
     }
 
     @Override
-    public void opened(Session session) {
+    public EventLoop loop() {
+      return loops.next();
+    }
+
+    @Override
+    public @Nullable LiveSession find(DatabaseKeys database, byte[] peerNoiseKey) {
+      return sessions.stream()
+          .filter(session -> session.isWith(database, peerNoiseKey))
+          .findFirst()
+          .orElse(null);
+    }
+
+    @Override
+    public void opened(LiveSession session) {
       sessions.add(session);
+      for (LiveSession other : sessions) {
+        // A program that was started again does not come back to what it had.
+        if (other.peer().equals(session.peer())
+            && other.databaseId().equals(session.databaseId())
+            && !other.hasPath()) {
+          other.close(new CloseReason.Disconnected("the peer was started again"));
+        }
+      }
       // A session established while the transport closes is not in its list.
       if (closed.get()) {
         session.close(new CloseReason.Shutdown());
       }
     }
+
+    @Override
+    public void moved(LiveSession session) {
+      pathListener.moved(session);
+    }
+
+    @Override
+    public void stranded(LiveSession session, CloseReason reason) {
+      pathListener.stranded(session, reason);
+    }
+
+    @Override
+    public void heard(LiveSession session, byte[] content) {}
 
     @Override
     public void closed(Session session) {

@@ -251,15 +251,12 @@ public final class UdpSocket implements AutoCloseable {
       ByteBuf content = packet.content();
       int length = content.readableBytes();
       int at = content.readerIndex();
-      if (length == 0) {
-        packet.release();
-        return;
-      }
       DatagramKind kind =
-          DatagramKind.of(content.getByte(at), length > 1 ? content.getByte(at + 1) : 0);
+          DatagramKind.of(
+              length > 0 ? content.getByte(at) : 0, length > 1 ? content.getByte(at + 1) : 0);
       switch (kind) {
         case KRPC -> give(krpc, packet);
-        case PUNCH -> give(punch, packet);
+        case PUNCH -> give(punch == null ? krpc : punch, packet);
         case QUIC -> {
           ChannelHandlerContext codec = server;
           if (codec == null) {

@@ -18,6 +18,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -52,7 +53,7 @@ final class Node implements SessionPolicy, SessionListener, AutoCloseable {
   volatile boolean keepMessages = true;
 
   Node() {
-    this(SessionLimits.defaults());
+    this(SessionLimits.defaults().withStranded(Duration.ofSeconds(2)));
   }
 
   Node(SessionLimits limits) {

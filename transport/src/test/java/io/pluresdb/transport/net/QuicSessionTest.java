@@ -47,7 +47,8 @@ class QuicSessionTest {
     return node.transport
         .dial(new Candidate.Quic(to.address()), Node.DATABASE)
         .toCompletableFuture()
-        .get(20, TimeUnit.SECONDS);
+        .get(20, TimeUnit.SECONDS)
+        .session();
   }
 
   @Test
