@@ -70,7 +70,7 @@ final class LiveSession implements Session {
   private long untoldBytes; // Guarded by lock.
   private long toldCount; // Guarded by lock.
   private @Nullable ScheduledFuture<?> stranded; // Guarded by lock.
-  private volatile @Nullable SessionHandler current;
+  volatile @Nullable SessionHandler current;
   private volatile SessionHandler newest;
   private volatile boolean paused;
   private volatile @Nullable Duration roundTrip;

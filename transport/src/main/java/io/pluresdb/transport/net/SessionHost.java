@@ -3,7 +3,6 @@ package io.pluresdb.transport.net;
 import io.netty.channel.EventLoop;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Handshake;
-import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionCounters;
 import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionPolicy;
@@ -41,5 +40,5 @@ interface SessionHost {
   /** A peer says something about further paths. */
   void heard(LiveSession session, byte[] content);
 
-  void closed(Session session);
+  void closed(LiveSession session);
 }

@@ -23,6 +23,7 @@ import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.noise.KeyPair;
 import io.pluresdb.transport.path.Candidate;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.path.Timers;
 import io.pluresdb.transport.relay.RelayAccess;
 import io.pluresdb.transport.relay.RelayUrl;
@@ -57,6 +58,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -77,6 +79,7 @@ public final class TcpTransport implements AutoCloseable {
   // Ciphertext waiting in Netty; plaintext waits in the session's queue, under its own marks.
   private static final int CIPHERTEXT_LOW_BYTES = 128 * 1024;
   private static final int CIPHERTEXT_HIGH_BYTES = 512 * 1024;
+  private static final Duration PROBE_WAIT = Duration.ofSeconds(2);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(3);
 
   private final Host host;
@@ -89,6 +92,7 @@ public final class TcpTransport implements AutoCloseable {
   private final Set<LiveSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
   private final AtomicReference<@Nullable QuicEndpoint> quic = new AtomicReference<>();
+  private final AtomicReference<@Nullable Puncher> puncher = new AtomicReference<>();
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile PathListener pathListener = PathListener.NONE;
 
@@ -243,12 +247,14 @@ public final class TcpTransport implements AutoCloseable {
   }
 
   /**
-   * Speaks QUIC on a UDP port from now on, as long as that is open.
+   * Speaks QUIC on a UDP port from now on, as long as that is open, and opens direct paths there
+   * for sessions that are on a relay.
    *
+   * @param reach tells where the port may be reached now; must not block
    * @return why that is impossible here; empty when it is possible
    * @throws IllegalStateException when it is done already
    */
-  public String speakQuic(UdpSocket socket) {
+  public String speakQuic(UdpSocket socket, Supplier<CompletionStage<Reachability>> reach) {
     String unavailable = QuicEndpoint.unavailable();
     if (unavailable.isEmpty()) {
       var endpoint =
@@ -261,6 +267,13 @@ public final class TcpTransport implements AutoCloseable {
       if (!quic.compareAndSet(null, endpoint)) {
         throw new IllegalStateException("QUIC is spoken already");
       }
+      puncher.set(
+          new Puncher(
+              socket,
+              host.local.identity().id(),
+              host.local.environment().random(),
+              reach,
+              (to, session) -> dialQuic(to, session.keys())));
     }
     return unavailable;
   }
@@ -471,6 +484,18 @@ public final class TcpTransport implements AutoCloseable {
     void stranded(Session session, CloseReason reason);
   }
 
+  /**
+   * The network of this device has changed, or it slept: sessions whose paths are gone are to find
+   * out soon, and direct paths that were impossible are tried again.
+   */
+  public void networkChanged() {
+    sessions.forEach(session -> session.probe(PROBE_WAIT));
+    Puncher of = puncher.get();
+    if (of != null) {
+      of.networkChanged();
+    }
+  }
+
   /** Names who hears of paths. */
   public void onPaths(PathListener listener) {
     pathListener = listener;
@@ -624,6 +649,7 @@ public final class TcpTransport implements AutoCloseable {
     @Override
     public void opened(LiveSession session) {
       sessions.add(session);
+      isOn(session, session.path());
       for (LiveSession other : sessions) {
         // A program that was started again does not come back to what it had.
         if (other.peer().equals(session.peer())
@@ -640,6 +666,7 @@ public final class TcpTransport implements AutoCloseable {
 
     @Override
     public void moved(LiveSession session) {
+      isOn(session, session.path());
       pathListener.moved(session);
     }
 
@@ -649,11 +676,31 @@ public final class TcpTransport implements AutoCloseable {
     }
 
     @Override
-    public void heard(LiveSession session, byte[] content) {}
+    public void heard(LiveSession session, byte[] content) {
+      Puncher to = puncher.get();
+      if (to != null) {
+        to.heard(session, content);
+      }
+    }
+
+    private void isOn(LiveSession session, SessionPath path) {
+      Puncher of = puncher.get();
+      if (of != null) {
+        if (path instanceof SessionPath.Relayed) {
+          of.relayed(session);
+        } else {
+          of.over(session);
+        }
+      }
+    }
 
     @Override
-    public void closed(Session session) {
+    public void closed(LiveSession session) {
       sessions.remove(session);
+      Puncher of = puncher.get();
+      if (of != null) {
+        of.over(session);
+      }
     }
   }
 }

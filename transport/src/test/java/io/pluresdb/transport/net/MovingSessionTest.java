@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.Waiting;
 import io.pluresdb.transport.path.Candidate;
+import io.pluresdb.transport.path.NatKind;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.relay.RelayAccess;
 import io.pluresdb.transport.relay.RelayLimits;
 import io.pluresdb.transport.relay.RelayOptions;
@@ -19,8 +21,10 @@ import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -48,8 +52,8 @@ class MovingSessionTest {
     late = new Node();
     udp = UdpSocket.bind(Node.anyPort());
     otherUdp = UdpSocket.bind(Node.anyPort());
-    assertThat(early.transport.speakQuic(udp)).isEmpty();
-    assertThat(late.transport.speakQuic(otherUdp)).isEmpty();
+    assertThat(early.transport.speakQuic(udp, Node::nowhere)).isEmpty();
+    assertThat(late.transport.speakQuic(otherUdp, Node::nowhere)).isEmpty();
     register(early);
     Queue<Candidate.Relayed> found = register(late);
     Waiting.until("found", () -> !found.isEmpty());
@@ -215,6 +219,61 @@ class MovingSessionTest {
     assertAllInOrder(late, here.end());
     assertThat(early.closings).isEmpty();
     assertThat(late.closings).isEmpty();
+  }
+
+  @Test
+  void relayedSession_whosePortsAreKnown_isPunchedToQuicByItself_andAgainAfterAFallback() {
+    try (Node first = new Node();
+        Node second = new Node();
+        UdpSocket firstUdp = UdpSocket.bind(Node.anyPort());
+        UdpSocket secondUdp = UdpSocket.bind(Node.anyPort())) {
+      speak(first, firstUdp);
+      speak(second, secondUdp);
+      register(first);
+      Queue<Candidate.Relayed> found = register(second);
+      // The two that every test has are registered there, too.
+      Waiting.until("found", () -> found.size() == 3);
+      found.forEach(peer -> second.transport.dial(peer, Node.DATABASE));
+      Waiting.until("the session", () -> !first.established.isEmpty());
+      Session session = first.session();
+      Session back =
+          second.established.stream()
+              .filter(other -> other.peer().equals(first.identity.id()))
+              .findFirst()
+              .orElseThrow();
+      var stream = new Stream(session);
+      for (int fallbacks = 0; fallbacks < 3; fallbacks++) {
+        Waiting.until(
+            "punched",
+            () ->
+                session.path() instanceof SessionPath.Quic
+                    && back.path() instanceof SessionPath.Quic);
+        assertThat(session.remoteAddress()).isEqualTo(secondUdp.address());
+        int continued = (int) second.count("continued");
+        lose((LiveSession) back);
+        Waiting.until("stranded", () -> !session.hasPath() || !back.hasPath());
+        found.forEach(peer -> second.transport.dial(peer, Node.DATABASE));
+        Waiting.until("back", () -> second.count("continued") > continued);
+      }
+      int sent = stream.end();
+      Waiting.until("all", () -> second.messageCount.get() >= sent);
+      assertAllInOrder(second, sent);
+      assertThat(first.closings).isEmpty();
+    }
+  }
+
+  /** As if the network did. */
+  private static void lose(LiveSession session) {
+    SessionHandler path = session.current;
+    if (path != null) {
+      path.abandon();
+    }
+  }
+
+  private static void speak(Node node, UdpSocket port) {
+    var reach = new Reachability(NatKind.CONE, port.address(), List.of(port.address()));
+    assertThat(node.transport.speakQuic(port, () -> CompletableFuture.completedStage(reach)))
+        .isEmpty();
   }
 
   @Test

@@ -3,6 +3,7 @@ package io.pluresdb.transport.net;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.Waiting;
 import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Session;
@@ -25,6 +26,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -73,6 +76,11 @@ final class Node implements SessionPolicy, SessionListener, AutoCloseable {
 
   static InetSocketAddress anyPort() {
     return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+  }
+
+  /** Nobody can find this device's UDP port. */
+  static CompletionStage<Reachability> nowhere() {
+    return CompletableFuture.completedStage(Reachability.nowhere());
   }
 
   InetSocketAddress listen() {

@@ -30,8 +30,8 @@ class QuicSessionTest {
     right = new Node();
     leftUdp = UdpSocket.bind(Node.anyPort());
     rightUdp = UdpSocket.bind(Node.anyPort());
-    assertThat(left.transport.speakQuic(leftUdp)).isEmpty();
-    assertThat(right.transport.speakQuic(rightUdp)).isEmpty();
+    assertThat(left.transport.speakQuic(leftUdp, Node::nowhere)).isEmpty();
+    assertThat(right.transport.speakQuic(rightUdp, Node::nowhere)).isEmpty();
   }
 
   @AfterEach
