@@ -1,8 +1,14 @@
 package io.pluresdb.daemon.cli;
 
 import io.pluresdb.daemon.api.JsonWriter;
+import io.pluresdb.daemon.config.Config;
 import io.pluresdb.daemon.config.Config.Entry;
+import io.pluresdb.daemon.config.ConfigException;
+import io.pluresdb.daemon.config.ConfigFile;
+import io.pluresdb.daemon.config.Setting;
 import io.pluresdb.daemon.config.Settings;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -13,7 +19,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** Commands on settings. They read files and the environment, and need no daemon. */
+/** Commands on settings. They work on files and the environment, and need no daemon. */
 final class Configuring {
   private Configuring() {}
 
@@ -21,17 +27,20 @@ final class Configuring {
   static CommandLine command(Root root) {
     return new CommandLine(new ConfigCommand())
         .addSubcommand("list", new ListSettings(root))
-        .addSubcommand("get", new GetSetting(root));
+        .addSubcommand("get", new GetSetting(root))
+        .addSubcommand("set", new SetSetting(root))
+        .addSubcommand("reset", new ResetSetting(root));
   }
 
-  @Command(name = "config", description = "Print settings and where they come from.")
+  @Command(name = "config", description = "Print and change settings.")
   static final class ConfigCommand implements Runnable {
     @Spec private @Nullable CommandSpec spec;
 
     @Override
     public void run() {
       if (spec != null) {
-        throw new CommandLine.ParameterException(spec.commandLine(), "say list or get KEY");
+        throw new CommandLine.ParameterException(
+            spec.commandLine(), "say list, get KEY, set KEY VALUE or reset KEY");
       }
     }
   }
@@ -88,6 +97,84 @@ final class Configuring {
         root.io().out().println(entry.text());
       }
       return Main.OK;
+    }
+  }
+
+  /** The file that is changed, and what is to be done for it to take effect. */
+  private record Target(Root root, Setting<?> setting) {
+    static Target of(Root root, String key) {
+      return new Target(root, Settings.of(key, "the command line"));
+    }
+
+    ConfigFile file() {
+      try {
+        Files.createDirectories(root.dataDir());
+      } catch (IOException e) {
+        throw new ConfigException(
+            root.dataDir() + " cannot be made: " + e.getMessage(), "say --data-dir DIR");
+      }
+      return new ConfigFile(root.dataDir().resolve(Config.FILE));
+    }
+
+    int print() {
+      Entry entry = root.config(Map.of()).entry(setting);
+      if (root.json()) {
+        root.print(json(new JsonWriter(), entry, entry.shown()).toByteArray());
+        return Main.OK;
+      }
+      root.io()
+          .out()
+          .println(setting.key() + " is " + entry.shown() + " (" + entry.origin() + ").");
+      root.io()
+          .out()
+          .println(
+              Settings.RELOADABLE.contains(setting)
+                  ? "A running daemon takes it over at SIGHUP."
+                  : "A running daemon takes it over at its next start.");
+      return Main.OK;
+    }
+  }
+
+  @Command(name = "set", description = "Write a setting to DATA_DIR/config.toml.")
+  static final class SetSetting implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(index = "0", paramLabel = "KEY", description = "For example log.level.")
+    private String key = "";
+
+    @Parameters(index = "1", paramLabel = "VALUE", description = "Lists are separated by commas.")
+    private String value = "";
+
+    SetSetting(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      Target target = Target.of(root, key);
+      target.file().set(target.setting(), value);
+      return target.print();
+    }
+  }
+
+  @Command(
+      name = "reset",
+      description = "Take a setting out of DATA_DIR/config.toml, so that its default holds.")
+  static final class ResetSetting implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "KEY", description = "For example log.level.")
+    private String key = "";
+
+    ResetSetting(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      Target target = Target.of(root, key);
+      target.file().reset(target.setting());
+      return target.print();
     }
   }
 }

@@ -3,6 +3,7 @@ package io.pluresdb.daemon.cli;
 import io.pluresdb.daemon.config.Config;
 import io.pluresdb.daemon.config.ConfigException;
 import io.pluresdb.daemon.config.Settings;
+import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.net.RelayServer;
 import io.pluresdb.transport.relay.RelayOptions;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -129,6 +131,7 @@ final class Relaying {
     @Override
     public Integer call() throws IOException {
       Config config = root.config(flags());
+      Logging.toJournal(root.io().environment());
       Logging.set(config.get(Settings.LOG_LEVEL));
       try (RelayServer server = start(config, root.io())) {
         String scheme = config.get(Settings.RELAY_TLS_CERT).isPresent() ? "wss://" : "ws://";
@@ -143,7 +146,12 @@ final class Relaying {
                     + millis
                     + " ms");
         root.io().out().flush();
-        Serving.awaitStop();
+        try (var manager =
+            new ServiceManager(
+                root.io().environment(), () -> CompletableFuture.completedFuture(null))) {
+          manager.ready("relaying at " + scheme + Serving.text(server.address()));
+          Serving.awaitStop();
+        }
       }
       return Main.OK;
     }

@@ -9,6 +9,7 @@ import io.pluresdb.daemon.config.Settings.HostPort;
 import io.pluresdb.daemon.node.DataDirectory;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.service.Hangup;
 import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.lan.LanSettings;
 import java.io.IOException;
@@ -136,6 +137,7 @@ final class Serving {
     @Override
     public Integer call() throws IOException {
       Config config = root.config(flags());
+      Logging.toJournal(root.io().environment());
       Logging.set(config.get(Settings.LOG_LEVEL));
       Path dataDir = root.dataDir().toAbsolutePath();
       var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
@@ -147,6 +149,8 @@ final class Serving {
             HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
           announce(dataDir, node, server, relay.address());
           try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
+            var reloading = new Reloading(() -> root.config(flags()), config, node);
+            Hangup.run(() -> manager.reload(reloading::reload));
             manager.ready("taking requests at " + text(server.address()));
             awaitStop();
           }
@@ -238,9 +242,7 @@ final class Serving {
       return new NodeOptions(
           Backend.deviceName(config, root.io()),
           network(config),
-          new CompactionSettings(
-              Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
-              Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis()),
+          compaction(config),
           new Secrets(root.io(), config));
     }
 
@@ -281,6 +283,12 @@ final class Serving {
                   + " ms");
       root.io().out().flush();
     }
+  }
+
+  static CompactionSettings compaction(Config config) {
+    return new CompactionSettings(
+        Duration.ofDays(config.get(Settings.HISTORY_LEASE_DAYS)).toMillis(),
+        Duration.ofDays(config.get(Settings.HISTORY_KEEP_DAYS)).toMillis());
   }
 
   static InetSocketAddress resolved(HostPort at) {

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 
 /** Every setting there is. */
@@ -300,6 +301,10 @@ public final class Settings {
           HISTORY_KEEP_DAYS,
           HISTORY_LEASE_DAYS,
           LOG_LEVEL);
+
+  /** What takes effect when the configuration is read again; the others take a restart. */
+  public static final Set<Setting<?>> RELOADABLE =
+      Set.of(PEERS_STATIC, HISTORY_KEEP_DAYS, HISTORY_LEASE_DAYS, LOG_LEVEL);
 
   /** Values of {@link #LOG_LEVEL}, most severe first. */
   public enum LogLevel {

@@ -9,6 +9,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.crdt.compaction.StableCut;
 import io.pluresdb.crdt.engine.CompactionStatus;
 import io.pluresdb.crdt.engine.ReplicaEngine;
@@ -103,6 +104,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final ReencryptionJob reencryption;
   private final @Nullable Net net;
   private volatile boolean closing;
+  private volatile CompactionSettings compaction;
+  private volatile List<InetSocketAddress> staticPeers;
 
   /** What a node with a network has besides its databases. */
   private record Net(
@@ -127,6 +130,8 @@ public final class DeviceNode implements Node, AutoCloseable {
   private DeviceNode(DataDirectory directory, NodeOptions options, DeviceIdentity device) {
     this.directory = directory;
     this.options = options;
+    this.compaction = options.compaction();
+    this.staticPeers = options.network() == null ? List.of() : options.network().staticPeers();
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
@@ -229,11 +234,33 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  /** From now on remembers history for so long, in every database. */
+  public void remember(CompactionSettings settings) {
+    compaction = settings;
+    databases
+        .values()
+        .forEach(database -> database.store().execute(engine -> engine.remember(settings)));
+  }
+
+  /**
+   * From now on keeps these connected, in every database; those that were kept so far are not let
+   * go. A node without a network dials nobody.
+   */
+  public void keepConnected(List<InetSocketAddress> peers) {
+    staticPeers = List.copyOf(peers);
+    for (LocalDatabase database : databases.values()) {
+      Neighbours neighbours = database.neighbours();
+      if (neighbours != null) {
+        staticPeers.forEach(neighbours::keep);
+      }
+    }
+  }
+
   private LocalDatabase openDatabase(String name) {
     LocalDatabase database =
         LocalDatabase.open(
             directory, name, device, environment, this::established, this::keyMessage);
-    database.store().execute(engine -> engine.remember(options.compaction()));
+    database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
     if (founder && membership.members().isEmpty()) {
@@ -404,7 +431,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             () -> {
               var known = new ArrayList<Candidate>();
               database.epochs().sought().forEach(keys -> known.addAll(relays.present(keys)));
-              network.staticPeers().forEach(peer -> known.add(new Candidate.Direct(peer)));
+              staticPeers.forEach(peer -> known.add(new Candidate.Direct(peer)));
               if (network.listen() != null) {
                 known.addAll(Addresses.direct(database.file().peers()));
               }
@@ -566,7 +593,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     } catch (StorageException e) {
       log.warn("peer address not remembered address={} cause={}", address, e.getMessage());
     }
-    var _ = session.closure().thenRun(() -> neighbours.lost(Addresses.parse(address)));
+    var _ = session.closure().thenRun(() -> neighbours.keep(Addresses.parse(address)));
   }
 
   private @Nullable LocalDatabase byId(String databaseId) {

@@ -141,8 +141,8 @@ final class Neighbours implements Neighbourhood {
     return isMesh() || random.nextInt(REMEMBERED) == 0;
   }
 
-  /** A session with a device at {@code address} has ended. */
-  void lost(InetSocketAddress address) {
+  /** A session with a device at {@code address} is wanted: it has ended, or was never there. */
+  void keep(InetSocketAddress address) {
     if (!closed && isMesh()) {
       dialer.add(address, keys);
     }

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.service;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -22,7 +23,7 @@ public final class ServiceManager implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(ServiceManager.class);
 
-  private final @Nullable NotifySocket socket;
+  private final @Nullable UnixDatagrams socket;
   private final @Nullable Duration watchdog;
   private final Supplier<CompletableFuture<?>> pulse;
   private @Nullable ScheduledExecutorService pinging;
@@ -39,9 +40,9 @@ public final class ServiceManager implements AutoCloseable {
     this.watchdog = socket == null ? null : watchdog(environment);
   }
 
-  private static @Nullable NotifySocket socket(String path) {
+  private static @Nullable UnixDatagrams socket(String path) {
     try {
-      return path.isEmpty() ? null : new NotifySocket(path);
+      return path.isEmpty() ? null : new UnixDatagrams(path);
     } catch (IOException e) {
       log.warn("the service manager will not hear of this daemon: {}", e.getMessage());
       return null;
@@ -79,6 +80,18 @@ public final class ServiceManager implements AutoCloseable {
     }
   }
 
+  /**
+   * Runs what reads the configuration again; the manager hears that it began and that it ended
+   * (systemd.service(5), {@code ExecReload=}).
+   *
+   * @param reloading returns what it came to, in a line
+   */
+  public void reload(Supplier<String> reloading) {
+    // Microseconds of CLOCK_MONOTONIC, which is what the JVM counts on Linux.
+    tell("RELOADING=1\nMONOTONIC_USEC=" + TimeUnit.NANOSECONDS.toMicros(System.nanoTime()));
+    tell("READY=1\nSTATUS=" + reloading.get());
+  }
+
   /** Says that the daemon is well, if it is: while one question is unanswered, no other is put. */
   private void ping() {
     if (answer.isDone()) {
@@ -100,7 +113,7 @@ public final class ServiceManager implements AutoCloseable {
       return;
     }
     try {
-      socket.send(state);
+      socket.send(state.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       log.warn("the service manager cannot be told: {}", e.getMessage());
     }

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -138,5 +139,11 @@ class ConfigTest {
                             "| `%s` | %s | %s | `%s` | %s |",
                             s.key(), s.unit(), s.range(), s.defaultText(), s.doc()))
                 .toList());
+    String reloadable =
+        Settings.ALL.stream()
+            .filter(Settings.RELOADABLE::contains)
+            .map(s -> "`" + s.key() + "`")
+            .collect(Collectors.joining(", "));
+    assertThat(page).contains("SIGHUP takes over " + reloadable + ".");
   }
 }

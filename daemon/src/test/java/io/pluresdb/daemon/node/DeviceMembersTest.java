@@ -7,73 +7,11 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Who may take part: letting devices in, removing them, and what becomes of what they did. */
-class DeviceMembersTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
-
-  @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
-  }
-
-  private DeviceNode start(String name, int port) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), port), false, List.of());
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
-  }
-
-  private void stop(DeviceNode node) {
-    nodes.remove(node);
-    node.close();
-  }
-
-  private static int port(DeviceNode node) {
-    InetSocketAddress address = node.listening();
-    return address == null ? 0 : address.getPort();
-  }
-
-  private static void put(DeviceNode node, String id, String json) {
-    node.store(DB).put(id, json.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static String get(DeviceNode node, String id) {
-    return node.store(DB).get(id).map(record -> record.json()).orElse("none");
-  }
-
-  private static void join(DeviceNode inviter, DeviceNode joiner, Role role) {
-    CrdtStore.await(joiner.join(DB, inviter.invite(DB, role, Duration.ofMinutes(5)).url()));
-  }
-
-  private static void awaitEqual(DeviceNode... all) {
-    await(
-        "equal replicas",
-        () ->
-            Arrays.stream(all)
-                    .map(node -> node.store(DB).status())
-                    .map(status -> status.frontier().hash() + " " + status.stateHash())
-                    .distinct()
-                    .count()
-                == 1);
-  }
-
+class DeviceMembersTest extends LocalNodes {
   private static Node.Device device(DeviceNode node, String name) {
     return node.devices(DB).stream().filter(d -> d.name().equals(name)).findFirst().orElseThrow();
   }
@@ -89,11 +27,9 @@ class DeviceMembersTest {
     put(a, "shared", "{\"v\":\"a\"}");
     await("everything is everywhere", () -> get(b, "accepted").equals("{\"v\":1}"));
     awaitEqual(a, b, c);
-    int portOfB = port(b);
-    stop(b);
+    int portOfB = stop(b);
     // Away from the others, b overwrites and adds; it is removed before it comes back.
-    DeviceNode alone = DeviceNode.open(temporary.resolve("b"), NodeOptions.offline("b"));
-    nodes.add(alone);
+    DeviceNode alone = openOffline("b");
     put(alone, "shared", "{\"v\":\"b\"}");
     put(alone, "unsent", "{}");
     stop(alone);
@@ -117,7 +53,7 @@ class DeviceMembersTest {
     assertThat(get(back, "later")).isEqualTo("none");
     // Let in again by name: it catches up, and takes over itself what did not count.
     assertThat(a.approve(DB, "b", null).role()).isEqualTo(Role.WRITE);
-    back.connect(DB, new InetSocketAddress(InetAddress.getLoopbackAddress(), port(a)));
+    back.connect(DB, loopback(port(a)));
     back.sync(DB);
     await("b is back", () -> back.status(DB).role().equals("write"));
     await("b catches up", () -> get(back, "later").equals("{}"));

@@ -8,74 +8,13 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.StorageException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What two devices of one person see of each other. */
-class DeviceNodeTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
-
-  @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
-  }
-
-  private DeviceNode start(String name, int port) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), port), false, List.of());
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
-  }
-
-  private void stop(DeviceNode node) {
-    nodes.remove(node);
-    node.close();
-  }
-
-  private DeviceNode restart(DeviceNode node, String name) {
-    InetSocketAddress address = node.listening();
-    stop(node);
-    return start(name, address == null ? 0 : address.getPort());
-  }
-
-  private static void put(DeviceNode node, String id, String json) {
-    node.store(DB).put(id, json.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static String get(DeviceNode node, String id) {
-    return node.store(DB).get(id).map(record -> record.json()).orElse("none");
-  }
-
-  private static void join(DeviceNode inviter, DeviceNode joiner) {
-    String url = inviter.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url();
-    CrdtStore.await(joiner.join(DB, url));
-  }
-
-  private static void awaitEqual(DeviceNode a, DeviceNode b) {
-    await(
-        "equal frontiers",
-        () -> {
-          var left = a.store(DB).status();
-          var right = b.store(DB).status();
-          return left.frontier().equals(right.frontier())
-              && left.stateHash().equals(right.stateHash())
-              && left.documents() == right.documents();
-        });
-  }
-
+class DeviceNodeTest extends LocalNodes {
   @Test
   void join_carriesBothSidesDataAcross() {
     DeviceNode a = start("a", 0);
@@ -86,7 +25,7 @@ class DeviceNodeTest {
     put(a, "both", "{\"a\":1,\"same\":\"a\"}");
     put(b, "both", "{\"b\":2,\"same\":\"b\"}");
     put(b, "b:1", "{\"from\":\"b\"}");
-    String url = a.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url();
+    String url = invite(a);
     Node.Joined joined = CrdtStore.await(b.join(DB, url));
     assertThat(joined.carriedOver()).isEqualTo(2);
     awaitEqual(a, b);
@@ -147,7 +86,7 @@ class DeviceNodeTest {
     DeviceNode a = start("a", 0);
     DeviceNode b = start("b", 0);
     DeviceNode c = start("c", 0);
-    String url = a.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url();
+    String url = invite(a);
     CrdtStore.await(b.join(DB, url));
     put(c, "mine", "{}");
     NodeException refusal =
@@ -166,7 +105,7 @@ class DeviceNodeTest {
   void invite_mistypedOrForeign_isRefusedWithAReason() {
     DeviceNode a = start("a", 0);
     DeviceNode b = start("b", 0);
-    String url = a.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url();
+    String url = invite(a);
     String mistyped =
         url.substring(0, 40) + (url.charAt(40) == 'A' ? 'B' : 'A') + url.substring(41);
     assertThatThrownBy(() -> b.join(DB, mistyped))
@@ -203,5 +142,21 @@ class DeviceNodeTest {
     StorageException refusal =
         catchThrowableOfType(StorageException.OpenFailed.class, () -> start("a", 0));
     assertThat(refusal.code()).isEqualTo("STORAGE_LOCKED");
+  }
+
+  @Test
+  void peersToKeepConnected_mayBeNamedLater() {
+    DeviceNode a = start("a");
+    DeviceNode b = start("b");
+    join(a, b);
+    awaitEqual(a, b);
+    stop(a);
+    stop(b);
+    // Both listen elsewhere now, so what they remember of each other leads nowhere.
+    DeviceNode again = start("a");
+    DeviceNode other = start("b");
+    put(again, "x", "1");
+    other.keepConnected(List.of(loopback(port(again))));
+    await("the document", () -> get(other, "x").equals("1"));
   }
 }

@@ -16,21 +16,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes that find each other in a private DHT on the loopback address. */
-class DhtNodesTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
+class DhtNodesTest extends LocalNodes {
   private DhtSocket entry;
 
   @BeforeEach
@@ -46,30 +40,21 @@ class DhtNodesTest {
   }
 
   @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
+  void closeEntryPoint() {
     entry.close();
   }
 
   private DeviceNode start(String name, List<InetSocketAddress> entryPoints, boolean announce) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-            null,
-            List.of(),
-            new NodeOptions.Dht(entryPoints, announce, false));
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
+    return open(name, network(0, new NodeOptions.Dht(entryPoints, announce, false)));
   }
 
-  private DeviceNode start(String name) {
+  private static NodeOptions.Network network(int port, NodeOptions.Dht dht) {
+    return new NodeOptions.Network(loopback(port), null, List.of(), dht);
+  }
+
+  @Override
+  DeviceNode start(String name) {
     return start(name, List.of(entry.address()), true);
-  }
-
-  private void stop(DeviceNode node) {
-    nodes.remove(node);
-    node.close();
   }
 
   private static DhtReport report(DeviceNode node) {
@@ -156,14 +141,8 @@ class DhtNodesTest {
   @Test
   void udpPortThatIsTaken_leavesTheDhtAnother() throws IOException {
     try (var udp = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
-      var network =
-          new NodeOptions.Network(
-              new InetSocketAddress(InetAddress.getLoopbackAddress(), udp.getLocalPort()),
-              null,
-              List.of(),
-              new NodeOptions.Dht(List.of(entry.address()), true, false));
-      DeviceNode node = DeviceNode.open(temporary.resolve("a"), new NodeOptions("a", network));
-      nodes.add(node);
+      var dht = new NodeOptions.Dht(List.of(entry.address()), true, false);
+      DeviceNode node = open("a", network(udp.getLocalPort(), dht));
       node.invite(DB, Role.WRITE, Duration.ofHours(1));
       Eventually.await("a node", () -> !rows(node).isEmpty());
       assertThat(report(node).address()).doesNotEndWith(":" + udp.getLocalPort());
@@ -174,14 +153,7 @@ class DhtNodesTest {
 
   @Test
   void withoutDht_itSaysSo() {
-    DeviceNode node =
-        DeviceNode.open(
-            temporary.resolve("off"),
-            new NodeOptions(
-                "off",
-                new NodeOptions.Network(
-                    new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false, List.of())));
-    nodes.add(node);
+    DeviceNode node = super.start("off");
     assertThatThrownBy(node::dht)
         .isInstanceOfSatisfying(
             NodeException.class, e -> assertThat(e.code()).isEqualTo("NODE_DHT_OFF"));

@@ -14,41 +14,17 @@ import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.Transaction;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.List;
 import java.util.Objects;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What doctor says of healthy devices and of broken ones, with real stores and sessions. */
-class DoctorTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
-
-  @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
-  }
-
-  private DeviceNode start(String name) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false, List.of());
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
-  }
-
+class DoctorTest extends LocalNodes {
   private static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
   }

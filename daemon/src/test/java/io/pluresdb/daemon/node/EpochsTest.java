@@ -4,66 +4,23 @@ import static io.pluresdb.daemon.node.Eventually.await;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.auth.Role;
-import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.net.RelayServer;
 import io.pluresdb.transport.relay.RelayLimits;
 import io.pluresdb.transport.relay.RelayOptions;
 import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.topic.Rendezvous;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What becomes of the keys of a database when a device is removed; whole nodes, real sessions. */
-class EpochsTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
-
-  @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
-  }
-
-  private DeviceNode start(String name, int port) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), port), false, List.of());
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
-  }
-
-  private int stop(DeviceNode node) {
-    InetSocketAddress address = node.listening();
-    nodes.remove(node);
-    node.close();
-    return address == null ? 0 : address.getPort();
-  }
-
+class EpochsTest extends LocalNodes {
   private static void put(DeviceNode node, String id) {
     node.store(DB).put(id, "{}".getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static boolean has(DeviceNode node, String id) {
-    return node.store(DB).get(id).isPresent();
-  }
-
-  private static void join(DeviceNode inviter, DeviceNode joiner) {
-    CrdtStore.await(joiner.join(DB, inviter.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url()));
   }
 
   private static Epochs epochs(DeviceNode node) {
@@ -142,11 +99,7 @@ class EpochsTest {
   void keys_whenOnlyARelayIsInCommon_changeForAll_andWhoWasAwayComesToThem() {
     var options =
         new RelayOptions(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-            null,
-            Map.of(),
-            false,
-            RelayLimits.of(Map.of("drain-millis", 0L)));
+            loopback(0), null, Map.of(), false, RelayLimits.of(Map.of("drain-millis", 0L)));
     try (RelayServer relay =
         RelayServer.start(
             options, new Environment(InstantSource.system(), new SplittableRandom(1)))) {
@@ -184,16 +137,12 @@ class EpochsTest {
       put(again, "afterwards");
       await("the new keys alone do", () -> has(a, "afterwards") && has(back, "afterwards"));
       assertThat(has(removed, "afterwards")).isFalse();
-      nodes.reversed().forEach(DeviceNode::close);
-      nodes.clear();
+      stopAll();
     }
   }
 
   private DeviceNode startRelayed(String name, RelayUrl url) {
-    var network = new NodeOptions.Network(NodeOptions.Relays.of(url));
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
+    return open(name, new NodeOptions.Network(NodeOptions.Relays.of(url)));
   }
 
   @Test
@@ -202,7 +151,7 @@ class EpochsTest {
     DeviceNode b = start("b", 0);
     DeviceNode c = start("c", 0);
     DeviceNode d = start("d", 0);
-    CrdtStore.await(b.join(DB, a.invite(DB, Role.ADMIN, Duration.ofMinutes(5)).url()));
+    join(a, b, Role.ADMIN);
     join(a, c);
     join(a, d);
     await("all know all", () -> b.devices(DB).size() == 4 && d.devices(DB).size() == 4);
@@ -211,7 +160,7 @@ class EpochsTest {
     var first = epochs(a).current();
     int portOfB = stop(b);
     a.revoke(DB, "c", null);
-    DeviceNode alone = DeviceNode.open(temporary.resolve("b"), NodeOptions.offline("b"));
+    DeviceNode alone = openOffline("b");
     alone.revoke(DB, "d", null);
     alone.close();
     DeviceNode back = start("b", portOfB);

@@ -5,50 +5,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.CoreException;
-import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** A device that holds the documents of a prefix, beside one that holds all. */
-class PartialNodeTest {
-  private static final String DB = Node.DEFAULT_DATABASE;
-
-  @TempDir Path temporary;
-  private final List<DeviceNode> nodes = new ArrayList<>();
-
-  @AfterEach
-  void close() {
-    nodes.forEach(DeviceNode::close);
-  }
-
-  private DeviceNode start(String name) {
-    var network =
-        new NodeOptions.Network(
-            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), false, List.of());
-    DeviceNode node = DeviceNode.open(temporary.resolve(name), new NodeOptions(name, network));
-    nodes.add(node);
-    return node;
-  }
-
+class PartialNodeTest extends LocalNodes {
   private static void put(DeviceNode node, String id) {
     node.store(DB).put(id, ("{\"id\":\"" + id + "\"}").getBytes(StandardCharsets.UTF_8));
   }
 
-  private static String invite(DeviceNode node) {
-    return node.invite(DB, Role.WRITE, Duration.ofMinutes(5)).url();
-  }
-
-  private static void awaitEqual(DeviceNode a, DeviceNode b) {
+  private static void awaitEqualFrontiers(DeviceNode a, DeviceNode b) {
     await(
         "equal frontiers",
         () ->
@@ -66,12 +35,12 @@ class PartialNodeTest {
     DeviceNode phone = start("phone");
     put(phone, "note:phone");
     CrdtStore.await(phone.join(DB, invite(laptop), List.of("note:")));
-    awaitEqual(laptop, phone);
+    awaitEqualFrontiers(laptop, phone);
     assertThat(phone.store(DB).status().documents()).isEqualTo(21);
     assertThat(phone.status(DB).prefixes()).containsExactly("note:");
     assertThat(laptop.store(DB).get("note:phone")).isPresent();
     put(phone, "note:later");
-    awaitEqual(laptop, phone);
+    awaitEqualFrontiers(laptop, phone);
     assertThat(CrdtStore.await(phone.doctorAgainst(DB, "laptop")).status())
         .isEqualTo(Finding.Status.OK);
     assertThat(CrdtStore.await(laptop.doctorAgainst(DB, "phone")).status())
@@ -81,11 +50,10 @@ class PartialNodeTest {
         .hasMessageContaining("\"note:\"");
     assertThatThrownBy(() -> phone.store(DB).get("photo:1")).isInstanceOf(CoreException.class);
     assertThatThrownBy(() -> phone.store(DB).list("", null)).isInstanceOf(CoreException.class);
-    nodes.remove(phone);
-    phone.close();
+    stop(phone);
     put(laptop, "note:while away");
     DeviceNode again = start("phone");
-    awaitEqual(laptop, again);
+    awaitEqualFrontiers(laptop, again);
     assertThat(again.store(DB).get("note:while away")).isPresent();
     assertThat(again.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
   }

@@ -121,9 +121,9 @@ class ServiceManagerTest {
 
   @Test
   void socketPath_beyondItsLimits_isRefusedWithThem() {
-    String longest = "/" + "a".repeat(NotifySocket.MAX_PATH_BYTES - 1);
+    String longest = "/" + "a".repeat(UnixDatagrams.MAX_PATH_BYTES - 1);
     for (String bad : List.of("relative", "/", "@", longest + "a")) {
-      assertThatThrownBy(() -> new NotifySocket(bad))
+      assertThatThrownBy(() -> new UnixDatagrams(bad))
           .isInstanceOf(IOException.class)
           .hasMessageContaining("2 to 108 bytes");
     }
@@ -135,7 +135,8 @@ class ServiceManagerTest {
     try (var manager = new ServiceManager(environment, ServiceManagerTest::notAsked)) {
       manager.ready("well");
     }
-    assertThatThrownBy(() -> new NotifySocket(directory.resolve("nobody").toString()).send("X=1"))
+    assertThatThrownBy(
+            () -> new UnixDatagrams(directory.resolve("nobody").toString()).send(new byte[1]))
         .isInstanceOf(IOException.class);
   }
 }

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -16,24 +15,20 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
-import org.jspecify.annotations.Nullable;
 
 /** A daemon started by its own command line, spoken to over its Unix socket. */
-public final class DaemonProcess implements AutoCloseable {
+public final class DaemonProcess extends ChildProcess {
   private static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final int STOP_SECONDS = 20;
   private static final long POLL_NANOS = 5_000_000;
 
   private final Path directory;
   private final int peerPort;
   private final List<String> options;
-  private @Nullable Process process;
-  private String readyLine = "";
 
   private DaemonProcess(Path directory, int peerPort, List<String> options) {
+    super(directory.resolveSibling(directory.getFileName() + ".log"), "pluresdb ready");
     this.directory = directory;
     this.peerPort = peerPort;
     this.options = options;
@@ -88,36 +83,11 @@ public final class DaemonProcess implements AutoCloseable {
     return command;
   }
 
-  /** Starts it again, with the same directory and the same port for peers. */
-  public void start() {
-    try {
-      List<String> command = serve(directory, peerPort);
-      command.addAll(options);
-      Process started =
-          new ProcessBuilder(command)
-              .redirectError(
-                  ProcessBuilder.Redirect.appendTo(
-                      directory.resolveSibling(directory.getFileName() + ".log").toFile()))
-              .start();
-      process = started;
-      BufferedReader out = started.inputReader();
-      String line = out.readLine();
-      if (line == null || !line.startsWith("pluresdb ready")) {
-        throw new IllegalStateException("not ready: " + line + "\n" + log());
-      }
-      readyLine = line;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** What the daemon wrote to standard error. */
-  public String log() {
-    try {
-      return Files.readString(directory.resolveSibling(directory.getFileName() + ".log"));
-    } catch (IOException e) {
-      return "";
-    }
+  @Override
+  List<String> command() {
+    List<String> command = serve(directory, peerPort);
+    command.addAll(options);
+    return command;
   }
 
   public Path directory() {
@@ -126,41 +96,6 @@ public final class DaemonProcess implements AutoCloseable {
 
   public int peerPort() {
     return peerPort;
-  }
-
-  public String readyLine() {
-    return readyLine;
-  }
-
-  /** Ends it without warning. */
-  public void kill() {
-    end(running().destroyForcibly());
-  }
-
-  /** Tells it to stop and waits. */
-  public void stop() {
-    Process ending = running();
-    ending.destroy();
-    end(ending);
-  }
-
-  private Process running() {
-    if (process == null) {
-      throw new IllegalStateException("not running");
-    }
-    return process;
-  }
-
-  private void end(Process ending) {
-    try {
-      if (!ending.waitFor(STOP_SECONDS, TimeUnit.SECONDS)) {
-        ending.destroyForcibly();
-        throw new IllegalStateException("did not end within " + STOP_SECONDS + " s");
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    process = null;
   }
 
   /** A fresh connection to the Unix socket. */
@@ -246,13 +181,6 @@ public final class DaemonProcess implements AutoCloseable {
         throw new AssertionError("not within " + deadline + ": " + what);
       }
       LockSupport.parkNanos(POLL_NANOS);
-    }
-  }
-
-  @Override
-  public void close() {
-    if (process != null) {
-      stop();
     }
   }
 }

@@ -10,10 +10,10 @@ import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The datagram socket to which a service says how it is (sd_notify(3)), by calls of the C library:
- * Java has no datagrams over Unix sockets. Linux only.
+ * Datagrams to a Unix socket, as systemd's daemons take them, by calls of the C library: Java has
+ * none. Linux only.
  */
-final class NotifySocket {
+final class UnixDatagrams {
   /** Size of {@code sun_path} in {@code sockaddr_un} (unix(7)). */
   static final int MAX_PATH_BYTES = 108;
 
@@ -32,12 +32,12 @@ final class NotifySocket {
    * @param path a file's path, or {@code @} and an abstract name
    * @throws IOException when it cannot be a socket's
    */
-  NotifySocket(String path) throws IOException {
+  UnixDatagrams(String path) throws IOException {
     this.path = path.getBytes(StandardCharsets.UTF_8);
     boolean named = path.startsWith("/") || path.startsWith("@");
     if (!named || this.path.length < 2 || this.path.length > MAX_PATH_BYTES) {
       throw new IOException(
-          "NOTIFY_SOCKET must be an absolute path or @name of 2 to "
+          "a Unix socket must be an absolute path or @name of 2 to "
               + MAX_PATH_BYTES
               + " bytes, but is "
               + path);
@@ -47,11 +47,10 @@ final class NotifySocket {
     }
   }
 
-  /** Sends lines of {@code NAME=value}. */
-  void send(String state) throws IOException {
+  /** Sends one datagram. */
+  void send(byte[] text) throws IOException {
     Linker linker = Linker.nativeLinker();
     try (Arena arena = Arena.ofConfined()) {
-      byte[] text = state.getBytes(StandardCharsets.UTF_8);
       MemorySegment message = arena.allocateFrom(ValueLayout.JAVA_BYTE, text);
       // sockaddr_un: the family as the machine writes shorts, then the path.
       MemorySegment address = arena.allocate(FAMILY_BYTES + path.length, Short.BYTES);
@@ -85,7 +84,7 @@ final class NotifySocket {
                         address,
                         (int) address.byteSize());
         if (sent != text.length) {
-          throw new IOException("the service manager did not take " + state.lines().toList());
+          throw new IOException("nobody took " + text.length + " bytes");
         }
       } finally {
         int closed = (int) function(linker, "close", ValueLayout.JAVA_INT, INT).invokeExact(socket);
