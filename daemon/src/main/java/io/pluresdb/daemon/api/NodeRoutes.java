@@ -9,6 +9,7 @@ import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.DatabaseStatus;
 import io.pluresdb.daemon.node.Node.Device;
 import io.pluresdb.daemon.node.Node.LogStatus;
+import io.pluresdb.daemon.node.Node.NetworkStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
@@ -19,6 +20,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Routes about the device, its databases, members and peers. */
 final class NodeRoutes {
@@ -70,7 +72,19 @@ final class NodeRoutes {
     databases.forEach(name -> database(json, name));
     json.endArray().name("relays").beginArray();
     node.relays().forEach(relay -> relay(json, relay));
-    return Answer.of(json.endArray().endObject());
+    json.endArray().name("network");
+    network(json, node.network());
+    return Answer.of(json.endObject());
+  }
+
+  private static void network(JsonWriter json, NetworkStatus network) {
+    json.beginObject();
+    json.name("udp").string(network.udp());
+    json.name("quic").string(network.quic());
+    json.name("nat").string(network.nat().name().toLowerCase(Locale.ROOT));
+    json.name("addresses").beginArray();
+    network.addresses().forEach(json::string);
+    json.endArray().endObject();
   }
 
   private static void relay(JsonWriter json, RelayStatus relay) {
@@ -184,6 +198,7 @@ final class NodeRoutes {
       json.name("lag").number(peer.lag());
       json.name("bytesSent").number(peer.bytesSent());
       json.name("bytesReceived").number(peer.bytesReceived());
+      json.name("roundTripMicros").number(peer.roundTripMicros());
       json.name("lastError").string(peer.lastError());
       json.endObject();
     }

@@ -235,7 +235,8 @@ final class Serving {
           config.get(Settings.PEERS_LAN) ? LanSettings.defaults() : null,
           config.get(Settings.PEERS_STATIC).stream().map(Serving::resolved).toList(),
           dht(config),
-          relays);
+          relays,
+          config.get(Settings.PEERS_QUIC));
     }
 
     private NodeOptions nodeOptions(Config config) {

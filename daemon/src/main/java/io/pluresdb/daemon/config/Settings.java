@@ -107,6 +107,15 @@ public final class Settings {
           "Whether to ask the DHT without answering others, as on a metered connection.",
           Settings::bool);
 
+  public static final Setting<Boolean> PEERS_QUIC =
+      new Setting<>(
+          "peers.quic",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to reach peers over UDP, too, through NATs.",
+          Settings::bool);
+
   public static final Setting<PeerTransport> PEERS_TRANSPORT =
       new Setting<>(
           "peers.transport",
@@ -284,6 +293,7 @@ public final class Settings {
           PEERS_DHT_BOOTSTRAP,
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
+          PEERS_QUIC,
           PEERS_TRANSPORT,
           PEERS_RELAYS,
           PEERS_RELAY_CA,

@@ -35,11 +35,15 @@ import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
 import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.net.UdpSocket;
 import io.pluresdb.transport.path.Backoff;
 import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.path.NatKind;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionPath;
@@ -114,7 +118,22 @@ public final class DeviceNode implements Node, AutoCloseable {
       Dialer dialer,
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
-      RelayLinks relays) {
+      RelayLinks relays,
+      @Nullable Whereabouts whereabouts,
+      String quic) {
+    /** The network has changed, or the device slept: what is gone is noticed and made good soon. */
+    void changed() {
+      transport.networkChanged();
+      dialer.hurry();
+      relays.hurry();
+      if (dht != null) {
+        dht.moved();
+      }
+      if (lan != null) {
+        lan.announceNow();
+      }
+    }
+
     /**
      * Looks for the peers of a database under these keys and lets them find this device, under no
      * others.
@@ -296,7 +315,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           new Dialer(
               new Dialer.Connector() {
                 @Override
-                public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+                public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
                   return DeviceNode.this.dial(transport, candidate, database);
                 }
 
@@ -333,22 +352,38 @@ public final class DeviceNode implements Node, AutoCloseable {
               });
       databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
       InetSocketAddress listening = null;
+      Whereabouts whereabouts = null;
+      String quic = "off";
       DhtDiscovery dht = null;
       LanDiscovery lan = null;
       InetSocketAddress listen = network.listen();
       if (listen != null) {
         listening = transport.listen(listen);
         admission.acceptsOn(listening.getPort());
-        dht = enterDht(network, listening, transport);
+        if (network.quic() || network.dht() != null) {
+          whereabouts = Whereabouts.bind(listening, background);
+          dht = enterDht(network, listening.getPort(), whereabouts.udp(), transport);
+          whereabouts.ask(dht, relays::seen);
+        }
+        if (network.quic() && whereabouts != null) {
+          quic = transport.speakQuic(whereabouts.udp(), whereabouts::look);
+          if (!quic.isEmpty()) {
+            log.warn("no direct paths through NATs cause={}", quic);
+          }
+        }
         lan = announce(network, listening, transport, transportEnvironment);
       }
-      var started = new Net(transport, listening, dialer, lan, dht, relays);
+      var started = new Net(transport, listening, dialer, lan, dht, relays, whereabouts, quic);
+      transport.onPaths(paths(dialer));
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
         start(database);
         follow(database, started);
       }
       transport.timers().schedule(LOOK, () -> lookLater(started));
+      if (whereabouts != null) {
+        whereabouts.watch(transport.timers(), environment.wallClock(), started::changed);
+      }
       return started;
     } catch (RuntimeException e) {
       transport.close();
@@ -357,14 +392,29 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  private TcpTransport.PathListener paths(Dialer dialer) {
+    return new TcpTransport.PathListener() {
+      @Override
+      public void moved(Session session) {
+        found(session);
+      }
+
+      @Override
+      public void stranded(Session session, CloseReason reason) {
+        dialer.hurry(session.databaseId(), session.peer());
+      }
+    };
+  }
+
   private @Nullable DhtDiscovery enterDht(
-      NodeOptions.Network network, InetSocketAddress listening, TcpTransport transport) {
+      NodeOptions.Network network, int sessionPort, UdpSocket udp, TcpTransport transport) {
     NodeOptions.Dht dhtOptions = network.dht();
     return dhtOptions == null
         ? null
         : DhtDiscovery.open(
             directory.dhtNodes(),
-            listening,
+            udp,
+            sessionPort,
             dhtOptions,
             environment.random(),
             transport.timers(),
@@ -423,7 +473,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     database.connectBy(
         new Neighbours(
             transport,
-            (address, keys) -> dial(transport, new Candidate.Direct(address), keys),
+            (address, keys) ->
+                dial(transport, new Candidate.Direct(address), keys).thenApply(OpenPath::session),
             dialer,
             environment.random(),
             database.keys(),
@@ -466,8 +517,12 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** Remembers where a peer accepts sessions, to find it again when this session ends. */
   private void established(Session session) {
     inBackground(session, (database, with) -> metOrTold(database, with));
+    found(session);
+  }
+
+  private void found(Session session) {
     String address = Introduction.address(session);
-    if (!session.initiator() && !address.isEmpty()) {
+    if (!session.dialledPath() && !address.isEmpty() && !closing) {
       background.execute(() -> remember(session, address));
     }
   }
@@ -572,10 +627,10 @@ public final class DeviceNode implements Node, AutoCloseable {
    * Dials with the keys that the database has now, then with earlier ones, as long as somebody may
    * have no others. Who is met at a relay under earlier keys may have the current ones by now.
    */
-  private CompletionStage<Session> dial(
+  private CompletionStage<OpenPath> dial(
       TcpTransport transport, Candidate candidate, DatabaseKeys named) {
     List<DatabaseKeys> sought = sought(named);
-    CompletionStage<Session> dialled = transport.dial(candidate, sought.getFirst());
+    CompletionStage<OpenPath> dialled = transport.dial(candidate, sought.getFirst());
     for (DatabaseKeys earlier : sought.subList(1, sought.size())) {
       dialled = dialled.exceptionallyCompose(failure -> transport.dial(candidate, earlier));
     }
@@ -717,7 +772,6 @@ public final class DeviceNode implements Node, AutoCloseable {
     var connected = new HashSet<String>();
     for (Replicator.Connection connection : database.replicator().connections()) {
       Session session = connection.session();
-      boolean relayed = session.path() instanceof SessionPath.Relayed;
       String address =
           session.path() instanceof SessionPath.Relayed(var relay)
               ? relay.toString()
@@ -728,12 +782,13 @@ public final class DeviceNode implements Node, AutoCloseable {
               session.peer().toString(),
               nameOf(database, session),
               address,
-              relayed ? "relay" : "direct",
-              session.initiator() ? "outbound" : "inbound",
-              "connected",
+              session.hasPath() ? text(session.path()) : "none",
+              session.dialledPath() ? "outbound" : "inbound",
+              session.hasPath() ? "connected" : "connecting",
               connection.lag(),
               session.bytesSent(),
               session.bytesReceived(),
+              roundTripMicros(session),
               ""));
     }
     if (net != null) {
@@ -759,11 +814,38 @@ public final class DeviceNode implements Node, AutoCloseable {
                   0,
                   0,
                   0,
+                  0,
                   failure == null ? "" : Endings.text(failure)));
         }
       }
     }
     return peers;
+  }
+
+  private static String text(SessionPath path) {
+    return switch (path) {
+      case SessionPath.Direct ignored -> "direct";
+      case SessionPath.Quic ignored -> "quic";
+      case SessionPath.Relayed ignored -> "relay";
+    };
+  }
+
+  private static long roundTripMicros(Session session) {
+    Duration roundTrip = session.roundTrip();
+    return roundTrip == null ? 0 : Math.max(1, roundTrip.toNanos() / 1_000);
+  }
+
+  @Override
+  public NetworkStatus network() {
+    if (net == null || net.whereabouts == null) {
+      return new NetworkStatus("", "off", NatKind.UNKNOWN, List.of());
+    }
+    Reachability now = net.whereabouts.look().join();
+    return new NetworkStatus(
+        Addresses.format(net.whereabouts.udp().address()),
+        net.quic.isEmpty() ? "on" : net.quic,
+        now.nat(),
+        Whereabouts.texts(now));
   }
 
   static String nameOf(LocalDatabase database, Session session) {
@@ -1228,6 +1310,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     databases.clear();
     if (net != null) {
       net.transport.close();
+      if (net.whereabouts != null) {
+        net.whereabouts.close();
+      }
     }
     background.close();
     directory.close();

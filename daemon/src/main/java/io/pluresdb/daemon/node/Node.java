@@ -11,6 +11,7 @@ import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.path.NatKind;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -119,12 +120,13 @@ public interface Node {
    * @param deviceId empty while no session was up yet
    * @param name what people call the device, empty while unknown
    * @param address where it is or was tried
-   * @param path {@code direct}, {@code relay} or {@code none}
+   * @param path {@code direct}, {@code quic}, {@code relay} or {@code none}
    * @param direction {@code outbound}, {@code inbound} or {@code none}
    * @param state {@code connected}, {@code connecting} or {@code rejected}
    * @param lag changes in our arrival log that the peer has not acknowledged
    * @param bytesSent on the wire
    * @param bytesReceived on the wire
+   * @param roundTripMicros to the peer and back on this path, 0 while unknown
    * @param lastError why the last attempt or session ended, empty when it did not
    */
   record PeerStatus(
@@ -137,6 +139,7 @@ public interface Node {
       long lag,
       long bytesSent,
       long bytesReceived,
+      long roundTripMicros,
       String lastError) {}
 
   /** What is kept of the log of a database, and why not less. */
@@ -346,6 +349,18 @@ public interface Node {
    * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
+
+  /** What is known of where this device is. */
+  NetworkStatus network();
+
+  /**
+   * Where this device is.
+   *
+   * @param udp where its UDP port is bound, empty when there is none
+   * @param quic {@code on}, {@code off}, or why QUIC cannot be spoken
+   * @param addresses at which peers are told to try the UDP port
+   */
+  record NetworkStatus(String udp, String quic, NatKind nat, List<String> addresses) {}
 
   /** The relays of this device; none while no network is up. */
   List<RelayStatus> relays();

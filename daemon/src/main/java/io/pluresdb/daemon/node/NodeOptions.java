@@ -52,13 +52,15 @@ public record NodeOptions(
    * @param staticPeers addresses that are always kept connected, for every database
    * @param dht how to take part in the DHT, or null to stay out of it
    * @param relays which relays to use
+   * @param quic whether to speak QUIC on the UDP port, and so to get through NATs
    */
   public record Network(
       @Nullable InetSocketAddress listen,
       @Nullable LanSettings lan,
       List<InetSocketAddress> staticPeers,
       @Nullable Dht dht,
-      Relays relays) {
+      Relays relays,
+      boolean quic) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
       if (listen == null && (lan != null || dht != null || !staticPeers.isEmpty())) {
@@ -73,12 +75,12 @@ public record NodeOptions(
         @Nullable LanSettings lan,
         List<InetSocketAddress> staticPeers,
         @Nullable Dht dht) {
-      this(listen, lan, staticPeers, dht, Relays.none());
+      this(listen, lan, staticPeers, dht, Relays.none(), true);
     }
 
     /** Through relays only. */
     public Network(Relays relays) {
-      this(null, null, List.of(), null, relays);
+      this(null, null, List.of(), null, relays, false);
     }
 
     /** Without the DHT, on the local network as usual or not at all. */

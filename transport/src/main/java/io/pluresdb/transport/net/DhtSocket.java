@@ -140,6 +140,11 @@ public final class DhtSocket implements AutoCloseable {
     execute(() -> node.unfollow(topic));
   }
 
+  /** As {@link DhtNode#moved}. */
+  public void moved() {
+    execute(() -> carryOut(node.moved(now())));
+  }
+
   /** As {@link DhtNode#hurry}. */
   public void hurry(DhtId topic) {
     execute(() -> carryOut(node.hurry(topic, now())));

@@ -429,6 +429,11 @@ final class LiveSession implements Session {
   }
 
   @Override
+  public boolean dialledPath() {
+    return newest.isInitiator();
+  }
+
+  @Override
   public boolean hasPath() {
     return current != null;
   }

@@ -40,6 +40,9 @@ public interface Session {
   /** The peer's, or that of the relay or proxy in between, on the newest path. */
   SocketAddress remoteAddress();
 
+  /** Whether we dialled the newest path. */
+  boolean dialledPath();
+
   /** The newest path: a session moves to better ones, and from one that broke to another. */
   SessionPath path();
 

@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -236,11 +237,8 @@ class MovingSessionTest {
       found.forEach(peer -> second.transport.dial(peer, Node.DATABASE));
       Waiting.until("the session", () -> !first.established.isEmpty());
       Session session = first.session();
-      Session back =
-          second.established.stream()
-              .filter(other -> other.peer().equals(first.identity.id()))
-              .findFirst()
-              .orElseThrow();
+      Waiting.until("the session there", () -> with(second, first).isPresent());
+      Session back = with(second, first).orElseThrow();
       var stream = new Stream(session);
       for (int fallbacks = 0; fallbacks < 3; fallbacks++) {
         Waiting.until(
@@ -260,6 +258,12 @@ class MovingSessionTest {
       assertAllInOrder(second, sent);
       assertThat(first.closings).isEmpty();
     }
+  }
+
+  private static Optional<Session> with(Node node, Node peer) {
+    return node.established.stream()
+        .filter(session -> session.peer().equals(peer.identity.id()))
+        .findFirst();
   }
 
   /** As if the network did. */

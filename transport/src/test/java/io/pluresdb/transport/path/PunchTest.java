@@ -79,87 +79,89 @@ class PunchTest {
 
   private record Due(long at, Runnable task) {}
 
-  private final List<Due> dues = new ArrayList<>();
-  private final Side left;
-  private final Side right;
-  private long now;
+  /** Both sides, and what is on its way between them. */
+  private static final class Run {
+    private final List<Due> dues = new ArrayList<>();
+    private final Side left;
+    private final Side right;
+    private long now;
+    private boolean direct;
 
-  PunchTest() {
-    this(NatKind.CONE, false, NatKind.CONE, false);
-  }
+    Run(NatKind leftNat, boolean leftOpen, NatKind rightNat, boolean rightOpen) {
+      DeviceId one = DeviceIdentity.create(new Random(1)).id();
+      DeviceId other = DeviceIdentity.create(new Random(2)).id();
+      DeviceId smaller = one.compareTo(other) < 0 ? one : other;
+      DeviceId larger = smaller.equals(one) ? other : one;
+      left = new Side(smaller, larger, 1, leftNat, leftOpen);
+      right = new Side(larger, smaller, 2, rightNat, rightOpen);
+    }
 
-  private PunchTest(NatKind leftNat, boolean leftOpen, NatKind rightNat, boolean rightOpen) {
-    DeviceId one = DeviceIdentity.create(new Random(1)).id();
-    DeviceId other = DeviceIdentity.create(new Random(2)).id();
-    DeviceId smaller = one.compareTo(other) < 0 ? one : other;
-    DeviceId larger = smaller.equals(one) ? other : one;
-    left = new Side(smaller, larger, 1, leftNat, leftOpen);
-    right = new Side(larger, smaller, 2, rightNat, rightOpen);
-  }
+    private Side other(Side side) {
+      return side == left ? right : left;
+    }
 
-  private Side other(Side side) {
-    return side == left ? right : left;
-  }
-
-  private void carryOut(Side side, List<Punch.Effect> effects) {
-    Side peer = other(side);
-    for (Punch.Effect effect : effects) {
-      switch (effect) {
-        case Punch.Effect.Tell(var message) -> {
-          PathMessage arrived = read(PathMessage.decode(message.encode()));
-          later(
-              RELAY_MILLIS,
-              () -> carryOut(peer, peer.punch.heard(arrived, peer.reachability(), now)));
-        }
-        case Punch.Effect.Open(var to, var probe) -> side.leave(to);
-        case Punch.Effect.Send(var to, var probe) -> {
-          side.probes++;
-          InetSocketAddress from = side.leave(to);
-          later(DIRECT_MILLIS, () -> arrive(peer, from, to, probe));
-        }
-        case Punch.Effect.Dial(var to) -> {
-          side.dialled.add(to);
-          side.punch.dialled(true, now);
+    private void carryOut(Side side, List<Punch.Effect> effects) {
+      Side peer = other(side);
+      for (Punch.Effect effect : effects) {
+        switch (effect) {
+          case Punch.Effect.Tell(var message) -> {
+            PathMessage arrived = read(PathMessage.decode(message.encode()));
+            later(
+                RELAY_MILLIS,
+                () -> carryOut(peer, peer.punch.heard(arrived, peer.reachability(), now)));
+          }
+          case Punch.Effect.Open(var to, var probe) -> side.leave(to);
+          case Punch.Effect.Send(var to, var probe) -> {
+            side.probes++;
+            InetSocketAddress from = side.leave(to);
+            later(DIRECT_MILLIS, () -> arrive(peer, from, to, probe));
+          }
+          case Punch.Effect.Dial(var to) -> {
+            side.dialled.add(to);
+            side.punch.dialled(true, now);
+            // The session is on QUIC then, and both sides end this.
+            later(3 * DIRECT_MILLIS, () -> direct = true);
+          }
         }
       }
     }
-  }
 
-  private void arrive(Side at, InetSocketAddress from, InetSocketAddress to, PunchProbe probe) {
-    if (to.getAddress().getHostAddress().equals(at.publicIp) && at.lets(from, to.getPort())) {
-      byte[] datagram = probe.encode();
-      PunchProbe read = read(PunchProbe.decode(datagram, datagram.length));
-      carryOut(at, at.punch.received(from, read, now));
-    }
-  }
-
-  private static <T> T read(@Nullable T decoded) {
-    if (decoded == null) {
-      throw new AssertionError("what was encoded is not read");
-    }
-    return decoded;
-  }
-
-  private static InetSocketAddress at(String ip) {
-    return new InetSocketAddress(InetAddress.ofLiteral(ip), 80);
-  }
-
-  private void later(long millis, Runnable task) {
-    dues.add(new Due(now + millis, task));
-  }
-
-  private void run(long until) {
-    while (now < until) {
-      now++;
-      for (Due due : List.copyOf(dues)) {
-        if (due.at() <= now) {
-          dues.remove(due);
-          due.task().run();
-        }
+    private void arrive(Side at, InetSocketAddress from, InetSocketAddress to, PunchProbe probe) {
+      if (to.getAddress().getHostAddress().equals(at.publicIp) && at.lets(from, to.getPort())) {
+        byte[] datagram = probe.encode();
+        PunchProbe read = read(PunchProbe.decode(datagram, datagram.length));
+        carryOut(at, at.punch.received(from, read, now));
       }
-      for (Side side : List.of(left, right)) {
-        if (side.punch.wakeAt() <= now) {
-          carryOut(side, side.punch.tick(side.reachability(), now));
+    }
+
+    private static <T> T read(@Nullable T decoded) {
+      if (decoded == null) {
+        throw new AssertionError("what was encoded is not read");
+      }
+      return decoded;
+    }
+
+    private static InetSocketAddress at(String ip) {
+      return new InetSocketAddress(InetAddress.ofLiteral(ip), 80);
+    }
+
+    private void later(long millis, Runnable task) {
+      dues.add(new Due(now + millis, task));
+    }
+
+    private void run(long until) {
+      while (now < until && !direct) {
+        now++;
+        for (Due due : List.copyOf(dues)) {
+          if (due.at() <= now) {
+            dues.remove(due);
+            due.task().run();
+          }
+        }
+        for (Side side : List.of(left, right)) {
+          if (side.punch.wakeAt() <= now) {
+            carryOut(side, side.punch.tick(side.reachability(), now));
+          }
         }
       }
     }
@@ -182,7 +184,7 @@ class PunchTest {
   })
   void punch_betweenTwoNats_isDialledOnceByTheHarderSide_orGivenUp(
       NatKind leftNat, boolean leftOpen, NatKind rightNat, boolean rightOpen, String dialler) {
-    var test = new PunchTest(leftNat, leftOpen, rightNat, rightOpen);
+    var test = new Run(leftNat, leftOpen, rightNat, rightOpen);
     test.carryOut(test.left, test.left.punch.begin(0, 0));
     test.carryOut(test.right, test.right.punch.begin(0, 0));
     test.run(120_000);
@@ -203,13 +205,14 @@ class PunchTest {
   void punch_withoutOpeners_spoilsTheNats_whereEarlyProbesTakeThePort() {
     // The control of the model: a probe that reaches the other NAT first makes it symmetric there.
     InetSocketAddress from = new InetSocketAddress("203.0.1.1", 7_000);
+    Side right = new Run(NatKind.CONE, false, NatKind.CONE, false).right;
     assertThat(right.lets(from, 7_000)).isFalse();
     assertThat(right.leave(from).getPort()).isNotEqualTo(7_000);
   }
 
   @Test
   void givenUp_networkChanges_beginsAnew_alsoWhenTheOtherSideSaysSo() {
-    var test = new PunchTest(NatKind.SYMMETRIC, false, NatKind.CONE, false);
+    var test = new Run(NatKind.SYMMETRIC, false, NatKind.CONE, false);
     test.carryOut(test.left, test.left.punch.begin(0, 0));
     test.run(120_000);
     int before = test.left.probes;
@@ -221,8 +224,11 @@ class PunchTest {
 
   @Test
   void datagrams_withoutTheToken_areNotAnswered() {
-    carryOut(left, left.punch.begin(0, 0));
-    run(200);
+    var test = new Run(NatKind.CONE, false, NatKind.CONE, false);
+    Side left = test.left;
+    test.carryOut(left, left.punch.begin(0, 0));
+    test.run(200);
+    long now = test.now;
     InetSocketAddress stranger = new InetSocketAddress("198.51.100.7", 9);
     assertThat(left.punch.state()).isEqualTo(Punch.State.PROBING);
     assertThat(left.punch.received(stranger, new PunchProbe(false, new byte[8]), now)).isEmpty();
@@ -234,7 +240,13 @@ class PunchTest {
   @Test
   void addresses_ofThisHostOrOfNoHost_areNotUsed() {
     var forbidden =
-        List.of(at("127.0.0.1"), at("::1"), at("0.0.0.0"), at("224.0.0.1"), at("255.255.255.255"));
+        List.of(
+            Run.at("127.0.0.1"),
+            Run.at("::1"),
+            Run.at("0.0.0.0"),
+            Run.at("224.0.0.1"),
+            Run.at("255.255.255.255"));
+    Side right = new Run(NatKind.CONE, false, NatKind.CONE, false).right;
     right.punch.heard(
         new PathMessage.Offer(1, NatKind.OPEN, new byte[8], forbidden), right.reachability(), 0);
     assertThat(right.punch.heard(new PathMessage.Now(1), Reachability.nowhere(), 0)).isEmpty();
