@@ -56,13 +56,13 @@ class PathsTest extends LocalNodes {
       DeviceNode a = startAt(url, "a");
       DeviceNode b = startAt(url, "b");
       CrdtStore.await(b.join(DB, withoutAddresses(invite(a))));
-      put(a, "first");
+      put(a, "first", "{\"n\":1}");
       await("it arrives", () -> has(b, "first"));
       await("hole punched", () -> path(a).equals("quic") && path(b).equals("quic"));
       await("a round trip", () -> a.peers(DB).getFirst().roundTripMicros() > 0);
       assertThat(a.network().quic()).isEqualTo("on");
       relay.close();
-      put(b, "second");
+      put(b, "second", "{\"n\":2}");
       await("it arrives without the relay", () -> has(a, "second"));
       assertThat(path(a)).isEqualTo("quic");
       awaitEqual(a, b);
