@@ -26,6 +26,8 @@ public final class CoreException extends RuntimeException {
     TOO_LARGE("CORE_LIMIT_EXCEEDED"),
     /** This device may not do that in this database, or not any more. */
     NOT_ALLOWED("CORE_NOT_ALLOWED"),
+    /** This replica was put back to an earlier state; connect it with another device first. */
+    BEHIND("CORE_REPLICA_BEHIND"),
     /** This database does not do that. */
     FEATURE_DISABLED("CORE_FEATURE_DISABLED"),
     /** The replica has been closed; open it again. */

@@ -106,6 +106,9 @@ public final class ReplicaEngine {
     private boolean closed;
     private Hash divergedState = Hash.ZERO;
 
+    /** What the peer said to have, while we are behind; null before it did. */
+    private @Nullable Frontier stands;
+
     /** Answers that the link had no room for, the newest of each kind. */
     private final Map<Class<? extends SyncMessage>, SyncMessage> owed = new LinkedHashMap<>();
 
@@ -261,6 +264,7 @@ public final class ReplicaEngine {
    * Takes every role above {@code keep} from a device, accepting what is here of it.
    *
    * @param keep null for none: the device is no member any more
+   * @throws CoreException while this replica is behind, as {@link Replica#removal} says
    * @throws StorageException as {@link #admit}
    */
   public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep) {
@@ -274,6 +278,7 @@ public final class ReplicaEngine {
    */
   public MembershipEntry.Revoke revoke(byte[] device, @Nullable Role keep, Hash secret) {
     commit();
+    catchUp();
     MembershipEntry.Revoke entry = replica.removal(device, keep, now(), secret);
     admit(entry);
     return entry;
@@ -589,6 +594,7 @@ public final class ReplicaEngine {
     if (!step.members().isEmpty()) {
       grow(step.members());
     }
+    noteStand(peer, message, step.heads());
     if (step.heads() != null) {
       commit();
       compareOwn(step.heads());
@@ -621,6 +627,29 @@ public final class ReplicaEngine {
         answer(peer, reply);
       }
     }
+  }
+
+  private void noteStand(Peer peer, SyncMessage message, @Nullable Frontier told) {
+    if (replica.isBehind()) {
+      boolean equal = message instanceof SyncMessage.Hello && peer.session.isReady();
+      peer.stands = equal ? replica.view().frontier() : told != null ? told : peer.stands;
+    }
+  }
+
+  /** Ends being behind if we have by now all that some peer said to have. */
+  private void catchUp() {
+    if (!replica.isBehind() || replica.hasStaged()) {
+      return;
+    }
+    guarded(
+        () -> {
+          for (Peer peer : peers.values()) {
+            Frontier stands = peer.stands;
+            if (replica.isBehind() && stands != null && replica.catchUp(stands)) {
+              events.accept("caught up with a peer after an earlier state was put back");
+            }
+          }
+        });
   }
 
   private void onSnapshot(Peer peer, SnapshotMessage message) {
@@ -876,6 +905,7 @@ public final class ReplicaEngine {
    */
   public boolean turn(boolean idle) {
     commit();
+    catchUp();
     boolean more = workOnSnapshot();
     // What is written while a snapshot is joined depends on what nobody can be sent yet.
     more |= !peers.isEmpty() && !replica.isJoining() && mayPublish() && pump();

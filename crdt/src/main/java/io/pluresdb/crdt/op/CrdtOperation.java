@@ -94,6 +94,11 @@ public sealed interface CrdtOperation {
     /** An element of the sequence; null when it is not there. */
     @Nullable ElementId element(ElementId element);
 
+    /** Dots in the register that were seen besides those that are named. */
+    default List<Dot> alsoSeen() {
+      return List.of();
+    }
+
     /** What had been seen of each actor, ascending by actor. */
     List<Change.Dependency> seen(List<Change.Dependency> seen);
   }
@@ -102,17 +107,17 @@ public sealed interface CrdtOperation {
   default @Nullable CrdtOperation renamed(Names names) {
     return switch (this) {
       case Assign(var register, var observed, var value) ->
-          new Assign(register, dots(observed, names), value);
-      case Remove(var register, var observed) -> new Remove(register, dots(observed, names));
+          new Assign(register, observed(observed, names), value);
+      case Remove(var register, var observed) -> new Remove(register, observed(observed, names));
       case Increment increment -> increment;
       case TextInsert(var register, var observed, var place, var text) ->
-          new TextInsert(register, dots(observed, names), place(place, names), text);
+          new TextInsert(register, observed(observed, names), place(place, names), text);
       case TextDelete(var register, var ranges) -> {
         List<ElementRange> known = ranges(ranges, names);
         yield known.isEmpty() ? null : new TextDelete(register, known);
       }
       case ListInsert(var register, var observed, var place, var values) ->
-          new ListInsert(register, dots(observed, names), place(place, names), values);
+          new ListInsert(register, observed(observed, names), place(place, names), values);
       case ListDelete(var register, var seen, var ranges) -> {
         List<ElementRange> known = ranges(ranges, names);
         yield known.isEmpty() ? null : new ListDelete(register, names.seen(seen), known);
@@ -120,17 +125,27 @@ public sealed interface CrdtOperation {
       case ListSet(var register, var observed, var element, var replaced, var value) -> {
         ElementId known = names.element(element);
         yield known == null
-            ? new ListInsert(register, dots(observed, names), Place.START, List.of(value))
-            : new ListSet(register, dots(observed, names), known, dots(replaced, names), value);
+            ? new ListInsert(register, observed(observed, names), Place.START, List.of(value))
+            : new ListSet(register, observed(observed, names), known, dots(replaced, names), value);
       }
       case ListMove(var register, var observed, var element, var place) -> {
         ElementId known = names.element(element);
         yield known == null
-            ? new ListInsert(register, dots(observed, names), Place.START, List.of())
-            : new ListMove(register, dots(observed, names), known, place(place, names));
+            ? new ListInsert(register, observed(observed, names), Place.START, List.of())
+            : new ListMove(register, observed(observed, names), known, place(place, names));
       }
       case Unknown unknown -> unknown;
     };
+  }
+
+  private static List<Dot> observed(List<Dot> observed, Names names) {
+    List<Dot> all = dots(observed, names);
+    for (Dot dot : names.alsoSeen()) {
+      if (!all.contains(dot)) {
+        all.add(dot);
+      }
+    }
+    return all;
   }
 
   private static List<Dot> dots(List<Dot> dots, Names names) {

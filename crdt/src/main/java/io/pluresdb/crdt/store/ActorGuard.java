@@ -27,6 +27,9 @@ final class ActorGuard {
   /** Whether the anchor is past the commit that made that mark: older copies are behind it. */
   private boolean recordedMark;
 
+  /** Whether this storage may be an earlier one that took the place of another. */
+  private boolean behind;
+
   /** What the anchor says, if it was recorded since the start: before, it may be only noted. */
   private Anchor.@Nullable Mark recorded;
 
@@ -41,7 +44,10 @@ final class ActorGuard {
       Hash database, byte[] deviceKey, Map<ActorId, ActorRow> actors, ChangeLog log) {
     byte[] nonce = storage.get(Table.META, Rows.META_ACTOR);
     relaxedMarked = storage.get(Table.META, Rows.META_RELAXED) != null;
+    behind = storage.get(Table.META, Rows.META_BEHIND) != null;
+    Anchor.Reading reading = anchor.read();
     if (nonce == null) {
+      behind |= isAheadOf(actors, reading);
       return null;
     }
     var genesis = new Genesis(deviceKey, nonce);
@@ -50,7 +56,7 @@ final class ActorGuard {
     // An actor without a change here may have one elsewhere: this may be a backup from just before.
     boolean trusted =
         row != null
-            && switch (anchor.read()) {
+            && switch (reading) {
               case Anchor.Reading.Missing() -> false;
               case Anchor.Reading.Damaged(var detail) -> false;
               case Anchor.Reading.Valid(var mark) ->
@@ -59,8 +65,23 @@ final class ActorGuard {
     if (trusted && !relaxedMarked) {
       return new Own(actor, genesis);
     }
+    behind |= !trusted;
     fence();
     return null;
+  }
+
+  /** Whether the anchor knows, or may have known, more than a storage that has no actor. */
+  private boolean isAheadOf(Map<ActorId, ActorRow> actors, Anchor.Reading reading) {
+    return switch (reading) {
+      case Anchor.Reading.Missing() -> !actors.isEmpty();
+      case Anchor.Reading.Damaged(var detail) -> true;
+      case Anchor.Reading.Valid(var mark) -> {
+        ActorRow row = actors.get(mark.actor());
+        yield !Arrays.equals(mark.instance(), instance)
+            || row == null
+            || row.head().seq() < mark.seq();
+      }
+    };
   }
 
   private boolean agrees(Anchor.Mark mark, @Nullable Hash here, ActorId actor, ActorRow row) {
@@ -76,9 +97,26 @@ final class ActorGuard {
     try (var batch = storage.newBatch()) {
       batch.delete(Table.META, Rows.META_ACTOR);
       batch.delete(Table.META, Rows.META_RELAXED);
+      if (behind) {
+        batch.put(Table.META, Rows.META_BEHIND, new byte[] {1});
+      }
       storage.commit(batch, Durability.SYNCED);
     }
     relaxedMarked = false;
+  }
+
+  /** Whether others may have cut off their logs what this storage had and lost. */
+  boolean isBehind() {
+    return behind;
+  }
+
+  /** What this storage had and lost is here again. */
+  void caughtUp() {
+    try (var batch = storage.newBatch()) {
+      batch.delete(Table.META, Rows.META_BEHIND);
+      storage.commit(batch, Durability.BUFFERED);
+    }
+    behind = false;
   }
 
   /**

@@ -95,6 +95,9 @@ public final class Replica {
   private final SnapshotInbox inbox;
   private final StandTable stands;
 
+  /** What was here when this replica was opened. */
+  private final Frontier opened;
+
   private volatile View view;
   private long snapshotRefusedUntil = Long.MAX_VALUE;
   private Staging staging;
@@ -122,6 +125,7 @@ public final class Replica {
       beginJoining();
     }
     this.view = committed.view();
+    this.opened = view.frontier();
     log.counts(view.frontier());
     this.staging = new Staging(storage, committed);
   }
@@ -987,13 +991,60 @@ public final class Replica {
   }
 
   /**
+   * Whether this storage may be an earlier one that took the place of another, and has not caught
+   * up with a peer since. The others may have cut what it lacks off their logs, because this device
+   * had said that it has it.
+   */
+  public boolean isBehind() {
+    return guard.isBehind();
+  }
+
+  /**
+   * Ends being behind where this replica has all that a peer said to have, and the peer had all
+   * that was here. Call it when nothing is staged.
+   *
+   * @return whether this replica is not behind any more
+   * @throws StorageException as {@link #commit} does; it is still behind then
+   */
+  public boolean catchUp(Frontier peer) {
+    boolean done =
+        !isJoining()
+            && has(view.frontier(), peer, null)
+            && has(peer, opened, identity.signer().publicKey());
+    if (done) {
+      guard.caughtUp();
+    }
+    return done;
+  }
+
+  /** Whether {@code one} has all of {@code other} that may count, but for a device's own. */
+  private boolean has(Frontier one, Frontier other, byte @Nullable [] exceptOf) {
+    return other.heads().entrySet().stream()
+        .allMatch(
+            head -> {
+              ActorId actor = head.getKey();
+              ActorRow row = committed.actors.get(actor);
+              return one.seq(actor) >= countable(actor, head.getValue().seq())
+                  || (row != null && Arrays.equals(row.genesis().deviceKey(), exceptOf));
+            });
+  }
+
+  /**
    * A signed removal of a device that accepts what counts of it here.
    *
    * @param keep the role that is left, or null for none
    * @param secret the name of the secret of the epoch that begins, zero for none
+   * @throws CoreException when this replica {@link #isBehind} and somebody else is left to catch up
+   *     with: it would accept less than others have cut off their logs, and cannot take back
    */
   public MembershipEntry.Revoke removal(
       byte[] device, @Nullable Role keep, long atMillis, Hash secret) {
+    if (isBehind() && hasOthers(device)) {
+      throw new CoreException(
+          CoreException.Kind.BEHIND,
+          "the database on this device is an earlier one that was put back, and has not met another"
+              + " device since: it may lack what the others have of the device to be removed");
+    }
     var heads = new HashMap<ActorId, Head>();
     committed.actors.forEach(
         (actor, row) -> {
@@ -1010,6 +1061,17 @@ public final class Replica {
         secret,
         committed.membership.newest(),
         identity.signer());
+  }
+
+  /** Whether there are members besides this device and another. */
+  private boolean hasOthers(byte[] device) {
+    byte[] self = identity.signer().publicKey();
+    var devices = new ArrayList<byte[]>();
+    committed.membership.members().forEach(member -> devices.add(member.device()));
+    if (committed.membership.role(identity.founder()) != null) {
+      devices.add(identity.founder()); // It may not have named itself.
+    }
+    return devices.stream().anyMatch(d -> !Arrays.equals(d, self) && !Arrays.equals(d, device));
   }
 
   /**
@@ -1103,6 +1165,10 @@ public final class Replica {
     private final VoidChanges changes;
     private final Map<Long, Dot> names = new HashMap<>();
     private final Map<DocumentKey, ElementId> elements = new HashMap<>();
+
+    /** Of each register of a document, the dots that replace void ones and were not replaced. */
+    private final Map<DocumentKey, List<Dot>> made = new HashMap<>();
+
     private long next;
 
     public Adoption(VoidChanges changes) {
@@ -1113,11 +1179,30 @@ public final class Replica {
     public boolean isDone() {
       return next > changes.to();
     }
+
+    private static DocumentKey place(byte[] id, CrdtOperation operation) {
+      return new DocumentKey(SequenceRows.prefix(id, operation.register()));
+    }
+
+    private List<Dot> made(byte[] id, CrdtOperation operation) {
+      return made.getOrDefault(place(id, operation), List.of());
+    }
+
+    private void made(byte[] id, CrdtOperation operation, Dot dot) {
+      var dots = new ArrayList<>(made(id, operation));
+      dots.removeAll(operation.observedDots());
+      if (operation.makesDot()) {
+        dots.add(dot);
+      }
+      made.put(place(id, operation), dots);
+    }
   }
 
   /**
    * Stages the next void change of an adoption as a change of our own that does the same: what it
-   * had seen of the others it replaces, what they did since stays beside it.
+   * had seen of the others it replaces, what they did since stays beside it. What comes of earlier
+   * void changes of the actor it had seen in any case, though what it names may have been another's
+   * that had replaced it.
    *
    * @throws CoreException when this device may not write, or the change has no room for it
    */
@@ -1127,7 +1212,9 @@ public final class Replica {
     ActorId voided = adoption.changes.actor();
     long seq = adoption.next++;
     long ownSeq = staging.seq(author.actor()) + 1;
+    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
     var edits = new ArrayList<DocumentEdit>();
+    var index = new int[1];
     log.changes(
         voided,
         seq,
@@ -1140,6 +1227,8 @@ public final class Replica {
                   operation.renamed(new Renaming(adoption, author.actor(), edit.id(), operation));
               if (renamed != null) {
                 operations.add(renamed);
+                adoption.made(edit.id(), renamed, new Dot(author.actor(), ownSeq, index[0]));
+                index[0] += renamed.makesDot() ? 1 : 0;
               }
             }
             edits.add(new DocumentEdit(edit.id(), operations));
@@ -1150,11 +1239,11 @@ public final class Replica {
       throw CoreException.tooLarge("change " + seq + " has no room for what it is to replace");
     }
     long timestamp = clock.next(environment.wallClock().millis());
-    int index = 0;
+    int applied = 0;
     for (DocumentEdit edit : edits) {
       StagedDocument document = staging.documentForChange(new DocumentKey(edit.id()));
-      index =
-          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, index, timestamp);
+      applied =
+          apply(edit.id(), edit.operations(), document, author.actor(), ownSeq, applied, timestamp);
     }
     if (staging.own == null) {
       adopt(author);
@@ -1164,7 +1253,6 @@ public final class Replica {
         new Change(dependencies(), timestamp, body),
         edits,
         Transaction.Acknowledgement.LOCAL);
-    adoption.names.put(seq, new Dot(author.actor(), ownSeq, 0));
     VoidRow known = staging.voidRow(voided);
     if (known != null) {
       staging.voids.put(voided, known.adopted(seq));
@@ -1178,12 +1266,14 @@ public final class Replica {
     private final ActorId author;
     private final Sequence sequence;
     private final ElementId first;
+    private final List<Dot> alsoSeen;
 
     /** Must be made before anything of the change is applied. */
     Renaming(Adoption adoption, ActorId author, byte[] id, CrdtOperation operation) {
       this.adoption = adoption;
       this.voided = adoption.changes.actor();
       this.author = author;
+      alsoSeen = adoption.made(id, operation);
       boolean onSequence = operation instanceof CrdtOperation.OnSequence;
       sequence = onSequence ? sequences.get(id, operation.register()) : Sequence.empty(NO_REGISTER);
       first =
@@ -1192,6 +1282,11 @@ public final class Replica {
                   new DocumentKey(SequenceRows.prefix(id, operation.register())),
                   k -> new ElementId(author, sequence.count(author)))
               : new ElementId(author, 0);
+    }
+
+    @Override
+    public List<Dot> alsoSeen() {
+      return alsoSeen;
     }
 
     @Override

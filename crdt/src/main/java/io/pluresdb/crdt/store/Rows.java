@@ -40,6 +40,7 @@ import org.jspecify.annotations.Nullable;
  *          "scope"                  -> {@link io.pluresdb.crdt.reconcile.KeyScope}; no row: all documents
  *          "actor"                  -> nonce 16 of the own actor; absent after a fence
  *          "relaxed"                -> u8 1 while unsynced changes may have been published
+ *          "behind"                 -> u8 1 while others may have cut what this storage lacks
  *          "floor"                  -> {@link FloorRow}
  * </pre>
  */
@@ -53,6 +54,7 @@ final class Rows {
   static final byte[] META_ACTOR = ascii("actor");
   static final byte[] META_SCOPE = ascii("scope");
   static final byte[] META_RELAXED = ascii("relaxed");
+  static final byte[] META_BEHIND = ascii("behind");
   static final byte[] META_FLOOR = ascii("floor");
 
   private Rows() {}

@@ -128,6 +128,12 @@ public final class ApiException extends RuntimeException {
       case NOT_ALLOWED ->
           new ApiException(
               403, core.code(), "devices shows the roles; an admin can change them", core);
+      case BEHIND ->
+          new ApiException(
+              409,
+              core.code(),
+              "connect it with another device, peers shows them; then again",
+              core);
       case FEATURE_DISABLED ->
           new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * The world of one run of the command line; {@link Main} builds the real one.
  *
  * @param terminal whether standard error is a terminal: then it may show progress and colours
+ * @param screen whether standard output is one: then it may be drawn over
  * @param prompt asks a person for a password without showing it
  * @param clock wall clock
  * @param random source of the API token; cryptographically strong
@@ -23,6 +24,7 @@ record Io(
     PrintStream err,
     Map<String, String> environment,
     boolean terminal,
+    boolean screen,
     Prompt prompt,
     InstantSource clock,
     RandomGenerator random,

@@ -66,6 +66,7 @@ public final class Main {
             stream(FileDescriptor.err),
             System.getenv(),
             isTerminal(2),
+            isTerminal(1),
             Main::ask,
             InstantSource.system(),
             // Reading entropy is left to the first use.
@@ -180,6 +181,8 @@ public final class Main {
     commands.put("restore", Keeping.Restore::new);
     commands.put("encryption", Encrypting::command);
     commands.put("doctor", Diagnosing.Doctor::new);
+    commands.put("diagnose", Diagnosis::new);
+    commands.put("top", Top::new);
     commands.put("config", Configuring::command);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;

@@ -18,8 +18,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
+import java.util.zip.ZipFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -57,6 +62,7 @@ class CommandLineTest {
         new PrintStream(out, false, StandardCharsets.UTF_8),
         new PrintStream(err, true, StandardCharsets.UTF_8),
         Map.of("HOSTNAME", "test-device"),
+        false,
         false,
         Io.Prompt.NONE,
         clock,
@@ -483,5 +489,77 @@ class CommandLineTest {
     Result result = run("dht");
     assertThat(result.code()).isEqualTo(1);
     assertThat(result.err()).contains("Error [NODE_DHT_OFF]", "peers.dht");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void diagnose_tellsHowItIs_andNothingSecret(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    run("put", "planted-id", "{\"text\":\"planted-words\"}");
+    Files.writeString(
+        dataDir().resolve("config.toml"),
+        "peers.relays = \"wss://planted-token@relay.example\"\npeers.transport = \"direct\"\n");
+    if (served) {
+      serve();
+    }
+    Path zip = directory.resolve("diagnosis.zip");
+    good("Wrote " + zip + ". Look through it before you hand it on.\n", "diagnose", zip.toString());
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(zip)))
+        .isEqualTo("rw-------");
+    String keys = Files.readString(dataDir().resolve("databases/default/database.json"));
+    Matcher key = Pattern.compile("[0-9a-f]{64}").matcher(keys);
+    var parts = new TreeMap<String, String>();
+    try (var in = new ZipFile(zip.toFile())) {
+      for (var entry : in.stream().toList()) {
+        parts.put(
+            entry.getName(),
+            new String(in.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8));
+      }
+    }
+    String all = String.join("\n", parts.values());
+    assertThat(key.find()).isTrue();
+    key.results().map(MatchResult::group).forEach(secret -> assertThat(all).doesNotContain(secret));
+    assertThat(all).doesNotContain("planted").contains("wss://***@relay.example");
+    if (served) {
+      assertThat(all).doesNotContain(Files.readString(dataDir().resolve(Ports.TOKEN_FILE)).strip());
+    }
+    assertThat(parts.get("status.json")).contains("\"documents\":1");
+    assertThat(parts.get("doctor.json")).contains("\"ok\":true");
+    assertThat(parts.get("files.txt")).contains("rw-------", "device.key");
+    assertThat(parts.get("metrics.txt")).contains("pluresdb_documents");
+    assertThat(parts).containsKeys("about.json", "config.json", "devices.json", "peers.json");
+
+    Result again = run("diagnose", zip.toString());
+    assertThat(again.code()).isEqualTo(1);
+    assertThat(again.err()).contains("exists already");
+  }
+
+  @Test
+  void top_showsWhatTheDaemonDoes() throws Exception {
+    serve();
+    run("put", "a", "1");
+    Result shown = run("top", "--interval", "0.1", "--count", "2");
+    assertThat(shown.err()).isEmpty();
+    assertThat(shown.out().lines().filter(line -> line.startsWith("pluresdb "))).hasSize(2);
+    assertThat(shown.out()).doesNotContain("\u001b").containsPattern("default +1 +\\d");
+    assertThat(run("top", "--interval", "0.1", "--json").out())
+        .containsPattern("\"pluresdb_local_changes_total\".*\"perSecond\":");
+    assertThat(run("top", "--interval", "0.09").err()).contains("0.1 to 60");
+    assertThat(run("top", "--interval", "61").err()).contains("0.1 to 60");
+    assertThat(run("top", "--count", "0").err()).contains("1 or more");
+  }
+
+  @Test
+  void metricsPage_isReadWithItsLabels() {
+    MetricsPage page =
+        MetricsPage.parse(
+            "# TYPE a gauge\na{b=\"x \\\"y\\\" }\",c=\"\"} 1.5E3\nn 2\nwrong\n"
+                .getBytes(StandardCharsets.UTF_8));
+    assertThat(page.value("n")).isEqualTo(2);
+    assertThat(page.value("a", Map.of("b", "x \"y\" }", "c", ""))).isEqualTo(1_500);
+    assertThat(page.samples()).hasSize(2);
+    assertThat(Top.bytes(1023)).isEqualTo("1023 B");
+    assertThat(Top.bytes(1536)).isEqualTo("1.5 KiB");
+    assertThat(Top.duration(90_061)).isEqualTo("1 d 1 h");
   }
 }

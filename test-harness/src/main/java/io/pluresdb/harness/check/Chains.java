@@ -53,6 +53,9 @@ public final class Chains {
    */
   private final TreeMap<ActorId, Long> skipped = new TreeMap<>();
 
+  /** Where the stored log of each actor ends that has, or had, void changes. */
+  private final TreeMap<ActorId, Long> voidTails = new TreeMap<>();
+
   private final NavigableMap<byte[], byte[]> members = new TreeMap<>(Arrays::compareUnsigned);
   private final TreeMap<Long, Ledger.Key> arrived = new TreeMap<>();
   private Membership membership;
@@ -103,7 +106,9 @@ public final class Chains {
         Table.VOID,
         (key, row) -> {
           var in = new ByteReader(row);
-          tails.put(actor(key), in.varint());
+          long tail = in.varint();
+          tails.put(actor(key), tail);
+          voidTails.put(actor(key), tail);
           in.skip(Hash.BYTES + 8);
           skipped.put(actor(key), in.varint());
         });
@@ -376,6 +381,7 @@ public final class Chains {
 
   /** Void changes that left the log, or that never were. */
   private void endVoids(ActorId actor, long tail) {
+    voidTails.put(actor, tail);
     TreeMap<Long, Link> chain = links.get(actor);
     if (chain != null) {
       chain.tailMap(tail, false).clear();
@@ -478,15 +484,32 @@ public final class Chains {
   /** Whether a change is here, or something that comes after it and holds it. */
   public boolean has(ActorId actor, long seq, Hash hash) {
     Hash here = hash(actor, seq);
-    return here == null
-        ? seq <= floors.getOrDefault(actor, 0L) && !ledger.isForked(actor)
-        : here.equals(hash);
+    return here == null ? isBelowFloor(actor, seq, hash) : here.equals(hash);
+  }
+
+  /** Where an actor forked, the floor is on one branch only. */
+  private boolean isBelowFloor(ActorId actor, long seq, Hash hash) {
+    long floor = floors.getOrDefault(actor, 0L);
+    Hash head = hash(actor, floor);
+    return seq <= floor
+        && (!ledger.isForked(actor)
+            || (head != null
+                && ledger
+                    .chain(actor, new Head(floor, head))
+                    .get(Math.toIntExact(seq - 1))
+                    .hash()
+                    .equals(hash)));
   }
 
   /** Whether a change does not count, whatever comes. */
   public boolean isVoid(ActorId actor, long seq) {
     Head limit = limit(actor);
     return limit != null && limit.seq() < seq;
+  }
+
+  /** Whether a change does not count, and left the log because its time there was over. */
+  public boolean isVoidAndGone(ActorId actor, long seq) {
+    return isVoid(actor, seq) && voidTails.getOrDefault(actor, Long.MAX_VALUE) < seq;
   }
 
   /** The stored membership. */

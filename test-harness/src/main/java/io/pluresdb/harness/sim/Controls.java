@@ -165,6 +165,10 @@ public final class Controls {
           Control.of(Mutant.NO_COMEBACK, under(Fault.CLONE), Invariant.I2, Invariant.I3),
           Control.of(Mutant.CUTS_TOO_MUCH, under(Fault.COMPACT), Invariant.I3),
           Control.of(
+              Mutant.HASTY_REMOVAL,
+              under(Fault.BIT_FLIP, Fault.DEMOTE, Fault.COMPACT),
+              Invariant.I2),
+          Control.of(
               Mutant.UNCHECKED_HEADS, under(Fault.FALSE_SNAPSHOT), Invariant.I4, Invariant.I12));
 
   /**

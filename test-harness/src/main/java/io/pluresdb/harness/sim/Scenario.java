@@ -69,7 +69,7 @@ public record Scenario(
     boolean copies = random.nextInt(6) == 0;
     // What is cut above the cut cannot be taken back; see Limits.
     boolean ends = members || copies;
-    boolean forgets = ends ? !copies && fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
+    boolean forgets = ends ? fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
     List<Standing> liars =
         switch (random.nextInt(5)) {
           case 0 -> List.of(Standing.MEMBER);
@@ -86,7 +86,6 @@ public record Scenario(
                 !members
                     && liars.contains(Standing.MEMBER)
                     && (forgets ? fresh : random).nextInt(5) == 0;
-            case WITHHOLD -> !members && !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
             case COMPACT, FALSE_SNAPSHOT -> forgets;

@@ -574,6 +574,8 @@ public final class SimCluster {
           try {
             engine.revoke(key, keep);
             done[0] = true;
+          } catch (CoreException e) {
+            trace("removes nobody: " + e.code(), admin.index);
           } catch (StorageException e) {
             trace("removes nobody: " + e.code(), admin.index);
           }
@@ -665,7 +667,8 @@ public final class SimCluster {
     for (Acknowledged write : acknowledged) {
       if (write.node == node.index
           && !write.rolledBack
-          && !node.storage.chains().has(write.actor, write.seq, write.hash)) {
+          && !node.storage.chains().has(write.actor, write.seq, write.hash)
+          && !node.storage.chains().isVoidAndGone(write.actor, write.seq)) {
         if (!write.relaxed && !restored) {
           throw new Violation(
               Invariant.I3,

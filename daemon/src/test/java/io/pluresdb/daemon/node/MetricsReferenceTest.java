@@ -1,0 +1,59 @@
+package io.pluresdb.daemon.node;
+
+import static io.pluresdb.daemon.node.Eventually.await;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.daemon.api.Api;
+import io.pluresdb.daemon.api.Request;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** That the list of metrics and the dashboard name what a connected device exports. */
+class MetricsReferenceTest extends LocalNodes {
+  private static final Pattern TYPE = Pattern.compile("(?m)^# TYPE (\\S+) (\\w+)$");
+  private static final Pattern ROW =
+      Pattern.compile("(?m)^\\| `(pluresdb_\\w+)` \\| (\\w+) \\|.*\\| .+ \\|$");
+  private static final Pattern NAME = Pattern.compile("pluresdb_\\w+");
+
+  private static String file(String name) throws IOException {
+    return Files.readString(Path.of(System.getProperty("pluresdb.root"), name));
+  }
+
+  private static String page(DeviceNode node) throws InterruptedException {
+    try (var client = new Api(node, "1", InstantSource.system(), Duration.ofSeconds(15)).client()) {
+      return new String(client.call(Request.get("/metrics")), StandardCharsets.UTF_8);
+    }
+  }
+
+  private static Map<String, String> kinds(Pattern pattern, String text) {
+    var kinds = new TreeMap<String, String>();
+    Matcher found = pattern.matcher(text);
+    while (found.find()) {
+      kinds.put(found.group(1), found.group(2));
+    }
+    return kinds;
+  }
+
+  @Test
+  void referenceAndDashboard_nameTheMetricsThereAre() throws Exception {
+    DeviceNode a = start("a");
+    DeviceNode b = start("b");
+    join(a, b);
+    await("a session", () -> a.status(DB).peers() == 1);
+    var exported = kinds(TYPE, page(a));
+    assertThat(kinds(ROW, file("docs/reference/metrics.md"))).isEqualTo(exported);
+    Matcher used = NAME.matcher(file("packaging/grafana/pluresdb.json"));
+    assertThat(used.results().map(name -> name.group()).distinct())
+        .isNotEmpty()
+        .allMatch(exported::containsKey);
+  }
+}
