@@ -79,6 +79,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -120,7 +121,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       @Nullable DhtDiscovery dht,
       RelayLinks relays,
       @Nullable Whereabouts whereabouts,
-      String quic) {
+      AtomicReference<String> quic) {
     /** The network has changed, or the device slept: what is gone is noticed and made good soon. */
     void changed() {
       transport.networkChanged();
@@ -353,7 +354,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
       InetSocketAddress listening = null;
       Whereabouts whereabouts = null;
-      String quic = "off";
+      var quic = new AtomicReference<>("off");
       DhtDiscovery dht = null;
       LanDiscovery lan = null;
       InetSocketAddress listen = network.listen();
@@ -366,10 +367,8 @@ public final class DeviceNode implements Node, AutoCloseable {
           whereabouts.ask(dht, relays::seen);
         }
         if (network.quic() && whereabouts != null) {
-          quic = transport.speakQuic(whereabouts.udp(), whereabouts::look);
-          if (!quic.isEmpty()) {
-            log.warn("no direct paths through NATs cause={}", quic);
-          }
+          quic.set("starting");
+          speakQuic(transport, whereabouts, quic);
         }
         lan = announce(network, listening, transport, transportEnvironment);
       }
@@ -390,6 +389,25 @@ public final class DeviceNode implements Node, AutoCloseable {
       databases.values().forEach(LocalDatabase::close);
       throw e;
     }
+  }
+
+  /** In the background: loading the native library is not what a start should wait for. */
+  private void speakQuic(
+      TcpTransport transport, Whereabouts whereabouts, AtomicReference<String> state) {
+    background.execute(
+        () -> {
+          String why;
+          try {
+            why = closing ? "stopping" : transport.speakQuic(whereabouts.udp(), whereabouts::look);
+          } catch (RuntimeException e) {
+            log.error("QUIC cannot be spoken", e);
+            why = String.valueOf(e.getMessage());
+          }
+          state.set(why.isEmpty() ? "on" : why);
+          if (!why.isEmpty() && !closing) {
+            log.warn("no direct paths through NATs cause={}", why);
+          }
+        });
   }
 
   private TcpTransport.PathListener paths(Dialer dialer) {
@@ -843,7 +861,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     Reachability now = net.whereabouts.look().join();
     return new NetworkStatus(
         Addresses.format(net.whereabouts.udp().address()),
-        net.quic.isEmpty() ? "on" : net.quic,
+        net.quic.get(),
         now.nat(),
         Whereabouts.texts(now));
   }

@@ -357,7 +357,7 @@ public interface Node {
    * Where this device is.
    *
    * @param udp where its UDP port is bound, empty when there is none
-   * @param quic {@code on}, {@code off}, or why QUIC cannot be spoken
+   * @param quic {@code on}, {@code starting}, {@code off}, or why QUIC cannot be spoken
    * @param addresses at which peers are told to try the UDP port
    */
   record NetworkStatus(String udp, String quic, NatKind nat, List<String> addresses) {}

@@ -122,7 +122,7 @@ final class Whereabouts implements AutoCloseable {
     }
     for (InetAddress ip : byRelays) {
       // A NAT often keeps the port; where it is known not to, this leads nowhere.
-      if (nat != NatKind.SYMMETRIC && AddressScope.of(ip) == AddressScope.GLOBAL) {
+      if (nat != NatKind.SYMMETRIC && isElsewhere(ip)) {
         addresses.add(new InetSocketAddress(ip, bound.getPort()));
       }
     }
@@ -130,6 +130,14 @@ final class Whereabouts implements AutoCloseable {
       addresses.add(new InetSocketAddress(ip, bound.getPort()));
     }
     return new Reachability(nat, seen, List.copyOf(addresses));
+  }
+
+  /** Whether other devices may be led there. */
+  private static boolean isElsewhere(InetAddress ip) {
+    return switch (AddressScope.of(ip)) {
+      case PRIVATE, GLOBAL -> true;
+      case LOOPBACK, NONE -> false;
+    };
   }
 
   /** Addresses of the network interfaces that are up, without loopback and link-local ones. */

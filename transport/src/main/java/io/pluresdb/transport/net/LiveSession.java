@@ -78,14 +78,19 @@ final class LiveSession implements Session {
   /**
    * @param first its first path, which is up
    */
-  LiveSession(SessionHost host, byte[] name, Handshake.Step.Done done, SessionHandler first) {
+  LiveSession(
+      SessionHost host,
+      byte[] name,
+      Handshake.Step.Done done,
+      SessionListener listener,
+      SessionHandler first) {
     this.host = host;
     this.name = name.clone();
     this.initiator = first.isInitiator();
     this.database = done.database();
     this.peer = done.peer();
     this.peerId = DeviceId.of(peer.publicKey());
-    this.listener = host.policy().listener(database);
+    this.listener = listener;
     this.newest = first;
     this.nextAttempt = initiator ? 1 : 0;
     this.otherBelow = initiator ? 0 : 1;
@@ -535,8 +540,15 @@ final class LiveSession implements Session {
   public void close(CloseReason reason) {
     // At once where possible, so that a listener that closes hears no further message.
     SessionHandler path = current;
-    if (lock.isHeldByCurrentThread() || (path != null && path.loop().inEventLoop())) {
-      end(reason);
+    boolean here = lock.isHeldByCurrentThread() || (path != null && path.loop().inEventLoop());
+    // Not where another thread has the lock: it may be closing the session of a listener that is
+    // closing this one.
+    if (here && lock.tryLock()) {
+      try {
+        end(reason);
+      } finally {
+        lock.unlock();
+      }
     } else {
       onLoop(() -> end(reason));
     }

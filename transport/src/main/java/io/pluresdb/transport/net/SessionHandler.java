@@ -23,6 +23,7 @@ import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Handshake;
 import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.SessionFailedException;
+import io.pluresdb.transport.session.SessionListener;
 import io.pluresdb.transport.session.SessionPath;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -89,6 +90,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private volatile @Nullable SocketAddress remote;
   private @Nullable LiveSession wanted;
   private boolean stepping;
+  private boolean begun;
   private boolean paused;
   private boolean draining;
   private int ticksSinceProbe;
@@ -438,9 +440,17 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   }
 
   private void established(Link open, byte[] name) {
+    SessionListener listener;
+    try {
+      listener = host.policy().listener(open.done.database());
+    } catch (IllegalStateException e) {
+      // Closed since the peer was admitted.
+      end(new CloseReason.Ended("DATABASE_CLOSED", String.valueOf(e.getMessage())));
+      return;
+    }
     up();
     host.counters().countEstablished();
-    var made = new LiveSession(host, name, open.done, this);
+    var made = new LiveSession(host, name, open.done, listener, this);
     made.countSent(handshakeBytesSent);
     made.countReceived(handshakeBytesReceived);
     session = made;
@@ -505,6 +515,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
             return;
           }
           Link open = present(link);
+          // Nothing is written before the peer knows with which message this path begins.
+          begun = true;
           if (first > 0) {
             writeNumber(open, FrameKind.FROM, first, Long.BYTES);
           }
@@ -641,7 +653,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   void drain() {
     Link open = link;
     LiveSession from = session;
-    if (open == null || from == null || phase != Phase.ESTABLISHED) {
+    if (open == null || from == null || !begun || phase != Phase.ESTABLISHED) {
       return;
     }
     ChannelHandlerContext ctx = present(context);

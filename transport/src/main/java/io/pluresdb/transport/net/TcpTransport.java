@@ -274,6 +274,7 @@ public final class TcpTransport implements AutoCloseable {
               host.local.environment().random(),
               reach,
               (to, session) -> dialQuic(to, session.keys())));
+      sessions.forEach(session -> host.isOn(session, session.path()));
     }
     return unavailable;
   }
@@ -672,6 +673,12 @@ public final class TcpTransport implements AutoCloseable {
 
     @Override
     public void stranded(LiveSession session, CloseReason reason) {
+      if (session.path() instanceof SessionPath.Quic
+          && session.dialledPath()
+          && session.remoteAddress() instanceof InetSocketAddress address) {
+        // NATs may still let it through; nobody else knows this address.
+        var _ = dialQuic(address, session.keys());
+      }
       pathListener.stranded(session, reason);
     }
 

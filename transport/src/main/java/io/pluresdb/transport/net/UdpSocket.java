@@ -144,12 +144,12 @@ public final class UdpSocket implements AutoCloseable {
 
   /** Names who gets the datagrams of the DHT. */
   void onKrpc(Receiver receiver) {
-    execute(() -> demultiplexer.krpc = receiver);
+    settle(() -> demultiplexer.krpc = receiver);
   }
 
   /** Names who gets the datagrams of hole punching. */
   void onPunch(Receiver receiver) {
-    execute(() -> demultiplexer.punch = receiver);
+    settle(() -> demultiplexer.punch = receiver);
   }
 
   /**
@@ -158,12 +158,21 @@ public final class UdpSocket implements AutoCloseable {
    * @param clientPrefix with what the connection ids of dialled connections begin, and no others
    */
   void addQuic(ChannelHandler server, ChannelHandler client, byte[] clientPrefix) {
-    execute(
+    settle(
         () -> {
           channel.pipeline().addLast(server, client);
           demultiplexer.server = channel.pipeline().context(server);
           demultiplexer.clientPrefix = clientPrefix.clone();
         });
+  }
+
+  /** Runs something on the socket's thread before anything that arrives from now on is read. */
+  private void settle(Runnable task) {
+    if (loop().inEventLoop()) {
+      task.run();
+    } else if (!loop().isShuttingDown()) {
+      loop().submit(task).awaitUninterruptibly();
+    }
   }
 
   /** Runs something on the socket's thread; returns false when the socket is closed. */

@@ -7,9 +7,13 @@ import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionPath;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -71,6 +75,32 @@ class QuicSessionTest {
     Waiting.until("closed", () -> !right.closings.isEmpty());
     assertThat(right.closings.element()).isEqualTo(new CloseReason.EndedByPeer("TEST", "enough"));
     Waiting.until("nothing half open", () -> right.transport.halfOpenHandshakes() == 0);
+  }
+
+  @Test
+  void garbage_onThePort_leavesSessionsAlone_andNothingBehind() throws Exception {
+    Session session = dial(left, rightUdp);
+    Session back = right.session();
+    var random = new Random(6);
+    try (var stranger = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+      for (int i = 0; i < 5_000; i++) {
+        byte[] bytes = new byte[1 + random.nextInt(1_400)];
+        random.nextBytes(bytes);
+        // Long headers of QUIC version 1, short ones, hole punching, and anything.
+        byte[] first = {(byte) 0xc3, 0x43, 0x10, bytes[0]};
+        bytes[0] = first[i % first.length];
+        if (bytes.length > 6 && i % 4 == 0) {
+          System.arraycopy(new byte[] {0, 0, 0, 1, 8}, 0, bytes, 1, 5);
+        }
+        stranger.send(new DatagramPacket(bytes, bytes.length, rightUdp.address()));
+      }
+    }
+    back.send("still".getBytes(StandardCharsets.UTF_8));
+    back.flush();
+    Waiting.until("a message", () -> left.messages.size() == 1);
+    assertThat(session.hasPath()).isTrue();
+    assertThat(right.transport.halfOpenHandshakes()).isZero();
+    assertThat(dial(left, rightUdp)).isSameAs(session);
   }
 
   @Test
