@@ -117,7 +117,7 @@ class MovingSessionTest {
                         session.send(ByteBuffer.allocate(1000).putInt(sent++).array());
                         session.flush();
                       } else {
-                        Thread.yield();
+                        Thread.onSpinWait();
                       }
                     }
                   });
