@@ -65,6 +65,15 @@ public final class Difference {
     return operations;
   }
 
+  /**
+   * A document gets an embedding and stays what it is else.
+   *
+   * @param embedding raw little-endian floats
+   */
+  public static List<CrdtOperation> embed(DocumentState state, byte[] embedding) {
+    return List.of(assign(state, Register.embedding(), embedding));
+  }
+
   /** Walks the registers and the wanted leaves, both ascending, side by side. */
   private static void replaceFields(
       DocumentState state,

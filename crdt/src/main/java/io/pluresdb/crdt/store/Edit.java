@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.Register;
@@ -15,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -28,6 +30,14 @@ public sealed interface Edit {
    * a stored one away, null leaves that to whether the document changes.
    */
   record Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding) implements Edit {}
+
+  /**
+   * A document that exists gets an embedding, unless it became another meanwhile.
+   *
+   * @param embedding raw little-endian floats
+   * @param clock that of the document that was embedded; with any other nothing changes
+   */
+  record Embed(byte[] id, byte[] embedding, NavigableMap<ActorId, Long> clock) implements Edit {}
 
   /** Changes parts of a document that exists. */
   record Patch(byte[] id, JsonPatch patch) implements Edit {}
@@ -200,6 +210,15 @@ public sealed interface Edit {
    */
   static Put put(String id, byte[] json, float[] embedding) {
     return new Put(checkedId(id), CanonicalJson.leaves(json), encode(embedding));
+  }
+
+  /**
+   * An embedding for a document as it was read.
+   *
+   * @param embedding 1 to {@link ChangeBody#MAX_DIMENSIONS} finite numbers, not all zero
+   */
+  static Embed embed(NodeRecord document, float[] embedding) {
+    return new Embed(checkedId(document.id()), encode(embedding), document.clock());
   }
 
   /** A put of what a document once was, the lack of an embedding included. */

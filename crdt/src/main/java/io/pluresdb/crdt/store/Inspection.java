@@ -27,6 +27,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -74,6 +76,7 @@ public final class Inspection {
       findings.add(checked("rows", inspection::rows));
       findings.add(checked("log", inspection::log));
       findings.add(checked("arrivals", inspection::arrivals));
+      findings.add(checked("dots", inspection::dots));
       findings.add(checked("fingerprints", inspection::fingerprints));
       findings.add(checked("replay", inspection::replay));
       return findings;
@@ -277,6 +280,51 @@ public final class Inspection {
           ELSEWHERE);
     }
     return Finding.ok("arrivals", expected + " arrivals without a gap");
+  }
+
+  /** Every change is in the log once, where the arrival log says, and no other has its number. */
+  private Finding dots() {
+    var floors = new HashMap<ActorId, Long>();
+    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
+      while (rows.next()) {
+        floors.put(ActorId.read(new ByteReader(rows.key())), SignedHead.read(rows.value()).seq());
+      }
+    }
+    // What did not count for a while may have come twice, or be thrown away.
+    var voids = new HashSet<ActorId>();
+    try (var rows = snapshot.scan(Table.VOID, new byte[0], null)) {
+      while (rows.next()) {
+        voids.add(ActorId.read(new ByteReader(rows.key())));
+      }
+    }
+    long runs = 0;
+    try (var rows = snapshot.scan(Table.ARRIVAL, new byte[0], null)) {
+      while (rows.next()) {
+        if (JoinedRow.is(rows.value())) {
+          continue;
+        }
+        ArrivalRow row = ArrivalRow.read(rows.value());
+        long arrival = Rows.arrival(rows.key());
+        if (voids.contains(row.actor()) || row.fromSeq() <= floors.getOrDefault(row.actor(), 0L)) {
+          continue;
+        }
+        runs++;
+        byte[] segment = snapshot.get(Table.LOG, Rows.logKey(row.actor(), row.fromSeq()));
+        String change = "change " + row.fromSeq() + " of actor " + row.actor().hex();
+        if (segment == null) {
+          return Finding.error(
+              "dots", change + " arrived as number " + arrival + ", but is not there", ELSEWHERE);
+        }
+        long stored = SegmentRow.arrivalOf(segment, 0);
+        if (stored != arrival) {
+          return Finding.error(
+              "dots",
+              change + " arrived twice, as number " + stored + " and " + arrival,
+              ELSEWHERE);
+        }
+      }
+    }
+    return Finding.ok("dots", runs + " runs of changes are in the log once");
   }
 
   /** What is stored of the documents' sums is what they add up to. */

@@ -423,12 +423,17 @@ public final class Replica {
   }
 
   private List<CrdtOperation> operations(Edit edit, DocumentState state) {
-    if (!(edit instanceof Edit.Put) && !state.exists()) {
+    boolean mayBeGone = edit instanceof Edit.Put || edit instanceof Edit.Embed;
+    if (!mayBeGone && !state.exists()) {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
       case Edit.Put(var id, var leaves, var embedding) ->
           Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Embed(var id, var embedding, var clock) ->
+          state.exists() && state.clock().equals(clock)
+              ? Difference.embed(state, embedding)
+              : List.of();
       case Edit.Patch(var id, var patch) -> Difference.patch(state, sequences.of(id), patch);
       case Edit.Resolve(var id, var path, var leaves) ->
           Difference.resolve(state, sequences.of(id), path, leaves);

@@ -30,8 +30,8 @@ public sealed class StorageException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     /**
-     * @param code {@code STORAGE_OPEN_FAILED}, {@code STORAGE_LOCKED}, {@code STORAGE_NEWER_FORMAT}
-     *     or {@code STORAGE_WAL_CORRUPT_ENTRY}
+     * @param code {@code STORAGE_OPEN_FAILED}, {@code STORAGE_LOCKED}, {@code
+     *     STORAGE_NEWER_FORMAT}, {@code STORAGE_WAL_CORRUPT_ENTRY} or {@code STORAGE_WAL_MISSING}
      */
     public OpenFailed(String code, String message, Throwable cause) {
       super(code, message, cause);

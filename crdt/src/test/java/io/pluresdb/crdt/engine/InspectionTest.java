@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.Tampering;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -45,7 +46,8 @@ class InspectionTest {
 
   private void assertOnly(String... errors) {
     Map<String, Finding> findings = findings();
-    assertThat(findings).containsOnlyKeys("rows", "log", "arrivals", "fingerprints", "replay");
+    assertThat(findings)
+        .containsOnlyKeys("rows", "log", "arrivals", "dots", "fingerprints", "replay");
     assertThat(
             findings.values().stream()
                 .filter(finding -> finding.status() != Status.OK)
@@ -135,7 +137,7 @@ class InspectionTest {
   @Test
   void missingLogRow_isFound() {
     change(Table.LOG, row(Table.LOG, 10).key, new byte[0]);
-    assertOnly("log", "replay");
+    assertOnly("log", "dots", "replay");
   }
 
   @Test
@@ -145,6 +147,33 @@ class InspectionTest {
     other[5]++;
     change(Table.FRONTIER, head.key, other);
     assertThat(finding("log").message()).contains("frontier");
+  }
+
+  @Test
+  void wrongSignature_isFound() {
+    Row segment = lastRow(Table.LOG);
+    byte[] other = segment.value.clone();
+    other[other.length - 1]++;
+    change(Table.LOG, segment.key, other);
+    assertThat(finding("log").message()).contains("not signed");
+  }
+
+  @Test
+  void changeThatArrivesTwice_isFound() {
+    Row first = row(Table.ARRIVAL, 2);
+    Row second = row(Table.ARRIVAL, 3);
+    change(Table.ARRIVAL, second.key, first.value);
+    assertThat(finding("dots").status()).isEqualTo(Status.ERROR);
+    assertThat(finding("dots").message()).contains("arrived twice");
+  }
+
+  @Test
+  void wrongCountOfDocuments_isFound() {
+    byte[] key = "replica".getBytes(StandardCharsets.US_ASCII);
+    byte[] other = Objects.requireNonNull(a.storage.get(Table.META, key)).clone();
+    other[1]++;
+    change(Table.META, key, other);
+    assertOnly("fingerprints");
   }
 
   @Test

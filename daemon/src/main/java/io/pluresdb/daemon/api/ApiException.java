@@ -2,10 +2,13 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.access.AccessException;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.transport.identity.IdentityException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -16,6 +19,7 @@ public final class ApiException extends RuntimeException {
   private final int status;
   private final String code;
   private final String hint;
+  private final long retryAfterSeconds;
 
   /**
    * @param status HTTP status, 400 to 599
@@ -28,6 +32,7 @@ public final class ApiException extends RuntimeException {
     this.status = status;
     this.code = code;
     this.hint = hint;
+    this.retryAfterSeconds = status == 429 ? 1 : 0;
   }
 
   private ApiException(int status, String code, String hint, Throwable cause) {
@@ -35,6 +40,15 @@ public final class ApiException extends RuntimeException {
     this.status = status;
     this.code = code;
     this.hint = hint;
+    this.retryAfterSeconds =
+        cause instanceof AccessException access
+            ? access.retryAfterSeconds()
+            : status == 429 ? 1 : 0;
+  }
+
+  /** When to try again; 0 when that is of no use. */
+  long retryAfterSeconds() {
+    return retryAfterSeconds;
   }
 
   public int status() {
@@ -85,6 +99,8 @@ public final class ApiException extends RuntimeException {
       case StorageException storage -> ofStorage(storage);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      case AccessException access ->
+          new ApiException(access.status(), access.code(), access.hint(), access);
       case BackupException backup ->
           new ApiException(
               backup.code().equals("BACKUP_FAILED") ? 500 : 409,
@@ -93,6 +109,14 @@ public final class ApiException extends RuntimeException {
               backup);
       case EncryptionException encryption ->
           new ApiException(403, encryption.code(), encryption.hint(), encryption);
+      case IdentityException identity ->
+          new ApiException(503, identity.code(), hint(identity), identity);
+      case EmbeddingException embedding ->
+          new ApiException(
+              502,
+              EmbeddingException.CODE,
+              "see embedding.* in `pluresdb config list`; status shows how it goes",
+              embedding);
       case IndexBehindException behind ->
           new ApiException(
               503,
@@ -109,6 +133,17 @@ public final class ApiException extends RuntimeException {
         internal.initCause(thrown);
         yield internal;
       }
+    };
+  }
+
+  private static String hint(IdentityException identity) {
+    return switch (identity) {
+      case IdentityException.Exposed e -> "make it yours alone: chmod 600";
+      case IdentityException.Damaged e ->
+          "restore a backup made with --keys; without one, init makes a new device";
+      case IdentityException.NotFound e -> "pluresdb init makes one";
+      case IdentityException.Exists e -> "name another data directory";
+      case IdentityException.Failed e -> "check the data directory and its permissions";
     };
   }
 
@@ -135,8 +170,12 @@ public final class ApiException extends RuntimeException {
               "connect it with another device, peers shows them; then again",
               core);
       case FEATURE_DISABLED ->
-          new ApiException(400, core.code(), "docs/design/encryption.md has the reasons", core);
+          new ApiException(
+              400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
+      case PRECONDITION_FAILED ->
+          new ApiException(
+              412, core.code(), "get the document again and repeat what was changed", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);
     };
@@ -148,9 +187,18 @@ public final class ApiException extends RuntimeException {
     }
     if (storage instanceof StorageException.OpenFailed) {
       String hint =
-          storage.code().equals("STORAGE_LOCKED")
-              ? "stop the process that has it open, or send the command to its daemon"
-              : "check the data directory and its permissions";
+          switch (storage.code()) {
+            case "STORAGE_LOCKED" ->
+                "stop the process that has it open, or send the command to its daemon";
+            case "STORAGE_WAL_CORRUPT_ENTRY", "STORAGE_WAL_MISSING" ->
+                "restore a backup, or keep what precedes the damage: pluresdb wal recover";
+            case "STORAGE_NEWER_FORMAT" -> "install the newer PluresDB that wrote it";
+            case "STORAGE_ENCRYPTED", "STORAGE_NOT_ENCRYPTED", "STORAGE_WRONG_KEY" ->
+                "put encryption.json and the store of the same data directory together";
+            default ->
+                "check the disk and the permissions of the data directory; if files are damaged,"
+                    + " restore a backup, or start over with an empty one and join again";
+          };
       return new ApiException(503, storage.code(), hint, storage);
     }
     return new ApiException(
@@ -165,6 +213,7 @@ public final class ApiException extends RuntimeException {
           "NODE_PEER_NOT_CONNECTED" ->
           404;
       case "NODE_NOT_ALLOWED" -> 403;
+      case "NODE_QUOTA_EXCEEDED" -> 507;
       case "NODE_INVITE_INVALID" -> 400;
       case "NODE_INVITE_EXPIRED" -> 410;
       case "NODE_PEER_UNREACHABLE" -> 504;

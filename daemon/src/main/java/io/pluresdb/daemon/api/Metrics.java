@@ -2,6 +2,7 @@ package io.pluresdb.daemon.api;
 
 import com.sun.management.UnixOperatingSystemMXBean;
 import io.pluresdb.daemon.node.Node;
+import io.pluresdb.storage.search.Searches;
 import io.prometheus.metrics.config.EscapingScheme;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
@@ -17,11 +18,14 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** What a node does, as Prometheus reads it; docs/reference/metrics.md lists the metrics. */
 final class Metrics {
   private static final String DATABASE = "database";
   private static final String DEVICE = "device";
+  private static final String CLOSED = "closed.";
+  private static final String REFUSED = "refused.";
 
   private final Map<String, GaugeSnapshot.Builder> gauges = new TreeMap<>();
   private final Map<String, CounterSnapshot.Builder> counters = new TreeMap<>();
@@ -39,9 +43,11 @@ final class Metrics {
         "Databases that take no writes any more.",
         node.stopped().size());
     metrics.process();
+    metrics.network(node.networkCounters());
     for (String database : node.databases()) {
       metrics.store(database, node.status(database));
       metrics.log(database, node.log(database));
+      metrics.embeddings(database, node.searches(database).embeddingStats());
       metrics.activity(database, node.activity(database));
       for (Node.PeerStatus peer : node.peers(database)) {
         metrics.peer(database, peer);
@@ -79,6 +85,50 @@ final class Metrics {
     }
   }
 
+  private void network(Node.NetworkCounters network) {
+    gauge(
+        "pluresdb_half_open_connections",
+        "Accepted connections whose handshake is not finished.",
+        network.halfOpen());
+    network
+        .limits()
+        .forEach(
+            (limit, most) ->
+                gauge("pluresdb_connections_limit", "Most connections.", most, "limit", limit));
+    network
+        .sessions()
+        .forEach(
+            (name, value) -> {
+              if (name.startsWith(CLOSED)) {
+                counter(
+                    "pluresdb_connections_closed",
+                    "Connections that ended.",
+                    value,
+                    "reason",
+                    name.substring(CLOSED.length()));
+              } else if (name.startsWith(REFUSED)) {
+                counter(
+                    "pluresdb_connections_refused",
+                    "Connections closed because of a limit.",
+                    value,
+                    "limit",
+                    name.substring(REFUSED.length()));
+              } else {
+                counter(
+                    "pluresdb_connections",
+                    "What sessions and the connections for them counted.",
+                    value,
+                    "event",
+                    name);
+              }
+            });
+    network
+        .dht()
+        .forEach(
+            (name, value) ->
+                counter("pluresdb_dht", "What the DHT node counted.", value, "event", name));
+  }
+
   private void store(String name, Node.DatabaseStatus status) {
     String[] of = {DATABASE, name};
     gauge("pluresdb_documents", "Documents that exist.", status.store().documents(), of);
@@ -90,6 +140,25 @@ final class Metrics {
         "pluresdb_traffic_bytes",
         "Bytes on the wire of all sessions, both directions.",
         status.trafficBytes(),
+        of);
+  }
+
+  private void embeddings(String name, Searches.@Nullable EmbeddingStats stats) {
+    if (stats == null) {
+      return;
+    }
+    String[] of = {DATABASE, name};
+    gauge(
+        "pluresdb_embeddings_behind",
+        "Changes not looked at yet for embeddings.",
+        stats.behind(),
+        of);
+    counter("pluresdb_embeddings_made", "Documents that got an embedding.", stats.embedded(), of);
+    counter("pluresdb_embedding_calls", "Calls of the model.", stats.calls(), of);
+    gauge(
+        "pluresdb_embeddings_failing",
+        "1 while they cannot be made.",
+        stats.error().isEmpty() ? 0 : 1,
         of);
   }
 

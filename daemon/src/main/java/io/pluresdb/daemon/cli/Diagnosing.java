@@ -1,9 +1,12 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.api.ApiException;
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.api.Request;
+import io.pluresdb.daemon.node.DeviceNode;
+import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.identity.IdentityException;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -53,17 +56,27 @@ final class Diagnosing {
       } catch (StorageException e) {
         return failed("storage", ApiException.of(e));
       } catch (IdentityException e) {
-        return failed("device-key", ApiException.of(e));
+        return failed("keys", ApiException.of(e));
+      } catch (EncryptionException e) {
+        return failed("encryption", ApiException.of(e));
       }
     }
 
-    private static byte[] failed(String check, ApiException failure) {
+    /** What can be said when the database does not open. */
+    private byte[] failed(String check, ApiException failure) {
       var json = new JsonWriter().beginObject().name("ok").bool(false);
-      json.name("checks").beginArray().beginObject();
-      json.name("name").string(check).name("status").string("error");
-      json.name("message").string(failure.code() + ": " + failure.message());
-      json.name("remediation").string(failure.hint());
-      return json.endObject().endArray().endObject().toByteArray();
+      json.name("checks").beginArray();
+      for (Finding finding :
+          DeviceNode.doctorOfClosed(
+              root.dataDir(),
+              root.databaseName(),
+              Finding.error(check, failure.code() + ": " + failure.message(), failure.hint()))) {
+        json.beginObject().name("name").string(finding.name());
+        json.name("status").string(finding.status().toString());
+        json.name("message").string(finding.message());
+        json.name("remediation").string(finding.remediation()).endObject();
+      }
+      return json.endArray().endObject().toByteArray();
     }
 
     private void print(Map<String, Json> outcome) {

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -236,6 +237,32 @@ final class Documents {
   }
 
   @Command(
+      name = "vsearch",
+      description =
+          "Print the documents most similar to a text or an embedding; see embedding.model.")
+  static final class VectorSearch implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(arity = "0..*", paramLabel = "TEXT", description = "What they should be about.")
+    private List<String> text = List.of();
+
+    @Mixin private SearchOptions options = new SearchOptions();
+
+    VectorSearch(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+      var body = new JsonWriter().beginObject();
+      if (!text.isEmpty()) {
+        body.name("near").string(String.join(" ", text));
+      }
+      return options.search(root, body, false);
+    }
+  }
+
+  @Command(
       name = "search",
       description =
           "Print the documents with some words, or most similar to an embedding, or both.")
@@ -252,31 +279,12 @@ final class Documents {
     private @Nullable String field;
 
     @Option(
-        names = "--embedding",
-        paramLabel = "JSON",
-        description = "An array of numbers, @FILE, or - for stdin.")
-    private @Nullable String embedding;
-
-    @Option(
-        names = "--filter",
-        paramLabel = "JSON",
-        description = "Only documents that hold this, as list takes it.")
-    private @Nullable String filter;
-
-    @Option(
         names = "--alpha",
         paramLabel = "A",
         description = "Weight of the embedding, 0 to 1, beside words (default: by ranks).")
     private @Nullable Double alpha;
 
-    @Option(names = "--limit", paramLabel = "N", description = "Most hits (default: 10).")
-    private @Nullable Integer limit;
-
-    @Option(
-        names = "--threshold",
-        paramLabel = "S",
-        description = "Least score of the embedding, 0 to 1 (default: 0).")
-    private @Nullable Double threshold;
+    @Mixin private SearchOptions options = new SearchOptions();
 
     Search(Root root) {
       this.root = root;
@@ -291,14 +299,44 @@ final class Documents {
       if (field != null) {
         body.name("field").string(field);
       }
+      if (alpha != null) {
+        body.name("alpha").number(alpha.doubleValue());
+      }
+      return options.search(root, body, !text.isEmpty());
+    }
+  }
+
+  /** What searches share. */
+  static final class SearchOptions {
+    @Option(
+        names = "--embedding",
+        paramLabel = "JSON",
+        description = "An array of numbers, @FILE, or - for stdin.")
+    private @Nullable String embedding;
+
+    @Option(
+        names = "--filter",
+        paramLabel = "JSON",
+        description = "Only documents that hold this, as list takes it.")
+    private @Nullable String filter;
+
+    @Option(names = "--limit", paramLabel = "N", description = "Most hits (default: 10).")
+    private @Nullable Integer limit;
+
+    @Option(
+        names = "--threshold",
+        paramLabel = "S",
+        description = "Least score of the embedding, 0 to 1 (default: 0).")
+    private @Nullable Double threshold;
+
+    /** Completes a search, sends it and prints what was found. */
+    int search(Root root, JsonWriter body, boolean highlighted)
+        throws IOException, InterruptedException {
       if (embedding != null) {
         body.name("embedding").raw(json(root, embedding));
       }
       if (filter != null) {
         body.name("filter").raw(json(root, filter));
-      }
-      if (alpha != null) {
-        body.name("alpha").number(alpha.doubleValue());
       }
       if (limit != null) {
         body.name("limit").number(limit.longValue());
@@ -311,7 +349,7 @@ final class Documents {
         root.print(answer);
         return Main.OK;
       }
-      var table = new Table("SCORE", "ID", text.isEmpty() ? "DATA" : "TEXT");
+      var table = new Table("SCORE", "ID", highlighted ? "TEXT" : "DATA");
       for (Map<String, Json> hit : Json.parse(answer).objects()) {
         String score = String.format("%.4f", Double.parseDouble(Json.text(hit, "score")));
         List<Map<String, Json>> found = hit.getOrDefault("highlights", Json.NONE).objects();

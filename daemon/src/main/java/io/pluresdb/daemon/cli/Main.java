@@ -159,11 +159,15 @@ public final class Main {
     commands.put("history", Past.Versions::new);
     commands.put("revert", Past.Revert::new);
     commands.put("conflicts", Past.Conflicts::new);
-    commands.put("vsearch", Documents.Search::new);
+    commands.put("vsearch", Documents.VectorSearch::new);
     commands.put("search", Documents.Search::new);
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
+    commands.put("migrate-from-sqlite", Migrating::new);
+    commands.put("db", Databases::command);
+    commands.put("token", Granting::command);
+    commands.put("audit", Granting.Audit::new);
     commands.put("status", Sharing.Status::new);
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);
@@ -180,10 +184,12 @@ public final class Main {
     commands.put("backup", Keeping.Backup::new);
     commands.put("restore", Keeping.Restore::new);
     commands.put("encryption", Encrypting::command);
+    commands.put("wal", Logs::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("diagnose", Diagnosis::new);
     commands.put("top", Top::new);
     commands.put("config", Configuring::command);
+    commands.put("typescript", Configuring.TypeScript::new);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;
   }

@@ -73,6 +73,7 @@ final class Sharing {
       table.print(out);
       network(status.getOrDefault("network", Json.NONE).members());
       relays(status.getOrDefault("relays", Json.NONE).objects());
+      portMapping(status.getOrDefault("portMapping", Json.NONE).members());
       if (detailed) {
         databases.forEach(this::details);
       }
@@ -92,6 +93,23 @@ final class Sharing {
                     + "  nat "
                     + Json.text(network, "nat"));
       }
+    }
+
+    private void portMapping(Map<String, Json> mapping) {
+      var mappings = mapping.getOrDefault("mappings", Json.NONE).objects();
+      if (mappings.isEmpty()) {
+        return;
+      }
+      var table = new Table("PORT", "EXTERNAL", "BY", "LEASE");
+      for (Map<String, Json> one : mappings) {
+        table.row(
+            Json.text(one, "kind") + " " + Json.text(one, "port"),
+            Json.text(one, "external"),
+            Json.text(mapping, "protocol"),
+            Json.text(one, "leaseSeconds") + " s");
+      }
+      root.io().out().println();
+      table.print(root.io().out());
     }
 
     private void relays(List<Map<String, Json>> relays) {
@@ -184,7 +202,7 @@ final class Sharing {
         description = "Whoever comes with it waits until approve lets it in.")
     private boolean approval;
 
-    @Option(names = "--no-qr", description = "Print the URL only.")
+    @Option(names = "--no-qr", description = "Print no QR code; piped, invite prints the URL only.")
     private boolean noQr;
 
     Invite(Root root) {
@@ -210,6 +228,11 @@ final class Sharing {
       }
       Map<String, Json> invite = Json.parse(answer).members();
       String url = Json.text(invite, "url");
+      if (!root.io().screen()) {
+        // For the command that it is piped to.
+        root.io().out().println(url);
+        return Main.OK;
+      }
       if (!noQr) {
         root.io().out().print(QrText.of(url));
       }

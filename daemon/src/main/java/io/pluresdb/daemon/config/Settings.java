@@ -18,6 +18,8 @@ import java.util.TreeMap;
 public final class Settings {
   private static final int MAX_DAYS = 36_500;
   private static final int MAX_STATIC_PEERS = 64;
+  private static final int MAX_MODEL_NAME_BYTES = 128;
+  private static final int MAX_FIELDS = 32;
   private static final int MAX_RELAYS = 8;
 
   public static final Setting<String> API_BIND =
@@ -42,6 +44,33 @@ public final class Settings {
           "34569",
           "Port of the HTTP API.",
           text -> port(text, 0));
+
+  public static final Setting<Integer> API_MAX_CONNECTIONS =
+      new Setting<>(
+          "api.max-connections",
+          "connections",
+          "1 to 65536",
+          "1024",
+          "Most connections to the HTTP API and its socket at once; streams take one each.",
+          text -> whole(text, 1, 65_536));
+
+  public static final Setting<Integer> API_MAX_CONCURRENT =
+      new Setting<>(
+          "api.max-concurrent",
+          "requests",
+          "1 to 65536",
+          "512",
+          "Most requests of one token that are being answered, streams included.",
+          text -> whole(text, 1, 65_536));
+
+  public static final Setting<Integer> API_REQUESTS_PER_SECOND =
+      new Setting<>(
+          "api.requests-per-second",
+          "requests a second",
+          "0 to 1000000, where 0 is no limit",
+          "0",
+          "Most requests of one token in a second.",
+          text -> whole(text, 0, 1_000_000));
 
   public static final Setting<HostPort> PEERS_LISTEN =
       new Setting<>(
@@ -105,6 +134,15 @@ public final class Settings {
           "true or false",
           "false",
           "Whether to ask the DHT without answering others, as on a metered connection.",
+          Settings::bool);
+
+  public static final Setting<Boolean> PEERS_PORT_MAPPING =
+      new Setting<>(
+          "peers.port-mapping",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to have the router forward the ports of peers, by PCP, NAT-PMP or UPnP.",
           Settings::bool);
 
   public static final Setting<Boolean> PEERS_QUIC =
@@ -254,6 +292,52 @@ public final class Settings {
           "File of 32 or more random bytes that unlocks an encrypted data directory; 0600.",
           Settings::absolutePath);
 
+  public static final Setting<String> EMBEDDING_MODEL =
+      new Setting<>(
+          "embedding.model",
+          "folder",
+          "an absolute path, or empty",
+          "",
+          "Folder with model.onnx and tokenizer.json, which makes embeddings of texts here.",
+          Settings::absolutePath);
+
+  public static final Setting<Optional<URI>> EMBEDDING_URL =
+      new Setting<>(
+          "embedding.url",
+          "URL",
+          "http:// or https://, without user and password, or empty",
+          "",
+          "Server with OpenAI's interface that makes embeddings of texts, such as"
+              + " https://api.openai.com/v1, instead of a model here; it gets to read the texts.",
+          Settings::server);
+
+  public static final Setting<String> EMBEDDING_NAME =
+      new Setting<>(
+          "embedding.name",
+          "text",
+          "at most 128 bytes of UTF-8",
+          "text-embedding-3-small",
+          "Name of the model at the server.",
+          Settings::modelName);
+
+  public static final Setting<String> EMBEDDING_KEY_FILE =
+      new Setting<>(
+          "embedding.key-file",
+          "path",
+          "an absolute path, or empty",
+          "",
+          "File whose first line is the server's key; 0600.",
+          Settings::absolutePath);
+
+  public static final Setting<List<String>> EMBEDDING_FIELDS =
+      new Setting<>(
+          "embedding.fields",
+          "list of fields",
+          "at most 32 dotted names, separated by commas; empty for all",
+          "",
+          "Fields whose texts are embedded.",
+          Settings::names);
+
   public static final Setting<Integer> HISTORY_KEEP_DAYS =
       new Setting<>(
           "history.keep-days",
@@ -286,6 +370,9 @@ public final class Settings {
       List.of(
           API_BIND,
           API_PORT,
+          API_MAX_CONNECTIONS,
+          API_MAX_CONCURRENT,
+          API_REQUESTS_PER_SECOND,
           PEERS_LISTEN,
           PEERS_LAN,
           PEERS_STATIC,
@@ -293,6 +380,7 @@ public final class Settings {
           PEERS_DHT_BOOTSTRAP,
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
+          PEERS_PORT_MAPPING,
           PEERS_QUIC,
           PEERS_TRANSPORT,
           PEERS_RELAYS,
@@ -308,6 +396,11 @@ public final class Settings {
           DEVICE_NAME,
           ENCRYPTION_PASSWORD_FILE,
           ENCRYPTION_KEY_FILE,
+          EMBEDDING_MODEL,
+          EMBEDDING_URL,
+          EMBEDDING_NAME,
+          EMBEDDING_KEY_FILE,
+          EMBEDDING_FIELDS,
           HISTORY_KEEP_DAYS,
           HISTORY_LEASE_DAYS,
           LOG_LEVEL);
@@ -375,6 +468,37 @@ public final class Settings {
       throw new IllegalArgumentException();
     }
     return number;
+  }
+
+  private static Optional<URI> server(String text) {
+    if (text.isBlank()) {
+      return Optional.empty();
+    }
+    URI url = URI.create(text.strip());
+    boolean http = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
+    if (!http || url.getHost() == null || url.getUserInfo() != null) {
+      throw new IllegalArgumentException();
+    }
+    return Optional.of(url);
+  }
+
+  private static String modelName(String text) {
+    if (text.isBlank()
+        || text.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > MAX_MODEL_NAME_BYTES) {
+      throw new IllegalArgumentException();
+    }
+    return text.strip();
+  }
+
+  private static List<String> names(String text) {
+    if (text.isBlank()) {
+      return List.of();
+    }
+    String[] parts = text.split(",", -1);
+    if (parts.length > MAX_FIELDS || java.util.Arrays.stream(parts).anyMatch(String::isBlank)) {
+      throw new IllegalArgumentException();
+    }
+    return java.util.Arrays.stream(parts).map(String::strip).toList();
   }
 
   private static Optional<Path> path(String text) {

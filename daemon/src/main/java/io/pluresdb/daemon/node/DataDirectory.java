@@ -101,6 +101,10 @@ public final class DataDirectory implements AutoCloseable {
 
   /** Where it is said how this directory is encrypted. */
   Path encryption() {
+    return encryption(root);
+  }
+
+  static Path encryption(Path root) {
     return root.resolve(ENCRYPTION);
   }
 
@@ -133,6 +137,10 @@ public final class DataDirectory implements AutoCloseable {
   }
 
   Path deviceKey() {
+    return deviceKey(root);
+  }
+
+  static Path deviceKey(Path root) {
     return root.resolve("device.key");
   }
 
@@ -149,11 +157,19 @@ public final class DataDirectory implements AutoCloseable {
   }
 
   Path databaseFile(String name) {
-    return database(name).resolve("database.json");
+    return databaseFile(root, name);
+  }
+
+  static Path databaseFile(Path root, String name) {
+    return root.resolve(DATABASES).resolve(name).resolve("database.json");
   }
 
   Path store(String name) {
-    return database(name).resolve("store");
+    return store(root, name);
+  }
+
+  static Path store(Path root, String name) {
+    return root.resolve(DATABASES).resolve(name).resolve("store");
   }
 
   Path indexes(String name) {
@@ -168,6 +184,20 @@ public final class DataDirectory implements AutoCloseable {
   boolean isJoining() {
     try (var drafts = Files.newDirectoryStream(root.resolve(DATABASES), ".joining-*")) {
       return drafts.iterator().hasNext();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Whether any database has a store. */
+  boolean hasStore() {
+    try (var stores = Files.newDirectoryStream(root.resolve(DATABASES))) {
+      for (Path database : stores) {
+        if (Files.exists(database.resolve("store"))) {
+          return true;
+        }
+      }
+      return false;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -194,7 +224,7 @@ public final class DataDirectory implements AutoCloseable {
    * Writes a file so that its old or its new content is there, whatever happens, readable by the
    * owner only.
    */
-  static void writeAtomically(Path file, byte[] content) {
+  public static void writeAtomically(Path file, byte[] content) {
     try {
       Path folder = file.toAbsolutePath().getParent();
       if (folder == null) {
@@ -214,11 +244,16 @@ public final class DataDirectory implements AutoCloseable {
         channel.force(true);
       }
       Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-        directory.force(true);
-      }
+      sync(folder);
     } catch (IOException e) {
       throw new StorageException.Failed("cannot write " + file + ": " + e, e);
+    }
+  }
+
+  /** Makes what was done to a file or folder durable. */
+  static void sync(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
     }
   }
 

@@ -26,13 +26,21 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.rocks.WriteAheadLog;
+import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.AddressScope;
+import io.pluresdb.transport.dht.DhtCounter;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.lan.LanDiscovery;
 import io.pluresdb.transport.lan.LanSettings;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortKind;
+import io.pluresdb.transport.nat.PortMapping;
+import io.pluresdb.transport.net.PortMappings;
 import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
 import io.pluresdb.transport.net.UdpSocket;
@@ -65,6 +73,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -75,11 +84,14 @@ import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -94,6 +106,9 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** How often it is looked whether the members have come to another key. */
   private static final Duration LOOK = Duration.ofSeconds(1);
 
+  /** Databases that are opened at a time. */
+  private static final int OPENERS = 8;
+
   private static final Duration MIN_VALIDITY = Duration.ofMinutes(1);
   private static final Duration MAX_VALIDITY = Duration.ofDays(30);
 
@@ -107,7 +122,12 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final Admission admission;
   private final Backups backups;
   private final ReencryptionJob reencryption;
+  private final @Nullable LoadedEmbedder embedder;
   private final @Nullable Net net;
+
+  /** Held while databases come, go or change their names. */
+  private final ReentrantLock administering = new ReentrantLock();
+
   private volatile boolean closing;
   private volatile CompactionSettings compaction;
   private volatile List<InetSocketAddress> staticPeers;
@@ -119,6 +139,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       Dialer dialer,
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
+      @Nullable PortMappings mappings,
       RelayLinks relays,
       @Nullable Whereabouts whereabouts,
       AtomicReference<String> quic) {
@@ -155,12 +176,14 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.device = device;
     this.environment = new Environment(InstantSource.system(), new SecureRandom());
     this.startedAt = Instant.now();
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    this.embedder = embeddings == null ? null : new LoadedEmbedder(embeddings.load());
     Joins.recover(directory);
     Backups.recover(directory);
+    DatabaseFolders.recover(directory);
+    Salvage.finish(directory);
     this.backups = new Backups(directory, environment);
-    for (String name : directory.databases()) {
-      databases.put(name, openDatabase(name));
-    }
+    openAll(directory.databases());
     this.reencryption = new ReencryptionJob(directory, databases, () -> closing);
     this.admission = new Admission(this, device, options.deviceName(), environment);
     NodeOptions.Network network = options.network();
@@ -178,7 +201,8 @@ public final class DeviceNode implements Node, AutoCloseable {
    *
    * @param force start over where there is one already: everything in it is deleted
    * @param secret what unlocks it from now on; null for one that is not encrypted
-   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}
+   * @throws NodeException {@code NODE_ALREADY_INITIALIZED} without {@code force}, also where only
+   *     the device key is missing
    */
   public static void init(Path root, boolean force, @Nullable EncryptionConfig secret) {
     if (DataDirectory.isInitialized(root) && !force) {
@@ -188,9 +212,14 @@ public final class DeviceNode implements Node, AutoCloseable {
           "use it as it is, or delete everything in it with --force");
     }
     try (DataDirectory directory = DataDirectory.open(root)) {
-      if (force) {
-        directory.clear();
+      if (!force && directory.hasStore()) {
+        throw new NodeException(
+            "NODE_ALREADY_INITIALIZED",
+            root + " holds databases, but its device.key is missing",
+            "put device.key back, or delete everything in it with --force");
       }
+      // Also what an init that did not end left behind.
+      directory.clear();
       var random = new SecureRandom();
       if (secret != null) {
         // First: whatever is made without it could only be made anew.
@@ -198,8 +227,9 @@ public final class DeviceNode implements Node, AutoCloseable {
             KeyVault.create(directory.encryption(), secret, random, InstantSource.system()));
       }
       DeviceIdentity device = DeviceIdentity.create(random);
-      device.save(directory.deviceKey());
       found(directory, DEFAULT_DATABASE, device, random);
+      // Last: with it the directory is made.
+      device.save(directory.deviceKey());
     }
   }
 
@@ -220,6 +250,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             List.of(),
             List.of(),
             List.of(),
+            null,
             null,
             null)
         .save(directory.databaseFile(name), directory.vault());
@@ -254,6 +285,24 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  /** Opens databases, several at a time: what opening one takes is mostly waiting for the disk. */
+  private void openAll(List<String> names) {
+    try (var openers = Executors.newFixedThreadPool(Math.clamp(names.size(), 1, OPENERS))) {
+      var opened = new ArrayList<CompletableFuture<Void>>();
+      for (int i = 0; i < names.size(); i++) {
+        String name = names.get(i);
+        int nth = i + 1;
+        opened.add(
+            CompletableFuture.runAsync(
+                () -> databases.put(name, openDatabase(name, nth)), openers));
+      }
+      CompletableFuture.allOf(opened.toArray(CompletableFuture[]::new)).join();
+    } catch (CompletionException e) {
+      databases.values().forEach(LocalDatabase::close);
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+  }
+
   /** From now on remembers history for so long, in every database. */
   public void remember(CompactionSettings settings) {
     compaction = settings;
@@ -277,9 +326,20 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private LocalDatabase openDatabase(String name) {
+    return openDatabase(name, databases.size() + 1);
+  }
+
+  private LocalDatabase openDatabase(String name, int nth) {
     LocalDatabase database =
         LocalDatabase.open(
-            directory, name, device, environment, this::established, this::keyMessage);
+            directory,
+            name,
+            device,
+            environment,
+            nth,
+            embedding(),
+            this::established,
+            this::keyMessage);
     database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
@@ -304,6 +364,14 @@ public final class DeviceNode implements Node, AutoCloseable {
                   }));
     }
     return database;
+  }
+
+  private SearchIndexes.@Nullable Embedding embedding() {
+    NodeOptions.Embeddings embeddings = options.embeddings();
+    return embeddings == null || embedder == null
+        ? null
+        // One command without the daemon is over before it would have begun.
+        : new SearchIndexes.Embedding(embedder, embeddings.fields(), options.network() != null);
   }
 
   private Net startNetwork(NodeOptions.Network network) {
@@ -356,6 +424,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       Whereabouts whereabouts = null;
       var quic = new AtomicReference<>("off");
       DhtDiscovery dht = null;
+      PortMappings mappings = null;
       LanDiscovery lan = null;
       InetSocketAddress listen = network.listen();
       if (listen != null) {
@@ -371,8 +440,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           speakQuic(transport, whereabouts, quic);
         }
         lan = announce(network, listening, transport, transportEnvironment);
+        mappings = mapPorts(network, listening, dht);
       }
-      var started = new Net(transport, listening, dialer, lan, dht, relays, whereabouts, quic);
+      var started =
+          new Net(transport, listening, dialer, lan, dht, mappings, relays, whereabouts, quic);
       transport.onPaths(paths(dialer));
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
@@ -438,6 +509,37 @@ public final class DeviceNode implements Node, AutoCloseable {
             transport.timers(),
             background,
             (topic, peer) -> found(topic, peer, transport));
+  }
+
+  private @Nullable PortMappings mapPorts(
+      NodeOptions.Network network, InetSocketAddress listening, @Nullable DhtDiscovery dht) {
+    if (!network.portMapping() || listening.getAddress().isLoopbackAddress()) {
+      return null;
+    }
+    var ports = new EnumMap<PortKind, Integer>(PortKind.class);
+    ports.put(PortKind.TCP, listening.getPort());
+    if (dht != null) {
+      ports.put(PortKind.UDP, dht.address().getPort());
+    }
+    return PortMappings.start(
+        ports,
+        environment.random(),
+        mapped -> {
+          if (dht != null) {
+            InetSocketAddress external = external(mapped);
+            dht.announcePort(external == null ? listening.getPort() : external.getPort());
+          }
+        });
+  }
+
+  /** Where anybody reaches the port of sessions; null behind a further NAT, or without mapping. */
+  private static @Nullable InetSocketAddress external(List<PortMapping> mappings) {
+    return mappings.stream()
+        .filter(mapping -> mapping.kind() == PortKind.TCP)
+        .map(PortMapping::external)
+        .filter(at -> AddressScope.of(at.getAddress()) == AddressScope.GLOBAL)
+        .findFirst()
+        .orElse(null);
   }
 
   private @Nullable LanDiscovery announce(
@@ -715,7 +817,152 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   @Override
   public CrdtStore store(String name) {
-    return database(name).store();
+    return database(name).limited();
+  }
+
+  @Override
+  public Quota quota(String name) {
+    return database(name).file().quotaHeld();
+  }
+
+  @Override
+  public void limit(String name, Quota quota) {
+    database(name).update(file -> file.withQuota(quota));
+  }
+
+  @Override
+  public void createDatabase(String name, Quota quota) {
+    alone(
+        () -> {
+          requireFree(name);
+          String draft = DatabaseFolders.draft(directory, name);
+          found(directory, draft, device, new SecureRandom());
+          try (LocalDatabase made = openDatabase(draft)) {
+            made.update(file -> file.withQuota(quota));
+          }
+          DatabaseFolders.move(directory, draft, name);
+          serve(name);
+          return null;
+        });
+  }
+
+  @Override
+  public void dropDatabase(String name) {
+    alone(
+        () -> {
+          LocalDatabase database = database(name);
+          forget(database);
+          DatabaseFolders.drop(directory, name);
+          return null;
+        });
+  }
+
+  @Override
+  public void moveDatabase(String name, String to) {
+    alone(
+        () -> {
+          LocalDatabase database = database(name);
+          requireFree(to);
+          forget(database);
+          try {
+            DatabaseFolders.move(directory, name, to);
+          } catch (StorageException e) {
+            serve(name);
+            throw e;
+          }
+          serve(to);
+          return null;
+        });
+  }
+
+  @Override
+  public long copyDatabase(String name, String to) {
+    return alone(
+        () -> {
+          LocalDatabase original = database(name);
+          requireFree(to);
+          String draft = DatabaseFolders.draft(directory, to);
+          found(directory, draft, device, new SecureRandom());
+          long carried;
+          try (LocalDatabase copy = openDatabase(draft)) {
+            carried = Joins.carry(original.store(), copy.store());
+            original.searches().definitions().forEach(copy.searches()::declare);
+            copy.update(file -> file.withQuota(original.file().quotaHeld()));
+          }
+          DatabaseFolders.move(directory, draft, to);
+          serve(to);
+          return carried;
+        });
+  }
+
+  /** One at a time of what changes which databases there are. */
+  private <T extends @Nullable Object> T alone(Supplier<T> work) {
+    if (!administering.tryLock()) {
+      throw busy("databases are being changed");
+    }
+    try {
+      if (reencryption.isRunning()) {
+        throw busy("everything is being encrypted anew");
+      }
+      return work.get();
+    } finally {
+      administering.unlock();
+    }
+  }
+
+  private static NodeException busy(String why) {
+    return new NodeException("NODE_BUSY", why, "try again in a moment");
+  }
+
+  private void requireFree(String name) {
+    requireName(name);
+    if (admission.isJoining(name)) {
+      throw busy("database \"" + name + "\" is joining");
+    }
+    if (databases.containsKey(name)) {
+      throw new NodeException(
+          "NODE_DATABASE_EXISTS",
+          "there is a database \"" + name + "\" already",
+          "choose another name, or drop it first");
+    }
+    if (databases.size() >= MAX_DATABASES) {
+      throw new NodeException(
+          "NODE_TOO_MANY_DATABASES",
+          "there are " + databases.size() + " databases, which is the most",
+          "drop one, or use another data directory");
+    }
+  }
+
+  /** Opens a database and lets others find it. */
+  private LocalDatabase serve(String name) {
+    LocalDatabase database = openDatabase(name);
+    Net network = net;
+    NodeOptions.Network settings = options.network();
+    if (network != null && settings != null) {
+      govern(database, network.transport, network.dialer, network.relays, settings);
+      network.relays.useAll(database.file().peers());
+    }
+    databases.put(name, database);
+    start(database);
+    if (network != null) {
+      follow(database, network);
+    }
+    return database;
+  }
+
+  /** Lets nobody find a database any more and closes it. */
+  private void forget(LocalDatabase database) {
+    databases.remove(database.name());
+    Net network = net;
+    if (network != null) {
+      network.followOnly(database.id(), List.of());
+      for (Dialer.Target target : network.dialer.targets()) {
+        if (target.databaseId().equals(database.id())) {
+          network.dialer.remove(target.candidate(), database.id());
+        }
+      }
+    }
+    database.close();
   }
 
   @Override
@@ -926,6 +1173,49 @@ public final class DeviceNode implements Node, AutoCloseable {
     return manifest;
   }
 
+  /**
+   * Keeps what precedes the damage in the write-ahead log of a database, under a new actor; the
+   * damaged store is put aside. Does nothing where there is no damage.
+   *
+   * @param secret unlocks the data directory where it is encrypted
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}; {@code NODE_NOT_SALVAGED} when more than
+   *     the log is damaged
+   */
+  public static Salvage.Outcome recoverLog(Path root, String name, NodeOptions.Secret secret) {
+    requireStore(root, name);
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      unlock(directory, secret);
+      Salvage.finish(directory);
+      DeviceIdentity device = DeviceIdentity.load(directory.deviceKey());
+      DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
+      var environment = new Environment(InstantSource.system(), new SecureRandom());
+      return new Salvage(directory, LocalDatabase.identity(file, device), environment, name).run();
+    }
+  }
+
+  /**
+   * Reads the write-ahead log of a database and changes nothing, whether a daemon has it open or
+   * not; what is just being written may look truncated then.
+   *
+   * @throws NodeException {@code NODE_UNKNOWN_DATABASE}
+   */
+  public static WriteAheadLog.Report inspectLog(Path root, String name) {
+    return WriteAheadLog.inspect(requireStore(root, name));
+  }
+
+  private static Path requireStore(Path root, String name) {
+    requireName(name);
+    Path store = DataDirectory.store(root, name);
+    if (!Files.isDirectory(store)) {
+      throw new NodeException(
+          "NODE_UNKNOWN_DATABASE",
+          "there is no store of database \"" + name + "\" in " + root,
+          "name another with --db, or another data directory with --data-dir");
+    }
+    return store;
+  }
+
   private static LogStatus log(ReplicaEngine engine) {
     CompactionStatus status = engine.compaction();
     Membership membership = engine.replica().view().membership();
@@ -1040,6 +1330,10 @@ public final class DeviceNode implements Node, AutoCloseable {
           "make the invite on the device that made the database");
     }
     var addresses = new ArrayList<>(network.relays.texts());
+    InetSocketAddress external = external(portMapping().mappings());
+    if (external != null && addresses.size() < InviteUrl.MAX_ADDRESSES) {
+      addresses.add(Addresses.format(external));
+    }
     if (network.listening != null) {
       addresses(network.listening).stream()
           .limit(InviteUrl.MAX_ADDRESSES - addresses.size())
@@ -1130,9 +1424,11 @@ public final class DeviceNode implements Node, AutoCloseable {
             });
     return entry.thenApplyAsync(
         entered -> {
+          administering.lock();
           try {
             return finishJoin(join, name, keys, invite, network);
           } finally {
+            administering.unlock();
             admission.endJoining(name);
           }
         },
@@ -1269,6 +1565,15 @@ public final class DeviceNode implements Node, AutoCloseable {
     return doctor(database(name)).findings();
   }
 
+  /**
+   * What can be said of a database that does not open.
+   *
+   * @param failure why it does not
+   */
+  public static List<Finding> doctorOfClosed(Path root, String name, Finding failure) {
+    return Doctor.closed(root, name, failure);
+  }
+
   @Override
   public CompletableFuture<Finding> doctorAgainst(String name, String peer) {
     LocalDatabase database = database(name);
@@ -1278,6 +1583,37 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   private Doctor doctor(LocalDatabase database) {
     return new Doctor(directory, database, environment.wallClock(), net != null);
+  }
+
+  @Override
+  public NetworkCounters networkCounters() {
+    if (net == null) {
+      return NetworkCounters.NONE;
+    }
+    var dht = new TreeMap<String, Long>();
+    for (DhtCounter counter : DhtCounter.values()) {
+      dht.put(counter.key(), 0L);
+    }
+    if (net.dht != null) {
+      net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
+    }
+    SessionLimits limits = net.transport.limits();
+    return new NetworkCounters(
+        net.transport.counters().snapshot(),
+        net.transport.halfOpenHandshakes(),
+        Map.of(
+            CloseReason.LIMIT_SESSIONS,
+            limits.sessions(),
+            CloseReason.LIMIT_HALF_OPEN,
+            limits.halfOpen(),
+            CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS,
+            limits.halfOpenPerAddress()),
+        dht);
+  }
+
+  @Override
+  public NatStatus portMapping() {
+    return net == null || net.mappings == null ? NatStatus.NONE : net.mappings.status();
   }
 
   @Override
@@ -1317,6 +1653,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     closing = true;
     if (net != null) {
       net.dialer.close();
+      if (net.mappings != null) {
+        net.mappings.close();
+      }
       if (net.lan != null) {
         net.lan.close();
       }
@@ -1326,6 +1665,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     databases.values().forEach(LocalDatabase::close);
     databases.clear();
+    if (embedder != null) {
+      embedder.close();
+    }
     if (net != null) {
       net.transport.close();
       if (net.whereabouts != null) {

@@ -34,7 +34,7 @@ final class DhtDiscovery implements AutoCloseable {
 
   private final DhtSocket socket;
   private final Path file;
-  private final int announcedPort;
+  private int announcedPort; // Guarded by this; 0 where this device is not announced.
   private final Timers timers;
   private final Executor background;
   private final Map<String, Set<DhtId>> followed = new HashMap<>(); // Guarded by this.
@@ -135,6 +135,20 @@ final class DhtDiscovery implements AutoCloseable {
       }
     }
     followed.put(databaseId, wanted);
+  }
+
+  /** Announces another port from now on, as a router has mapped it; nothing where none was. */
+  synchronized void announcePort(int port) {
+    if (announcedPort == 0 || announcedPort == port) {
+      return;
+    }
+    announcedPort = port;
+    for (Set<DhtId> topics : followed.values()) {
+      for (DhtId topic : topics) {
+        socket.unfollow(topic);
+        socket.follow(topic, port);
+      }
+    }
   }
 
   void hurry(DatabaseKeys keys) {

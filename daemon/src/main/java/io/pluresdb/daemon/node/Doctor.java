@@ -9,9 +9,14 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Inspection;
 import io.pluresdb.crdt.store.Replica;
+import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
+import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.identity.IdentityException;
 import io.pluresdb.transport.session.Session;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -31,6 +36,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +52,9 @@ final class Doctor {
 
   /** Documents that are looked for, and named, at most. */
   static final int MAX_DIFFERENCES = 10_000;
+
+  private static final String RECOVER =
+      "restore a backup, or keep what precedes the damage: pluresdb wal recover";
 
   private static final int MAX_INDEX_DIFFERENCES = 3;
   private static final long INDEX_MILLIS = 10_000;
@@ -70,6 +79,8 @@ final class Doctor {
   List<Finding> findings() {
     var findings = new ArrayList<Finding>();
     findings.add(storage());
+    findings.add(checksums());
+    findings.add(log());
     findings.addAll(Inspection.of(database.replica()));
     findings.add(indexes());
     findings.add(anchor());
@@ -78,9 +89,63 @@ final class Doctor {
     findings.add(peers());
     findings.add(divergence());
     findings.add(encryption());
-    findings.add(disk());
-    findings.add(permissions());
+    findings.add(keys());
+    findings.add(disk(directory.root()));
+    findings.add(permissions(directory.root(), database.name()));
     return findings;
+  }
+
+  /**
+   * What can be said of a database that does not open.
+   *
+   * @param failure why it does not
+   */
+  static List<Finding> closed(Path root, String database, Finding failure) {
+    var findings = new ArrayList<Finding>();
+    findings.add(failure);
+    Path store = DataDirectory.store(root, database);
+    if (Files.isDirectory(store)) {
+      findings.add(log(() -> WriteAheadLog.inspect(store), RECOVER));
+    }
+    findings.add(disk(root));
+    findings.add(permissions(root, database));
+    return findings;
+  }
+
+  /** Every block of every table file. */
+  private Finding checksums() {
+    try {
+      database.files().verifyChecksums();
+      return Finding.ok("checksums", "every table file is as it was written");
+    } catch (StorageException e) {
+      return Finding.error(
+          "checksums",
+          String.valueOf(e.getMessage()),
+          "copy what can be read with `pluresdb export`, then restore a backup, or start over with"
+              + " an empty data directory and join again; look after the disk");
+    }
+  }
+
+  private Finding log() {
+    // Everything in it is still in memory: written to table files, it is needed no more.
+    return log(
+        () -> database.files().inspectLog(),
+        "do not stop the daemon; `pluresdb vacuum` writes anew what is in the log; look after the"
+            + " disk");
+  }
+
+  private static Finding log(Supplier<WriteAheadLog.Report> inspection, String remedy) {
+    try {
+      WriteAheadLog.Report report = inspection.get();
+      WriteAheadLog.Damage damage = report.damage();
+      if (damage != null && damage.isHarmful()) {
+        return Finding.error(
+            "wal", damage + "; " + report.behind() + " commits follow that can be read", remedy);
+      }
+      return Finding.ok("wal", report.commits() + " commits in the write-ahead log can be read");
+    } catch (StorageException e) {
+      return Finding.error("wal", String.valueOf(e.getMessage()), "check the disk");
+    }
   }
 
   private Finding storage() {
@@ -135,7 +200,16 @@ final class Doctor {
       case Anchor.Reading.Valid(var mark) -> {
         long seq = replica.view().frontier().seq(mark.actor());
         if (!mark.actor().equals(own)) {
-          yield Finding.ok("anchor", "this device goes on under a new actor");
+          yield seq >= mark.seq()
+              ? Finding.ok("anchor", "this device goes on under a new actor")
+              : Finding.warning(
+                  "anchor",
+                  "this device made "
+                      + mark.seq()
+                      + " changes under its last actor, of which "
+                      + seq
+                      + " are here; it goes on under a new actor",
+                  "connect the devices that may have the others: they send them back");
         }
         yield seq >= mark.seq()
             ? Finding.ok("anchor", "all " + mark.seq() + " published changes are here")
@@ -219,15 +293,41 @@ final class Doctor {
                 + " reencrypt");
   }
 
-  private Finding disk() {
+  /** The files that hold keys can be read, and hold what this process goes on with. */
+  private Finding keys() {
+    String remedy = "stop the daemon and put the file back from a backup made with keys";
+    try {
+      if (!Arrays.equals(
+          DeviceIdentity.load(directory.deviceKey()).publicKey(), database.deviceKey())) {
+        return Finding.error(
+            "keys", directory.deviceKey() + " is the key of another device", remedy);
+      }
+      Path file = directory.databaseFile(database.name());
+      DatabaseFile read = DatabaseFile.load(file, directory.vault());
+      // It may just be written.
+      if (!read.equals(database.file())
+          && !DatabaseFile.load(file, directory.vault()).equals(database.file())) {
+        return Finding.error("keys", file + " is not what was written", remedy);
+      }
+      KeyVault vault = directory.vault();
+      if (vault != null && !KeyVault.metadata(directory.encryption()).equals(vault.metadata())) {
+        return Finding.error("keys", directory.encryption() + " is not what was written", remedy);
+      }
+    } catch (StorageException | IdentityException | EncryptionException e) {
+      return Finding.error("keys", String.valueOf(e.getMessage()), remedy);
+    }
+    return Finding.ok("keys", "the files with keys can be read");
+  }
+
+  private static Finding disk(Path root) {
     long usable;
     try {
-      usable = Files.getFileStore(directory.root()).getUsableSpace();
+      usable = Files.getFileStore(root).getUsableSpace();
     } catch (IOException e) {
       return Finding.warning("disk", "its room cannot be told: " + e, "see `df`");
     }
     String room = (usable >> 20) + " MiB free";
-    String remedy = "free space on the disk of " + directory.root();
+    String remedy = "free space on the disk of " + root;
     if (usable < FULL_DISK_BYTES) {
       return Finding.error("disk", room, remedy);
     }
@@ -237,14 +337,13 @@ final class Doctor {
   }
 
   /** What holds secrets is the owner's alone. */
-  private Finding permissions() {
-    Path root = directory.root();
+  private static Finding permissions(Path root, String database) {
     for (Path file :
         List.of(
             root,
-            directory.deviceKey(),
-            directory.encryption(),
-            directory.databaseFile(database.name()),
+            DataDirectory.deviceKey(root),
+            DataDirectory.encryption(root),
+            DataDirectory.databaseFile(root, database),
             root.resolve("api-token"))) {
       try {
         if (Files.exists(file)) {

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.Anchor;
+import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
@@ -14,6 +15,7 @@ import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksOptions.WalRecovery;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.transport.identity.DeviceId;
@@ -22,10 +24,13 @@ import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -45,6 +50,7 @@ final class LocalDatabase implements AutoCloseable {
   private final RocksOptions options;
   private final AnchorFile anchor;
   private final ReplicaStore store;
+  private final LimitedStore limited;
   private final SearchIndexes searches;
   private final Replicator replicator;
   private volatile DatabaseFile file; // Written under this.
@@ -79,11 +85,14 @@ final class LocalDatabase implements AutoCloseable {
     this.searches = searches;
     this.replicator = replicator;
     this.epochs = new Epochs(this, self, environment.wallClock());
+    this.limited = new LimitedStore(name, store, () -> this.file.quotaHeld(), this::bytesOnDisk);
   }
 
   /**
    * Opens a database that has its {@code database.json}; an empty store is made.
    *
+   * @param nth how many databases of this process are open then: with many, each gets less memory
+   * @param embedding what makes embeddings, or null
    * @param onEstablished hears of each session that is kept; must not block
    * @param onKeys hears what peers say about keys; must not block
    */
@@ -92,19 +101,14 @@ final class LocalDatabase implements AutoCloseable {
       String name,
       DeviceIdentity device,
       Environment environment,
+      int nth,
+      SearchIndexes.@Nullable Embedding embedding,
       Consumer<Session> onEstablished,
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
-    var identity =
-        new ReplicaIdentity(
-            ReplicaIdentity.databaseHash(file.database()),
-            file.founderKey(),
-            new Signer(device.publicKey(), device::sign),
-            Signer::verify,
-            file.scope());
-    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
-    RocksOptions options = directory.vault() == null ? plain : plain.uncompressed();
+    ReplicaIdentity identity = identity(file, device);
+    RocksOptions options = options(directory).ofMany(nth);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
@@ -122,7 +126,10 @@ final class LocalDatabase implements AutoCloseable {
               store, DeviceId.of(device.publicKey()), Introduction::address, onEstablished, onKeys);
       SearchIndexes searches =
           SearchIndexes.open(
-              storage, store, directory.vault() == null ? directory.indexes(name) : null);
+              storage,
+              store,
+              directory.vault() == null ? directory.indexes(name) : null,
+              embedding);
       return new LocalDatabase(
           name,
           filePath,
@@ -147,6 +154,36 @@ final class LocalDatabase implements AutoCloseable {
     }
   }
 
+  /** Who this device is in a database. */
+  static ReplicaIdentity identity(DatabaseFile file, DeviceIdentity device) {
+    return new ReplicaIdentity(
+        ReplicaIdentity.databaseHash(file.database()),
+        file.founderKey(),
+        new Signer(device.publicKey(), device::sign),
+        Signer::verify,
+        file.scope());
+  }
+
+  private static RocksOptions options(DataDirectory directory) {
+    RocksOptions plain = RocksOptions.defaults(directory.nativeDirectory());
+    return directory.vault() == null ? plain : plain.uncompressed();
+  }
+
+  /** What a store without its replica holds; closing {@code sealed} closes both. */
+  record Store(RocksStorage rocks, Storage sealed) implements AutoCloseable {
+    @Override
+    public void close() {
+      sealed.close();
+    }
+  }
+
+  /** Opens a store of this data directory for other purposes than to serve it. */
+  static Store openStore(
+      DataDirectory directory, Path store, Environment environment, WalRecovery recovery) {
+    RocksStorage rocks = RocksStorage.open(store, options(directory).with(recovery));
+    return new Store(rocks, sealed(rocks, directory.vault(), environment));
+  }
+
   String name() {
     return name;
   }
@@ -161,6 +198,11 @@ final class LocalDatabase implements AutoCloseable {
     return epochs.current();
   }
 
+  /** The public key of this device. */
+  byte[] deviceKey() {
+    return identity.signer().publicKey();
+  }
+
   Epochs epochs() {
     return epochs;
   }
@@ -172,6 +214,11 @@ final class LocalDatabase implements AutoCloseable {
   /** Copies the store as of the newest commit to {@code target}, which must not exist. */
   void checkpoint(Path target) {
     rocks.checkpoint(target);
+  }
+
+  /** The files of the store, to look at. */
+  RocksStorage files() {
+    return rocks;
   }
 
   /** Opens a copy of the store. */
@@ -216,6 +263,29 @@ final class LocalDatabase implements AutoCloseable {
 
   ReplicaStore store() {
     return store;
+  }
+
+  /** The store as applications write to it, within the quota. */
+  CrdtStore limited() {
+    return limited;
+  }
+
+  /** Everything that is kept for the database. */
+  private long bytesOnDisk() {
+    try (Stream<Path> files = Files.walk(filePath.resolveSibling("."))) {
+      return files.mapToLong(LocalDatabase::sizeOrZero).sum();
+    } catch (IOException | UncheckedIOException e) {
+      // A folder went away while it was read: merging does that.
+      return storage.bytesOnDisk();
+    }
+  }
+
+  private static long sizeOrZero(Path file) {
+    try {
+      return Files.isRegularFile(file) ? Files.size(file) : 0;
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   SearchIndexes searches() {

@@ -5,6 +5,7 @@ import io.pluresdb.crdt.compaction.CompactionSettings;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
+import io.pluresdb.storage.embedding.EmbedText;
 import io.pluresdb.transport.dht.DhtNode;
 import io.pluresdb.transport.lan.LanSettings;
 import io.pluresdb.transport.relay.HttpProxy;
@@ -15,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,9 +27,22 @@ import org.jspecify.annotations.Nullable;
  * @param network how to reach peers, or null for a node without a network
  * @param compaction how long changes stay in the log
  * @param secret asked once, and only where the data directory is encrypted
+ * @param embeddings how embeddings of texts are made, or null not to make any
  */
 public record NodeOptions(
-    String deviceName, @Nullable Network network, CompactionSettings compaction, Secret secret) {
+    String deviceName,
+    @Nullable Network network,
+    CompactionSettings compaction,
+    Secret secret,
+    @Nullable Embeddings embeddings) {
+  /**
+   * How embeddings of texts are made.
+   *
+   * @param load loads what makes them, when it is first needed
+   * @param fields dotted names of the fields whose text is embedded; empty for all
+   */
+  public record Embeddings(Supplier<EmbedText> load, List<String> fields) {}
+
   /** Who knows the password or key file of a data directory. */
   public interface Secret {
     /** Nobody does. */
@@ -52,6 +67,8 @@ public record NodeOptions(
    * @param staticPeers addresses that are always kept connected, for every database
    * @param dht how to take part in the DHT, or null to stay out of it
    * @param relays which relays to use
+   * @param portMapping whether to have the router forward the ports of sessions and of the DHT;
+   *     never on a loopback address
    * @param quic whether to speak QUIC on the UDP port, and so to get through NATs
    */
   public record Network(
@@ -60,6 +77,7 @@ public record NodeOptions(
       List<InetSocketAddress> staticPeers,
       @Nullable Dht dht,
       Relays relays,
+      boolean portMapping,
       boolean quic) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
@@ -69,18 +87,28 @@ public record NodeOptions(
       }
     }
 
+    /** Without port mapping. */
+    public Network(
+        @Nullable InetSocketAddress listen,
+        @Nullable LanSettings lan,
+        List<InetSocketAddress> staticPeers,
+        @Nullable Dht dht,
+        Relays relays) {
+      this(listen, lan, staticPeers, dht, relays, false, listen != null);
+    }
+
     /** Without relays. */
     public Network(
         InetSocketAddress listen,
         @Nullable LanSettings lan,
         List<InetSocketAddress> staticPeers,
         @Nullable Dht dht) {
-      this(listen, lan, staticPeers, dht, Relays.none(), true);
+      this(listen, lan, staticPeers, dht, Relays.none());
     }
 
     /** Through relays only. */
     public Network(Relays relays) {
-      this(null, null, List.of(), null, relays, false);
+      this(null, null, List.of(), null, relays);
     }
 
     /** Without the DHT, on the local network as usual or not at all. */
@@ -161,7 +189,7 @@ public record NodeOptions(
 
   /** With {@link CompactionSettings#DEFAULT}, for a data directory that is not encrypted. */
   public NodeOptions(String deviceName, @Nullable Network network) {
-    this(deviceName, network, CompactionSettings.DEFAULT, Secret.NONE);
+    this(deviceName, network, CompactionSettings.DEFAULT, Secret.NONE, null);
   }
 
   /** A node that only serves its own documents. */
@@ -169,8 +197,13 @@ public record NodeOptions(
     return new NodeOptions(deviceName, null);
   }
 
+  /** With something that makes embeddings. */
+  public NodeOptions with(@Nullable Embeddings other) {
+    return new NodeOptions(deviceName, network, compaction, secret, other);
+  }
+
   /** With another secret. */
   public NodeOptions with(Secret other) {
-    return new NodeOptions(deviceName, network, compaction, other);
+    return new NodeOptions(deviceName, network, compaction, other, embeddings);
   }
 }

@@ -5,12 +5,17 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.daemon.node.Quota;
 import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.nat.NatProtocol;
+import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.nat.PortKind;
+import io.pluresdb.transport.nat.PortMapping;
 import io.pluresdb.transport.path.NatKind;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetAddress;
@@ -34,6 +39,7 @@ public final class FakeNode implements Node {
   private final FakeSearches searches = new FakeSearches(store);
   private volatile CompletableFuture<Void> pulse = CompletableFuture.completedFuture(null);
   private volatile Map<String, String> stopped = Map.of();
+  private volatile Quota quota = Quota.NONE;
   private final Set<String> wanted = new ConcurrentSkipListSet<>();
 
   public FakeStore store() {
@@ -62,6 +68,45 @@ public final class FakeNode implements Node {
           "NODE_UNKNOWN_DATABASE", "there is no database " + database, "status lists them");
     }
     return store;
+  }
+
+  @Override
+  public void createDatabase(String name, Quota quota) {
+    throw exists(name);
+  }
+
+  private static NodeException exists(String name) {
+    return new NodeException(
+        "NODE_DATABASE_EXISTS", "there is a database " + name, "choose another name");
+  }
+
+  @Override
+  public void dropDatabase(String name) {
+    store(name);
+  }
+
+  @Override
+  public void moveDatabase(String name, String to) {
+    store(name);
+    throw exists(to);
+  }
+
+  @Override
+  public long copyDatabase(String name, String to) {
+    store(name);
+    throw exists(to);
+  }
+
+  @Override
+  public Quota quota(String database) {
+    store(database);
+    return quota;
+  }
+
+  @Override
+  public void limit(String database, Quota limit) {
+    store(database);
+    quota = limit;
   }
 
   @Override
@@ -278,6 +323,28 @@ public final class FakeNode implements Node {
   @Override
   public List<RelayStatus> relays() {
     return List.of();
+  }
+
+  @Override
+  public NatStatus portMapping() {
+    return new NatStatus(
+        NatProtocol.PCP,
+        List.of(
+            new PortMapping(
+                PortKind.TCP,
+                34_570,
+                new InetSocketAddress(InetAddress.ofLiteral("198.51.100.7"), 40_001),
+                3_600)),
+        Map.of(NatProtocol.UPNP, "no answer"));
+  }
+
+  @Override
+  public NetworkCounters networkCounters() {
+    return new NetworkCounters(
+        Map.of("accepted", 9L, "closed.silent", 2L, "refused.half-open", 3L),
+        4,
+        Map.of("half-open", 256),
+        Map.of("queries-limited", 5L));
   }
 
   @Override

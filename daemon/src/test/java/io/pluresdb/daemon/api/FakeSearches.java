@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
@@ -8,6 +9,7 @@ import io.pluresdb.storage.search.Searches;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Searches over a {@link FakeStore} by looking at every document; it does not sort. */
 final class FakeSearches implements Searches {
@@ -73,6 +75,16 @@ final class FakeSearches implements Searches {
       }
     }
     return hits;
+  }
+
+  @Override
+  public @Nullable EmbeddingStats embeddingStats() {
+    return null;
+  }
+
+  @Override
+  public float[] embed(String text) {
+    throw new CoreException(CoreException.Kind.FEATURE_DISABLED, "nothing makes embeddings");
   }
 
   @Override

@@ -30,6 +30,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,6 +89,16 @@ public final class FakeStore implements CrdtStore {
     return CompletableFuture.completedFuture(new Receipt(ACTOR, arrival, arrival));
   }
 
+  @Override
+  public CompletableFuture<Receipt> submitIf(
+      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
+    if (!expected.test(get(id))) {
+      return CompletableFuture.failedFuture(
+          new CoreException(CoreException.Kind.PRECONDITION_FAILED, id + " is not as expected"));
+    }
+    return submit(transaction);
+  }
+
   private synchronized long commit(Transaction transaction) {
     var changed = new TreeMap<String, Optional<Stored>>();
     long seq = 1L + log.size();
@@ -143,6 +154,8 @@ public final class FakeStore implements CrdtStore {
             new Leaf(increment.path(), Long.toString(sum).getBytes(StandardCharsets.US_ASCII)));
         yield Optional.of(new Stored(List.copyOf(leaves.values()), before.embedding, seq));
       }
+      case Edit.Embed embed ->
+          throw new UnsupportedOperationException("embeddings are made over a real store");
       case Edit.Typed typed ->
           throw new UnsupportedOperationException("typed edits are tested on a real store");
     };

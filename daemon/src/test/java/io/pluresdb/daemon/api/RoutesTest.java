@@ -40,13 +40,7 @@ class RoutesTest {
     return switch (transport) {
       case "tcp" -> served.tcp();
       case "unix" -> served.unix();
-      default ->
-          new Api(
-                  served.node,
-                  "0.0.0-test",
-                  java.time.InstantSource.fixed(FakeNode.STARTED.plusMillis(1_500)),
-                  Served.LONG)
-              .client();
+      default -> Served.api(served.node).client();
     };
   }
 
@@ -457,6 +451,12 @@ class RoutesTest {
             "pluresdb_rejected_runs_total{database=\"default\",reason=\"bad_signature\"} 5.0",
             "pluresdb_queued_writes{database=\"default\"} 7.0",
             "pluresdb_peers{database=\"default\"} 0.0",
+            "pluresdb_half_open_connections 4.0",
+            "pluresdb_connections_limit{limit=\"half-open\"} 256.0",
+            "pluresdb_connections_total{event=\"accepted\"} 9.0",
+            "pluresdb_connections_closed_total{reason=\"silent\"} 2.0",
+            "pluresdb_connections_refused_total{limit=\"half-open\"} 3.0",
+            "pluresdb_dht_total{event=\"queries-limited\"} 5.0",
             "pluresdb_open_files ");
     for (String line : text.lines().toList()) {
       assertThat(line).matches("# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[^}]*\\})? [-+0-9.E]+");

@@ -1,23 +1,24 @@
 package io.pluresdb.daemon.cli;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.DriverManager;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -39,35 +40,12 @@ class CommandLineTest {
 
   private Thread daemon = Thread.ofVirtual().start(() -> {});
 
-  private record Result(int code, String out, String err) {}
-
-  private Result run(String... arguments) {
+  private Typed.Result run(String... arguments) {
     return runWith("", arguments);
   }
 
-  private Result runWith(String stdin, String... arguments) {
-    var out = new ByteArrayOutputStream();
-    var err = new ByteArrayOutputStream();
-    var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
-    all.addAll(List.of(arguments));
-    int code = new Main(io(stdin, out, err)).run(all.toArray(String[]::new));
-    return new Result(
-        code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
-  }
-
-  private static Io io(String stdin, ByteArrayOutputStream out, ByteArrayOutputStream err) {
-    InstantSource clock = InstantSource.system();
-    return new Io(
-        new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),
-        new PrintStream(out, false, StandardCharsets.UTF_8),
-        new PrintStream(err, true, StandardCharsets.UTF_8),
-        Map.of("HOSTNAME", "test-device"),
-        false,
-        false,
-        Io.Prompt.NONE,
-        clock,
-        new Random(1),
-        clock.instant());
+  private Typed.Result runWith(String stdin, String... arguments) {
+    return Typed.run(dataDir(), stdin, arguments);
   }
 
   private Path dataDir() {
@@ -75,7 +53,7 @@ class CommandLineTest {
   }
 
   private void good(String expected, String... arguments) {
-    Result result = run(arguments);
+    Typed.Result result = run(arguments);
     assertThat(result.err()).isEmpty();
     assertThat(result.out()).isEqualTo(expected);
     assertThat(result.code()).isZero();
@@ -101,7 +79,7 @@ class CommandLineTest {
         Thread.ofPlatform()
             .start(
                 () ->
-                    new Main(io("", out, new ByteArrayOutputStream()))
+                    new Main(Typed.io("", out, new ByteArrayOutputStream()))
                         .run(all.toArray(String[]::new)));
     long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (!out.toString(StandardCharsets.UTF_8).endsWith("ms\n")
@@ -116,6 +94,42 @@ class CommandLineTest {
   void stop() throws InterruptedException {
     daemon.interrupt();
     daemon.join(Duration.ofSeconds(20));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void databasesAndTokens_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    good("made database work\n", "db", "create", "work", "--max-documents", "1");
+    good("put a\n", "--db", "work", "put", "a", "1");
+    assertThat(run("--db", "work", "put", "b", "1").err())
+        .contains("NODE_QUOTA_EXCEEDED", "quota.documents is 1");
+    good(
+        "quota of work: 2097152 bytes\n",
+        "db",
+        "quota",
+        "work",
+        "--max-bytes",
+        "2M",
+        "--max-documents",
+        "0");
+    good("copied 1 documents to database copy\n", "db", "copy", "work", "copy");
+    good("moved database copy to other\n", "db", "move", "copy", "other");
+    assertThat(run("db", "list").out().lines())
+        .anySatisfy(line -> assertThat(line).startsWith("other").endsWith("2097152 bytes"));
+    good("1\n", "--db", "other", "get", "a");
+    assertThat(run("db", "drop", "other").code()).isEqualTo(2);
+    good("dropped database other\n", "db", "drop", "other", "--confirm", "other");
+    assertThat(run("--db", "other", "get", "a").code()).isEqualTo(3);
+    assertThat(run("token", "create", "app", "--databases", "work", "--expires", "1d").out())
+        .startsWith("plt_");
+    assertThat(run("token", "list").out()).contains("app   read   work");
+    good("revoked token app\n", "token", "revoke", "app");
+    assertThat(run("audit").out().lines().skip(1).findFirst().orElseThrow())
+        .contains("DELETE /api/tokens", "app", "ok");
   }
 
   @ParameterizedTest
@@ -165,7 +179,7 @@ class CommandLineTest {
     assertThat(run("vsearch", "--embedding", "[1,1]").out())
         .startsWith("SCORE   ID  DATA\n0.7071  v   1\n");
     assertThat(run("search", "--embedding", "[1,1]", "--json").out()).contains("\"score\":0.70");
-    Result missing = run("get", "none");
+    Typed.Result missing = run("get", "none");
     assertThat(missing.code()).isEqualTo(3);
     assertThat(missing.err())
         .isEqualTo(
@@ -213,7 +227,7 @@ class CommandLineTest {
     assertThat(run("export", "-o", exported.toString()).code()).isEqualTo(1);
     assertThat(run("export", "--prefix", "z").out()).contains("\"embedding\":[0.5]");
     assertThat(run("import", exported.toString()).out()).startsWith("Imported 1,504 ");
-    Result bad = runWith("{\"id\":\"q\",\"data\":1}\n{\"id\":\"r\"}\n", "import", "-");
+    Typed.Result bad = runWith("{\"id\":\"q\",\"data\":1}\n{\"id\":\"r\"}\n", "import", "-");
     assertThat(bad.code()).isEqualTo(1);
     assertThat(bad.err()).contains("line 2: ", "1 documents are in", "  -> correct it");
     good("1\n", "get", "q");
@@ -259,17 +273,32 @@ class CommandLineTest {
   @Test
   void serve_twice_isRefused() throws Exception {
     serve();
-    Result second = run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
+    Typed.Result second =
+        run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
     assertThat(second.code()).isEqualTo(1);
     assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
   }
 
   @Test
+  void deviceKeyThatOthersCanRead_isRefusedByName() throws Exception {
+    assertThat(run("init").code()).isZero();
+    Files.setPosixFilePermissions(
+        dataDir().resolve("device.key"), PosixFilePermissions.fromString("rw-r--r--"));
+    Typed.Result get = run("get", "x");
+    assertThat(get.code()).isEqualTo(1);
+    assertThat(get.err()).startsWith("Error [IDENTITY_EXPOSED]: ").contains("device.key", "  -> ");
+  }
+
+  @Test
   void sharing_reachesTheDaemon() throws Exception {
     serve();
-    Result invite = run("invite", "--role", "read", "--expires", "2h");
-    assertThat(invite.out()).contains("pluresdb://join/", "valid until ", "▀");
-    assertThat(run("invite", "--no-qr").out()).startsWith("pluresdb://join/");
+    Typed.Result invite = run("invite", "--role", "read", "--expires", "2h");
+    assertThat(invite.out()).matches("pluresdb://join/[A-Za-z0-9_-]+\n");
+    var shown = new ByteArrayOutputStream();
+    new Main(Typed.io("", shown, new ByteArrayOutputStream(), true))
+        .run("--data-dir", dataDir().toString(), "invite");
+    assertThat(shown.toString(StandardCharsets.UTF_8))
+        .contains("pluresdb://join/", "valid until ", "▀");
     assertThat(run("invite", "--json").out()).startsWith("{\"url\":\"pluresdb://join/");
     assertThat(run("invite", "--expires", "soon").code()).isEqualTo(2);
     good("connecting 127.0.0.1:9; peers shows how it goes\n", "connect", "127.0.0.1:9");
@@ -293,10 +322,10 @@ class CommandLineTest {
     try {
       other.serve();
       other.run("put", "both", "{\"t\":\"other\"}");
-      Result joined = other.run("join", url);
+      Typed.Result joined = other.run("join", url);
       assertThat(joined.out()).as(joined.err()).startsWith("joined default with role write");
       long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      Result got = other.run("get", "a");
+      Typed.Result got = other.run("get", "a");
       while (got.code() != 0 && System.nanoTime() < deadline) {
         got = other.run("get", "a");
       }
@@ -318,7 +347,7 @@ class CommandLineTest {
 
   @Test
   void commands_thatNeedADaemonOrADirectory_sayWhatToDo() {
-    Result get = run("get", "a");
+    Typed.Result get = run("get", "a");
     assertThat(get.code()).isEqualTo(1);
     assertThat(get.err())
         .contains("Error [NODE_NOT_INITIALIZED]: ", "  -> make one: pluresdb init");
@@ -333,10 +362,10 @@ class CommandLineTest {
 
   @Test
   void usage_wrong_exitsWith2AndSuggests() {
-    Result option = run("list", "--prefx", "a");
+    Typed.Result option = run("list", "--prefx", "a");
     assertThat(option.code()).isEqualTo(2);
     assertThat(option.err()).contains("Error [CLI_USAGE]: Unknown option", "--prefix");
-    Result command = run("lst");
+    Typed.Result command = run("lst");
     assertThat(command.code()).isEqualTo(2);
     assertThat(command.err()).contains("[CLI_USAGE]", "list");
     assertThat(run().err()).contains("a command is missing");
@@ -363,7 +392,8 @@ class CommandLineTest {
     assertThat(Main.command("--db")).isEmpty();
     assertThat(
             Main.commandLine(
-                    io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()), List.of())
+                    Typed.io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()),
+                    List.of())
                 .getCommandSpec()
                 .options()
                 .stream()
@@ -389,7 +419,7 @@ class CommandLineTest {
     good("ws://hidden@one\n", "config", "get", "peers.relays");
     assertThat(run("--log-level", "debug", "config", "list", "--json").out())
         .contains("{\"key\":\"log.level\",\"value\":\"debug\",\"origin\":\"flag\"}");
-    Result unknown = run("config", "get", "api.prot");
+    Typed.Result unknown = run("config", "get", "api.prot");
     assertThat(unknown.code()).isEqualTo(2);
     assertThat(unknown.err()).contains("[CONFIG_INVALID]", "  -> the nearest is api.port");
   }
@@ -420,22 +450,62 @@ class CommandLineTest {
   }
 
   @Test
+  void vsearch_ofAText_asksWhatMakesEmbeddings() throws Exception {
+    var server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.createContext(
+        "/embeddings",
+        exchange -> {
+          String asked = new String(exchange.getRequestBody().readAllBytes(), UTF_8);
+          // One vector for each text: whether it is about cats.
+          var vectors = new ArrayList<String>();
+          for (String text : asked.replaceAll(".*\\[(.*)\\].*", "$1").split(",", -1)) {
+            boolean cat = text.contains("cat");
+            vectors.add("{\"embedding\":[" + (cat ? "1,0.1" : "0.1,1") + "]}");
+          }
+          byte[] answer = ("{\"data\":[" + String.join(",", vectors) + "]}").getBytes(UTF_8);
+          exchange.sendResponseHeaders(200, answer.length);
+          exchange.getResponseBody().write(answer);
+          exchange.close();
+        });
+    server.start();
+    try {
+      good("Made " + dataDir() + ".\n", "init", dataDir().toString());
+      assertThat(run("vsearch", "cats").err()).contains("CORE_FEATURE_DISABLED", "embedding.model");
+      Files.writeString(
+          dataDir().resolve("config.toml"),
+          "[embedding]\nurl = \"http://127.0.0.1:" + server.getAddress().getPort() + "\"\n");
+      serve();
+      good("put a\n", "put", "a", "{\"t\":\"my cat sleeps\"}");
+      good("put b\n", "put", "b", "{\"t\":\"tax return\"}");
+      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      while (!run("status", "--json").out().contains("\"embedded\":2")) {
+        assertThat(System.nanoTime()).isLessThan(deadline);
+      }
+      assertThat(run("vsearch", "cats", "--limit", "1").out()).contains("a").doesNotContain("tax");
+      assertThat(run("vsearch", "money", "--limit", "1").out()).contains("tax");
+    } finally {
+      server.stop(0);
+    }
+    assertThat(run("vsearch", "cats").err()).contains("EMBEDDING_FAILED", "does not answer");
+  }
+
+  @Test
   void doctor_tellsWhatIsWrong_byExitCodeToo() throws IOException {
     good("Made " + dataDir() + ".\n", "init", dataDir().toString());
-    Result healthy = run("doctor");
-    assertThat(healthy.code).isZero();
-    assertThat(healthy.out).contains("ok             fingerprints  0 documents");
-    assertThat(run("doctor", "--against", "phone").code).isEqualTo(1);
+    Typed.Result healthy = run("doctor");
+    assertThat(healthy.code()).isZero();
+    assertThat(healthy.out()).contains("ok             fingerprints  0 documents");
+    assertThat(run("doctor", "--against", "phone").code()).isEqualTo(1);
     Path secrets = dataDir().resolve("databases/default/database.json");
     Files.setPosixFilePermissions(secrets, PosixFilePermissions.fromString("rw-r--r--"));
-    Result open = run("doctor");
-    assertThat(open.code).isEqualTo(2);
-    assertThat(open.out)
+    Typed.Result open = run("doctor");
+    assertThat(open.code()).isEqualTo(2);
+    assertThat(open.out())
         .contains("error          permissions   " + secrets, "-> chmod go= " + secrets);
-    assertThat(run("doctor", "--json").out).startsWith("{\"ok\":false,\"checks\":[{\"name\":");
+    assertThat(run("doctor", "--json").out()).startsWith("{\"ok\":false,\"checks\":[{\"name\":");
     Path key = dataDir().resolve("device.key");
     Files.setPosixFilePermissions(key, PosixFilePermissions.fromString("rw-r--r--"));
-    assertThat(run("doctor").out).startsWith("error          device-key    ");
+    assertThat(run("doctor").out()).startsWith("error          keys          ");
   }
 
   @Test
@@ -443,9 +513,9 @@ class CommandLineTest {
     good("Made " + dataDir() + ".\n", "init", dataDir().toString());
     good("put a\n", "put", "a", "1");
     Files.writeString(dataDir().resolve("databases/default/store/CURRENT"), "nonsense");
-    Result broken = run("doctor");
-    assertThat(broken.code).isEqualTo(2);
-    assertThat(broken.out).startsWith("error          storage       STORAGE_");
+    Typed.Result broken = run("doctor");
+    assertThat(broken.code()).isEqualTo(2);
+    assertThat(broken.out()).startsWith("error          storage       STORAGE_");
   }
 
   @Test
@@ -454,7 +524,8 @@ class CommandLineTest {
         Files.readString(Path.of(System.getProperty("pluresdb.root"), "docs/reference/cli.md"));
     var line =
         Main.commandLine(
-            io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()), Main.commandNames());
+            Typed.io("", new ByteArrayOutputStream(), new ByteArrayOutputStream()),
+            Main.commandNames());
     line.getSubcommands()
         .forEach(
             (name, command) -> {
@@ -470,13 +541,13 @@ class CommandLineTest {
   void dht_showsTableTopicsAndALookup() throws IOException {
     serve("--dht-bootstrap", "127.0.0.1:9");
     run("invite");
-    Result overview = run("dht", "--table");
+    Typed.Result overview = run("dht", "--table");
     assertThat(overview.err()).isEmpty();
     assertThat(overview.out())
         .contains("address  127.0.0.1:", "ipv4     id ", "stored   0 topics", "DATABASE  TOPIC")
         .contains("default");
     assertThat(run("dht", "--json").out()).startsWith("{\"address\":").contains("\"queries\":");
-    Result lookup = run("dht", "--topic", "6d".repeat(20));
+    Typed.Result lookup = run("dht", "--topic", "6d".repeat(20));
     assertThat(lookup.out())
         .contains("127.0.0.1:9", "0 peers of " + "6d".repeat(20) + " after 1 queries");
     assertThat(run("dht", "--lookup", "--json").out()).startsWith("{\"target\":");
@@ -486,7 +557,7 @@ class CommandLineTest {
   @Test
   void dht_whereItIsOff_saysHowToSwitchItOn() throws IOException {
     serve("--no-dht");
-    Result result = run("dht");
+    Typed.Result result = run("dht");
     assertThat(result.code()).isEqualTo(1);
     assertThat(result.err()).contains("Error [NODE_DHT_OFF]", "peers.dht");
   }
@@ -529,7 +600,7 @@ class CommandLineTest {
     assertThat(parts.get("metrics.txt")).contains("pluresdb_documents");
     assertThat(parts).containsKeys("about.json", "config.json", "devices.json", "peers.json");
 
-    Result again = run("diagnose", zip.toString());
+    Typed.Result again = run("diagnose", zip.toString());
     assertThat(again.code()).isEqualTo(1);
     assertThat(again.err()).contains("exists already");
   }
@@ -538,7 +609,7 @@ class CommandLineTest {
   void top_showsWhatTheDaemonDoes() throws Exception {
     serve();
     run("put", "a", "1");
-    Result shown = run("top", "--interval", "0.1", "--count", "2");
+    Typed.Result shown = run("top", "--interval", "0.1", "--count", "2");
     assertThat(shown.err()).isEmpty();
     assertThat(shown.out().lines().filter(line -> line.startsWith("pluresdb "))).hasSize(2);
     assertThat(shown.out()).doesNotContain("\u001b").containsPattern("default +1 +\\d");
@@ -561,5 +632,51 @@ class CommandLineTest {
     assertThat(Top.bytes(1023)).isEqualTo("1023 B");
     assertThat(Top.bytes(1536)).isEqualTo("1.5 KiB");
     assertThat(Top.duration(90_061)).isEqualTo("1 d 1 h");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void migration_goesOnWhereItStopped_andMayBeDoneAgain(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    Path source = directory.resolve("notes.db");
+    try (var connection = DriverManager.getConnection("jdbc:sqlite:" + source);
+        var statement = connection.createStatement()) {
+      statement.executeUpdate("create table note (id integer primary key, text text)");
+      statement.executeUpdate("create table other (name text primary key)");
+      statement.executeUpdate("insert into other values ('x')");
+      statement.executeUpdate(
+          "with recursive n(i) as (select 1 union all select i + 1 from n where i < 25) insert into"
+              + " note select i, iif(i = 18, printf('%.2000000c', 'x'), 'text ' || i) from n");
+    }
+    String file = source.toString();
+    Typed.Result dry = run("migrate-from-sqlite", file, "--dry-run");
+    assertThat(dry.err()).isEmpty();
+    assertThat(dry.out())
+        .contains("too large: note:18", "25 documents would be written", "text TEXT");
+    assertThat(run("list").out()).isEmpty();
+
+    Typed.Result stopped = run("migrate-from-sqlite", file, "--batch-size", "10");
+    assertThat(stopped.code()).isEqualTo(1);
+    assertThat(stopped.err()).contains("note:18 is more than 960 KiB", "--skip-too-large");
+    assertThat(run("list").out().lines()).hasSize(10);
+    Typed.Result rest = run("migrate-from-sqlite", file, "--skip-too-large", "--json");
+    assertThat(rest.out()).contains("\"documents\":15", "\"tooLarge\":[\"note:18\"]");
+    assertThat(run("list").out().lines()).hasSize(25);
+    good("{\"id\":7,\"text\":\"text 7\"}\n", "get", "note:7");
+    assertThat(dataDir().resolve("migration.json")).doesNotExist();
+
+    assertThat(run("migrate-from-sqlite", file, "--skip-too-large").out())
+        .contains("Wrote 25 documents");
+    assertThat(run("list").out().lines()).hasSize(25);
+
+    assertThat(run("migrate-from-sqlite", file, "--table", "nope").err())
+        .contains("there is no table nope", "there are: note, other");
+    assertThat(run("migrate-from-sqlite", file, "--batch-size", "0").err()).contains("1 to 100000");
+    assertThat(run("migrate-from-sqlite", file, "--batch-size", "100001").code()).isEqualTo(2);
+    Path text = Files.writeString(directory.resolve("x.db"), "no database, but long enough");
+    assertThat(run("migrate-from-sqlite", text.toString()).err()).contains("is no SQLite database");
   }
 }

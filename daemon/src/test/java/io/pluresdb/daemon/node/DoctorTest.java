@@ -14,13 +14,16 @@ import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.Transaction;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Objects;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What doctor says of healthy devices and of broken ones, with real stores and sessions. */
@@ -79,9 +82,12 @@ class DoctorTest extends LocalNodes {
         .extracting(Finding::name)
         .containsExactly(
             "storage",
+            "checksums",
+            "wal",
             "rows",
             "log",
             "arrivals",
+            "dots",
             "fingerprints",
             "replay",
             "indexes",
@@ -91,6 +97,7 @@ class DoctorTest extends LocalNodes {
             "peers",
             "divergence",
             "encryption",
+            "keys",
             "disk",
             "permissions");
   }
@@ -126,6 +133,72 @@ class DoctorTest extends LocalNodes {
           return finding(pair[0], "divergence").status() == Status.ERROR;
         });
     assertThat(finding(pair[0], "divergence").remediation()).contains(pair[1].deviceId());
+  }
+
+  private Path file(String device, String suffix) throws IOException {
+    try (Stream<Path> files =
+        Files.list(temporary.resolve(device).resolve("databases/default/store"))) {
+      return files
+          .filter(file -> file.toString().endsWith(suffix))
+          .max(Comparator.comparingLong(file -> file.toFile().length()))
+          .orElseThrow();
+    }
+  }
+
+  private static void flipBit(Path path, long offset) throws IOException {
+    try (var file = new RandomAccessFile(path.toFile(), "rw")) {
+      file.seek(offset);
+      int old = file.read();
+      file.seek(offset);
+      file.write(old ^ 1);
+    }
+  }
+
+  /** The log is read only at the next start, which would refuse it: now it can still be saved. */
+  @Test
+  void damagedLogOfARunningDaemon_isFound_andVacuumHelps() throws IOException {
+    DeviceNode a = start("a");
+    for (int i = 0; i < 200; i++) {
+      a.store(DB).put("d" + i, utf8("{\"n\":" + i + "}"));
+    }
+    Path log = file("a", ".log");
+    flipBit(log, Files.size(log) / 2);
+    Finding finding = finding(a, "wal");
+    assertThat(finding.status()).isEqualTo(Status.ERROR);
+    assertThat(finding.message()).contains("STORAGE_WAL_CORRUPT_ENTRY");
+    assertThat(finding.remediation()).contains("pluresdb vacuum");
+    a.vacuum(DB).join();
+    assertThat(finding(a, "wal").status()).isEqualTo(Status.OK);
+    stop(a);
+    assertThat(start("a").store(DB).status().documents()).isEqualTo(200);
+  }
+
+  @Test
+  void damagedTableOfARunningDaemon_isFound() throws IOException {
+    DeviceNode a = start("a");
+    for (int i = 0; i < 200; i++) {
+      a.store(DB).put("d" + i, utf8("{\"n\":" + i + "}"));
+    }
+    a.vacuum(DB).join();
+    Path table = file("a", ".sst");
+    flipBit(table, 50);
+    assertThat(finding(a, "checksums").status()).isEqualTo(Status.ERROR);
+    assertThat(finding(a, "checksums").message()).contains(String.valueOf(table.getFileName()));
+    flipBit(table, 50);
+    assertThat(finding(a, "checksums").status()).isEqualTo(Status.OK);
+    Files.delete(table);
+    assertThat(finding(a, "checksums").message()).contains("missing");
+  }
+
+  @Test
+  void changedKeyFiles_areFound() throws IOException {
+    DeviceNode a = start("a");
+    Path file = temporary.resolve("a/databases/default/database.json");
+    String json = Files.readString(file);
+    Files.writeString(file, json.replaceFirst("[0-9a-f]{64}", "00".repeat(32)));
+    assertThat(finding(a, "keys").message()).contains("database.json");
+    Files.writeString(file, json);
+    assertThat(finding(a, "keys").status()).isEqualTo(Status.OK);
   }
 
   @Test

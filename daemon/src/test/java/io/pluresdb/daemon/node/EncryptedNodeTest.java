@@ -5,11 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
-import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.index.Filter;
@@ -19,10 +20,13 @@ import io.pluresdb.storage.text.TextQuery;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -33,6 +37,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A data directory made with init --encrypt, and what its files tell. */
 class EncryptedNodeTest {
+  /** How two numbers of a vector look that is written as it is. */
+  private static final String PLANTED_NUMBERS = "qzxjvwky";
+
   private static final String DB = Node.DEFAULT_DATABASE;
   private static final EncryptionConfig PASSWORD = EncryptionConfig.password("correct horse");
 
@@ -71,7 +78,7 @@ class EncryptedNodeTest {
     return node.store(DB).get(id).map(record -> record.json()).orElse("none");
   }
 
-  private static void plant(DeviceNode node, boolean encrypted) {
+  private static void plant(DeviceNode node) {
     node.searches(DB).declare(new IndexDefinition(List.of("plantedfield")));
     for (int i = 0; i < 300; i++) {
       put(
@@ -80,19 +87,30 @@ class EncryptedNodeTest {
           "{\"plantedfield\":\"plantedvalue%d\",\"t\":\"plantedtext %d\",\"l\":[\"plantedelement\"]}"
               .formatted(i, i));
     }
+    ByteBuffer numbers =
+        ByteBuffer.wrap(PLANTED_NUMBERS.getBytes(StandardCharsets.US_ASCII))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    var edits = new ArrayList<Edit>();
+    for (int i = 0; i < 300; i++) {
+      edits.add(
+          Edit.put(
+              "plantedid-near" + i,
+              "{\"t\":\"plantedtext near\"}".getBytes(StandardCharsets.UTF_8),
+              new float[] {i + 1, numbers.getFloat(0), numbers.getFloat(4)}));
+    }
+    CrdtStore.await(
+        node.store(DB).submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
     node.store(DB).delete("plantedid7");
     node.searches(DB).await(10_000);
-    if (!encrypted) {
-      search(node);
-    }
+    assertThat(search(node)).hasSize(10);
   }
 
-  private static void search(DeviceNode node) {
-    node.searches(DB)
+  private static List<Searches.Hit> search(DeviceNode node) {
+    return node.searches(DB)
         .search(
             new Searches.Request(
                 TextQuery.parse("plantedtext", null),
-                new float[0],
+                new float[] {1, 0, 0},
                 Filter.ALL,
                 10,
                 0,
@@ -117,6 +135,17 @@ class EncryptedNodeTest {
     return words;
   }
 
+  private static boolean holdsNumbers(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (Files.readString(file, StandardCharsets.ISO_8859_1).contains(PLANTED_NUMBERS)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   @Test
   void noFile_holdsAPlantedWord_unlessNothingIsEncrypted() throws IOException {
     for (boolean encrypted : new boolean[] {false, true}) {
@@ -125,7 +154,8 @@ class EncryptedNodeTest {
         init(name);
       }
       try (DeviceNode node = open(name)) {
-        plant(node, encrypted);
+        plant(node);
+        assertThat(holdsNumbers(temporary.resolve(name))).isEqualTo(!encrypted);
         // While it runs, in the write-ahead log.
         assertThat(found(temporary.resolve(name)))
             .containsExactlyElementsOf(encrypted ? List.of() : new TreeSet<>(PLANTED));
@@ -179,12 +209,20 @@ class EncryptedNodeTest {
   }
 
   @Test
-  void searchByWords_isOff_andIndexesOnFieldsWork() {
+  void searches_work_leaveNoFile_andAreThereAfterARestart() {
     init("a");
     try (DeviceNode node = open("a")) {
-      plant(node, true);
-      CoreException off = catchThrowableOfType(CoreException.class, () -> search(node));
-      assertThat(off.code()).isEqualTo("CORE_FEATURE_DISABLED");
+      plant(node);
+      assertThat(search(node)).hasSize(10).anyMatch(hit -> hit.vector() != null);
+      put(node, "plantedid-more", "{\"t\":\"plantedtext\"}");
+      node.vacuum(DB).join();
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+      assertThat(node.searches(DB).status())
+          .extracting(Searches.IndexStatus::kind)
+          .contains("fields", "text", "vectors");
+    }
+    try (DeviceNode node = open("a")) {
+      assertThat(search(node)).hasSize(10);
       assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
     }
     assertThat(Files.exists(temporary.resolve("a/databases/default/indexes"))).isFalse();
@@ -212,7 +250,7 @@ class EncryptedNodeTest {
     Path root = init("a");
     Files.copy(root.resolve("encryption.json"), temporary.resolve("old.json"));
     try (DeviceNode node = open("a")) {
-      plant(node, true);
+      plant(node);
       assertThat(node.reencrypt().metadata()).isNotNull();
       for (int i = 0; node.encryption().running(); i++) {
         put(node, "during" + i, "1");

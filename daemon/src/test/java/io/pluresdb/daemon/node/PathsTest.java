@@ -31,8 +31,7 @@ class PathsTest extends LocalNodes {
   private DeviceNode startAt(RelayUrl relay, String name) {
     return open(
         name,
-        new NodeOptions.Network(
-            loopback(0), null, List.of(), null, NodeOptions.Relays.of(relay), true));
+        new NodeOptions.Network(loopback(0), null, List.of(), null, NodeOptions.Relays.of(relay)));
   }
 
   private static String path(DeviceNode node) {

@@ -22,8 +22,8 @@ import java.util.Arrays;
 final class BatchEncoder {
   private static final int HEADER_BYTES = 12;
   private static final int COUNT_OFFSET = 8;
-  private static final byte PUT = 5;
-  private static final byte DELETE = 4;
+  static final byte PUT = 5;
+  static final byte DELETE = 4;
   private static final int MAX_VARINT_BYTES = 5;
 
   /** Room a small commit needs: one change, one document, its indexes. */

@@ -47,18 +47,25 @@ final class RocksErrors {
           directory + " holds files of a newer version of RocksDB: " + cause.getMessage(), cause);
     }
     if (isCorruption(cause) && !text.contains(".sst") && !text.contains("manifest")) {
-      return new StorageException.OpenFailed(
-          "STORAGE_WAL_CORRUPT_ENTRY",
-          "the write-ahead log in "
-              + directory
-              + " is damaged before its end, so commits would be lost: restore a backup, or salvage"
-              + " what precedes the damage and continue under a new actor ("
-              + cause.getMessage()
-              + ")",
-          cause);
+      return damagedLog(
+          directory, "STORAGE_WAL_CORRUPT_ENTRY", String.valueOf(cause.getMessage()), cause);
     }
     return new StorageException.OpenFailed(
         "STORAGE_OPEN_FAILED", directory + " cannot be opened: " + cause.getMessage(), cause);
+  }
+
+  /** The log at {@code directory} is damaged before its end; {@code how} says where. */
+  static StorageException.OpenFailed damagedLog(
+      Path directory, String code, String how, Throwable cause) {
+    return new StorageException.OpenFailed(
+        code,
+        "the write-ahead log in "
+            + directory
+            + " is damaged before its end, so commits would be lost: restore a backup, or keep what"
+            + " precedes the damage with `pluresdb wal recover` ("
+            + how
+            + ")",
+        cause);
   }
 
   static StorageException.OpenFailed newer(String message, Throwable cause) {

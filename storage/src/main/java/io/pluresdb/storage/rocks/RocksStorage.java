@@ -26,6 +26,7 @@ import org.rocksdb.Checkpoint;
 import org.rocksdb.ColumnFamilyDescriptor;
 import org.rocksdb.ColumnFamilyHandle;
 import org.rocksdb.DBOptions;
+import org.rocksdb.LiveFileMetaData;
 import org.rocksdb.Options;
 import org.rocksdb.ReadOptions;
 import org.rocksdb.RocksDB;
@@ -123,6 +124,11 @@ public final class RocksStorage implements Storage {
     try {
       if (Files.exists(directory.resolve("CURRENT"))) {
         refuseUnknownFamilies(directory);
+        if (options.walRecovery() == RocksOptions.WalRecovery.REFUSE_DAMAGE) {
+          refuseDamagedLog(directory);
+        }
+      } else {
+        refuseRemains(directory);
       }
       List<ColumnFamilyDescriptor> descriptors = new ArrayList<>();
       descriptors.add(
@@ -237,18 +243,51 @@ public final class RocksStorage implements Storage {
   /**
    * Reads every table file and checks every block.
    *
-   * @throws StorageException.Failed naming the damaged file
+   * @throws StorageException.Failed naming the file that is damaged or missing
    */
   public void verifyChecksums() {
     long stamp = lifetime.readLock();
     try {
       requireOpen();
+      for (LiveFileMetaData file : database.getLiveFilesMetaData()) {
+        // One that is gone can still be read while it is open.
+        Path path = directory.resolve(file.fileName().substring(1));
+        long bytes = sizeOrZero(path);
+        if (bytes != file.size() && isLive(file)) {
+          throw new StorageException.Failed(
+              path
+                  + (bytes == 0
+                      ? " is missing"
+                      : " has " + bytes + " bytes instead of " + file.size()),
+              new NoSuchFileException(path.toString()));
+        }
+      }
       database.verifyChecksum();
     } catch (RocksDBException cause) {
       throw RocksErrors.onRead(cause);
     } finally {
       lifetime.unlockRead(stamp);
     }
+  }
+
+  private boolean isLive(LiveFileMetaData file) {
+    return database.getLiveFilesMetaData().stream()
+        .anyMatch(live -> live.fileName().equals(file.fileName()));
+  }
+
+  /** What the write-ahead log on disk holds; what is just being written may look truncated. */
+  public WriteAheadLog.Report inspectLog() {
+    requireOpen();
+    return WriteAheadLog.inspect(directory);
+  }
+
+  /**
+   * The greatest key of a table that lies behind the damage of a log, null when none does.
+   *
+   * @param report of the damaged log, of which this storage holds the prefix
+   */
+  public byte @Nullable [] greatestKeyBehind(WriteAheadLog.Report report, Table table) {
+    return report.greatestKeys().get(familyId(table));
   }
 
   /** Rewrites every table without what was deleted or overwritten; readers and writers go on. */
@@ -260,6 +299,8 @@ public final class RocksStorage implements Storage {
         stall.awaitEnd();
         database.compactRange(family);
       }
+      // The format row too: while it is in no table file, the log from its first file on is kept.
+      database.compactRange();
     } catch (RocksDBException cause) {
       throw RocksErrors.onWrite(cause);
     } finally {
@@ -354,6 +395,37 @@ public final class RocksStorage implements Storage {
           "%s has storage format %d, this version reads up to %d: use a newer PluresDB"
               .formatted(directory, format, FORMAT),
           new IllegalStateException("format " + format));
+    }
+  }
+
+  /** RocksDB takes some damage for the end of the log, and would drop what is behind it. */
+  private static void refuseDamagedLog(Path directory) {
+    WriteAheadLog.Damage damage = WriteAheadLog.inspect(directory).damage();
+    if (damage != null && damage.isHarmful()) {
+      throw RocksErrors.damagedLog(
+          directory, damage.kind().code(), damage.toString(), new IOException("damaged"));
+    }
+  }
+
+  /** Without this file RocksDB would make a new database over what is left of the old one. */
+  private static void refuseRemains(Path directory) {
+    try (Stream<Path> files = Files.list(directory)) {
+      List<String> remains =
+          files
+              .filter(file -> sizeOrZero(file) > 0)
+              .map(file -> String.valueOf(file.getFileName()))
+              .filter(name -> name.endsWith(".sst") || name.matches("\\d+\\.log"))
+              .sorted()
+              .toList();
+      if (!remains.isEmpty()) {
+        throw new StorageException.OpenFailed(
+            "STORAGE_OPEN_FAILED",
+            directory + " holds " + remains.getFirst() + " but the file CURRENT is missing",
+            new NoSuchFileException("CURRENT"));
+      }
+    } catch (IOException cause) {
+      throw new StorageException.OpenFailed(
+          "STORAGE_OPEN_FAILED", directory + " cannot be read: " + cause, cause);
     }
   }
 

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CommitView;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.storage.embedding.EmbedText;
 import io.pluresdb.storage.index.DerivedIndex;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.FieldIndex;
@@ -39,15 +40,36 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   private final Dimensions dimensions;
   private volatile @Nullable TextIndex text;
   private volatile @Nullable VectorIndex vectors;
+  private final @Nullable Embedding embedding;
+  private final @Nullable MissingEmbeddings missing;
+  private final Follower embeddings;
   private boolean closed; // Guarded by this.
 
-  private SearchIndexes(Storage storage, CrdtStore store, @Nullable Path folder) {
+  /**
+   * What makes embeddings.
+   *
+   * @param fields dotted names of the fields whose text is embedded; empty for all
+   * @param documents whether documents get the embeddings they lack, or searches alone use it
+   */
+  public record Embedding(EmbedText embedder, List<String> fields, boolean documents) {}
+
+  private SearchIndexes(
+      Storage storage, CrdtStore store, @Nullable Path folder, @Nullable Embedding embedding) {
     this.storage = storage;
     this.folder = folder;
     this.fields = new FieldIndexes(storage);
     this.follower = new Follower(storage, store);
     this.dimensions = new Dimensions(storage);
+    this.embedding = embedding;
+    // On a thread of its own: a model may be slow.
+    this.embeddings = new Follower(storage, store);
     fields.all().forEach(follower::add);
+    if (embedding == null || !embedding.documents) {
+      missing = null;
+    } else {
+      missing = new MissingEmbeddings(storage, store, embedding.embedder, embedding.fields);
+      embeddings.add(missing);
+    }
     if (TextIndex.isKnown(storage)) {
       text();
     }
@@ -61,7 +83,7 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     VectorIndex index = vectors;
     if (index == null) {
       requireOpen();
-      index = VectorIndex.open(storage, folder().resolve("vectors"));
+      index = VectorIndex.open(storage, folder == null ? null : folder.resolve("vectors"));
       vectors = index;
       follower.add(index);
     }
@@ -73,21 +95,11 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     TextIndex index = text;
     if (index == null) {
       requireOpen();
-      index = TextIndex.open(storage, folder().resolve("text"));
+      index = TextIndex.open(storage, folder == null ? null : folder.resolve("text"));
       text = index;
       follower.add(index);
     }
     return index;
-  }
-
-  private Path folder() {
-    if (folder == null) {
-      throw new CoreException(
-          CoreException.Kind.FEATURE_DISABLED,
-          "searches by words and by vectors are off in an encrypted database: their indexes are not"
-              + " encrypted; list with --filter and indexes on fields work");
-    }
-    return folder;
   }
 
   private void requireOpen() {
@@ -100,11 +112,38 @@ public final class SearchIndexes implements Searches, AutoCloseable {
    * Opens the indexes that there are.
    *
    * @param storage that {@code store} writes to; it must outlive this
-   * @param folder where indexes keep what is not in the storage; made when needed. Null for a
-   *     storage that is encrypted: they would keep words and vectors beside it as they are
+   * @param folder where indexes keep what is not in the storage; made when needed. Null beside a
+   *     storage that is encrypted: indexes of words and vectors are in memory then, and made anew
+   *     when they are first needed after a start
    */
   public static SearchIndexes open(Storage storage, CrdtStore store, @Nullable Path folder) {
-    return new SearchIndexes(storage, store, folder);
+    return open(storage, store, folder, null);
+  }
+
+  /**
+   * As the other, with something that makes embeddings.
+   *
+   * @param embedding null for nothing; the caller closes it
+   */
+  public static SearchIndexes open(
+      Storage storage, CrdtStore store, @Nullable Path folder, @Nullable Embedding embedding) {
+    return new SearchIndexes(storage, store, folder, embedding);
+  }
+
+  @Override
+  public @Nullable EmbeddingStats embeddingStats() {
+    return missing == null ? null : missing.stats(arrivals(), embeddings.failure(missing));
+  }
+
+  @Override
+  public float[] embed(String text) {
+    if (embedding == null) {
+      throw new CoreException(
+          CoreException.Kind.FEATURE_DISABLED,
+          "nothing here makes embeddings of texts: set embedding.model or embedding.url, or give an"
+              + " embedding");
+    }
+    return embedding.embedder.embed(List.of(text)).getFirst();
   }
 
   @Override
@@ -115,6 +154,11 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     }
     follower.add(index);
     return true;
+  }
+
+  /** The indexes on fields. */
+  public List<IndexDefinition> definitions() {
+    return fields.all().stream().map(FieldIndex::definition).toList();
   }
 
   @Override
@@ -265,6 +309,10 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     synchronized (this) {
       closed = true;
     }
+    if (missing != null) {
+      missing.stop();
+    }
+    embeddings.close();
     follower.close();
     all().forEach(DerivedIndex::close);
   }

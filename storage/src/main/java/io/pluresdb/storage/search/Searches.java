@@ -27,6 +27,37 @@ public interface Searches {
    */
   record IndexStatus(String kind, List<String> fields, long arrivals, String error) {}
 
+  /**
+   * How the making of embeddings goes on, since the start.
+   *
+   * @param model what makes them
+   * @param dimension of the newest; 0 before the first
+   * @param behind changes that arrived and were not looked at yet
+   * @param embedded documents that got an embedding
+   * @param calls of the model, for several documents each
+   * @param callMillis how long they took together
+   * @param error why it does not go on, empty while it does; it is tried again
+   */
+  record EmbeddingStats(
+      String model,
+      int dimension,
+      long behind,
+      long embedded,
+      long calls,
+      long callMillis,
+      String error) {}
+
+  /** How the making of embeddings goes on; null where none are made. */
+  @Nullable EmbeddingStats embeddingStats();
+
+  /**
+   * The embedding of a text, to search with.
+   *
+   * @throws CoreException when nothing here makes embeddings
+   * @throws io.pluresdb.storage.embedding.EmbeddingException when it cannot be made now
+   */
+  float[] embed(String text);
+
   /** Whether vector instructions of the processor are used: {@code simd} or {@code none}. */
   String instructions();
 

@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.function.BiConsumer;
 
 /** The strings of a document, each with the dotted name of the field it is in. */
-final class TextFields {
+public final class TextFields {
   private TextFields() {}
 
   /** Hands over every string of a document, also inside arrays, in the order of the fields. */
-  static void of(byte[] json, BiConsumer<String, String> consumer) {
+  public static void of(byte[] json, BiConsumer<String, String> consumer) {
     for (Leaf leaf : CanonicalJson.leaves(json)) {
       byte first = leaf.value()[0];
       if (first == '"') {

@@ -30,12 +30,14 @@ import org.apache.lucene.document.Document;
 import org.apache.lucene.document.Field;
 import org.apache.lucene.document.StringField;
 import org.apache.lucene.document.TextField;
+import org.apache.lucene.index.CorruptIndexException;
 import org.apache.lucene.index.DirectoryReader;
 import org.apache.lucene.index.IndexCommit;
 import org.apache.lucene.index.IndexDeletionPolicy;
 import org.apache.lucene.index.IndexWriter;
 import org.apache.lucene.index.IndexWriterConfig;
 import org.apache.lucene.index.IndexWriterConfig.OpenMode;
+import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.index.Term;
 import org.apache.lucene.search.BooleanClause.Occur;
 import org.apache.lucene.search.BooleanQuery;
@@ -47,6 +49,7 @@ import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.SearcherManager;
 import org.apache.lucene.search.TermQuery;
+import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.store.Directory;
 import org.apache.lucene.store.FSDirectory;
 import org.apache.lucene.util.BytesRef;
@@ -55,10 +58,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The words of the documents, on Lucene, ranked by BM25 (Robertson and Zaragoza, 2009).
  *
- * <p>It lies in a folder of its own. A save is a commit of Lucene's, synced, and then a row in the
- * storage that names it: the row is in the storage's log behind every document the commit was made
- * from, so a commit that is named is never ahead of the documents. Opening takes the commit that is
- * named, of the two that are kept, or begins anew; what arrived since is taken in again.
+ * <p>It lies in a folder of its own, or beside an encrypted store in memory alone. A save is a
+ * commit of Lucene's, synced, and then a row in the storage that names it: the row is in the
+ * storage's log behind every document the commit was made from, so a commit that is named is never
+ * ahead of the documents. Opening takes the commit that is named, of the two that are kept, or
+ * begins anew; what arrived since is taken in again.
  */
 public final class TextIndex implements DerivedIndex {
   private static final Logger LUCENE_NEWS =
@@ -77,6 +81,9 @@ public final class TextIndex implements DerivedIndex {
 
   /** Fields of a document that can be searched on their own; others only together with all. */
   private static final int MAX_FIELDS = 64;
+
+  /** An index is read whole when it is opened, to see whether it is damaged, up to this size. */
+  private static final long CHECKED_BYTES = 64 << 20;
 
   private static final double BUFFER_MEBIBYTES = 16;
   private static final long SAVE_AFTER_CHANGES = 20_000;
@@ -114,34 +121,91 @@ public final class TextIndex implements DerivedIndex {
   /**
    * Opens the index in {@code folder}, or an empty one that is to be rebuilt.
    *
+   * @param folder null for one that is in memory alone and made anew at each start
    * @throws StorageException.OpenFailed when the folder cannot be used
    */
-  public static TextIndex open(Storage storage, Path folder) {
+  public static TextIndex open(Storage storage, @Nullable Path folder) {
     // Lucene says at its first use which instructions it found; status says it where it matters.
     LUCENE_NEWS.setLevel(Level.SEVERE);
     try {
+      if (folder == null) {
+        return open(storage, new ByteBuffersDirectory(), 0, null);
+      }
       Directory directory = FSDirectory.open(folder);
       byte[] mark = storage.get(Table.INDEX, MARK);
       long number = mark == null ? 0 : new ByteReader(mark).varint();
-      IndexCommit commit = mark == null ? null : named(directory, number);
-      var words = new Words();
-      var config =
-          new IndexWriterConfig(words)
-              .setOpenMode(commit == null ? OpenMode.CREATE : OpenMode.APPEND)
-              .setIndexDeletionPolicy(new KeepTwo())
-              .setRAMBufferSizeMB(BUFFER_MEBIBYTES)
-              .setCommitOnClose(false);
-      if (commit != null) {
-        config.setIndexCommit(commit);
+      IndexCommit commit = mark == null ? null : whole(directory, number);
+      try {
+        return open(storage, directory, number, commit);
+      } catch (IOException | IllegalArgumentException damaged) {
+        if (commit == null) {
+          throw damaged;
+        }
+        return open(storage, directory, number, null);
       }
-      long reached =
-          commit == null
-              ? DerivedIndex.NOTHING
-              : Long.parseLong(commit.getUserData().getOrDefault(ARRIVALS, "-1"));
-      return new TextIndex(storage, directory, new IndexWriter(directory, config), number, reached);
     } catch (IOException e) {
       throw new StorageException.OpenFailed(
           "STORAGE_OPEN_FAILED", "the text index in " + folder + " cannot be opened: " + e, e);
+    }
+  }
+
+  private static TextIndex open(
+      Storage storage, Directory directory, long number, @Nullable IndexCommit commit)
+      throws IOException {
+    if (commit == null) {
+      // Whatever is there is not believed, nor does Lucene read it to begin anew.
+      for (String file : directory.listAll()) {
+        if (!file.equals(IndexWriter.WRITE_LOCK_NAME)) {
+          directory.deleteFile(file);
+        }
+      }
+    }
+    var config =
+        new IndexWriterConfig(new Words())
+            .setOpenMode(commit == null ? OpenMode.CREATE : OpenMode.APPEND)
+            .setIndexDeletionPolicy(new KeepTwo())
+            .setRAMBufferSizeMB(BUFFER_MEBIBYTES)
+            .setCommitOnClose(false);
+    if (commit != null) {
+      config.setIndexCommit(commit);
+    }
+    long reached =
+        commit == null
+            ? DerivedIndex.NOTHING
+            : Long.parseLong(commit.getUserData().getOrDefault(ARRIVALS, "-1"));
+    var writer = new IndexWriter(directory, config);
+    try {
+      return new TextIndex(storage, directory, writer, number, reached);
+    } catch (IOException | RuntimeException e) {
+      writer.rollback();
+      throw e;
+    }
+  }
+
+  /** The commit of that number; null when there is none, or it is damaged. */
+  private static @Nullable IndexCommit whole(Directory directory, long number) {
+    try {
+      IndexCommit commit = named(directory, number);
+      if (commit != null) {
+        long bytes = 0;
+        for (String file : commit.getFileNames()) {
+          bytes += directory.fileLength(file);
+        }
+        try (DirectoryReader reader = DirectoryReader.open(commit)) {
+          if (bytes <= CHECKED_BYTES) {
+            checkIntegrity(reader);
+          }
+        }
+      }
+      return commit;
+    } catch (IOException | IllegalArgumentException damaged) {
+      return null;
+    }
+  }
+
+  private static void checkIntegrity(DirectoryReader reader) throws IOException {
+    for (LeafReaderContext leaf : reader.leaves()) {
+      leaf.reader().checkIntegrity();
     }
   }
 
@@ -253,6 +317,10 @@ public final class TextIndex implements DerivedIndex {
   }
 
   private void saveNow() {
+    if (directory instanceof ByteBuffersDirectory) {
+      savedArrivals = arrivals;
+      return;
+    }
     try {
       number++;
       writer.setLiveCommitData(
@@ -401,6 +469,7 @@ public final class TextIndex implements DerivedIndex {
       IndexSearcher searcher = searchers.acquire();
       try {
         long documents = 0;
+        checkIntegrity((DirectoryReader) searcher.getIndexReader());
         try (var rows = view.snapshot().scan(Table.STATE, new byte[0], null)) {
           while (rows.next() && differences.size() < limit) {
             NodeRecord document = view.document(rows.key(), rows.value());
@@ -422,6 +491,8 @@ public final class TextIndex implements DerivedIndex {
       } finally {
         searchers.release(searcher);
       }
+    } catch (CorruptIndexException e) {
+      differences.add("a file of the text index is damaged: " + e.getMessage());
     } catch (IOException e) {
       throw new StorageException.Failed("the text index cannot be read: " + e, e);
     }

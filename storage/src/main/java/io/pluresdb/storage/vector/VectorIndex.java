@@ -22,6 +22,7 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.TreeMap;
@@ -68,7 +69,7 @@ public final class VectorIndex implements DerivedIndex {
   private static final Logger JVECTOR_NEWS = Logger.getLogger("io.github.jbellis.jvector");
 
   private final Storage storage;
-  private final Path folder;
+  private final @Nullable Path folder;
   private final Map<Integer, VectorSpace> spaces = new ConcurrentSkipListMap<>();
   private final TreeMap<Integer, Long> saved = new TreeMap<>();
   private volatile long arrivals;
@@ -79,7 +80,7 @@ public final class VectorIndex implements DerivedIndex {
   private Set<String> referenced = Set.of();
   private boolean closed;
 
-  private VectorIndex(Storage storage, Path folder) {
+  private VectorIndex(Storage storage, @Nullable Path folder) {
     this.storage = storage;
     this.folder = folder;
     this.arrivals = DerivedIndex.NOTHING;
@@ -108,12 +109,16 @@ public final class VectorIndex implements DerivedIndex {
     }
   }
 
-  /** Opens what was saved, or an empty index that is to be rebuilt. */
-  public static VectorIndex open(Storage storage, Path folder) {
+  /**
+   * Opens what was saved, or an empty index that is to be rebuilt.
+   *
+   * @param folder null for one that is in memory alone and made anew at each start
+   */
+  public static VectorIndex open(Storage storage, @Nullable Path folder) {
     quiet();
     var index = new VectorIndex(storage, folder);
     byte[] mark = storage.get(Table.INDEX, MARK);
-    if (mark != null) {
+    if (mark != null && folder != null) {
       try {
         index.load(mark);
       } catch (IOException | RuntimeException e) {
@@ -129,7 +134,7 @@ public final class VectorIndex implements DerivedIndex {
     for (int left = in.count("spaces", MAX_SPACES); left > 0; left--) {
       int dimension = in.count("dimension", MAX_DIMENSIONS);
       long number = in.varint();
-      spaces.put(dimension, VectorSpace.load(folderOf(dimension), dimension, number));
+      spaces.put(dimension, VectorSpace.load(savedFolder(dimension), dimension, number));
       saved.put(dimension, number);
       nextNumber = Math.max(nextNumber, number + 1);
     }
@@ -138,8 +143,12 @@ public final class VectorIndex implements DerivedIndex {
     referenced = names();
   }
 
-  private Path folderOf(int dimension) {
-    return folder.resolve(Integer.toString(dimension));
+  private Path savedFolder(int dimension) {
+    return Objects.requireNonNull(folderOf(dimension), "in memory alone");
+  }
+
+  private @Nullable Path folderOf(int dimension) {
+    return folder == null ? null : folder.resolve(Integer.toString(dimension));
   }
 
   private void forget() {
@@ -241,6 +250,9 @@ public final class VectorIndex implements DerivedIndex {
   }
 
   private void saveNow() {
+    if (folder == null) {
+      return;
+    }
     try {
       long number = nextNumber++;
       for (var entry : spaces.entrySet()) {
@@ -284,7 +296,7 @@ public final class VectorIndex implements DerivedIndex {
   private void deleteUnreferenced() throws IOException {
     Set<String> now = names();
     for (int dimension : spaces.keySet()) {
-      try (var files = Files.list(folderOf(dimension))) {
+      try (var files = Files.list(savedFolder(dimension))) {
         for (Path file : files.toList()) {
           String name = dimension + "/" + file.getFileName();
           if (!now.contains(name) && !referenced.contains(name)) {

@@ -28,6 +28,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Predicate;
 import java.util.zip.CRC32C;
@@ -107,20 +108,27 @@ final class VectorSpace implements AutoCloseable {
     }
   }
 
-  private final Path folder;
+  private final @Nullable Path folder;
   private final int dimension;
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock(true);
   private Generation current; // Changed under the write lock.
   private boolean dirty;
 
-  private VectorSpace(Path folder, int dimension, Generation current) {
+  private VectorSpace(@Nullable Path folder, int dimension, Generation current) {
     this.folder = folder;
     this.dimension = dimension;
     this.current = current;
   }
 
-  /** An empty one; what lies in the folder is of no use any more. */
-  static VectorSpace create(Path folder, int dimension) throws IOException {
+  /**
+   * An empty one; what lies in the folder is of no use any more.
+   *
+   * @param folder null for one that is in memory alone, and cannot be saved
+   */
+  static VectorSpace create(@Nullable Path folder, int dimension) throws IOException {
+    if (folder == null) {
+      return new VectorSpace(null, dimension, new Generation(1, Vectors.inMemory(dimension)));
+    }
     Files.createDirectories(folder);
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
@@ -175,6 +183,7 @@ final class VectorSpace implements AutoCloseable {
 
   /** Writes the state under a number; on disk when this returns. */
   void save(long number) throws IOException {
+    Path folder = Objects.requireNonNull(this.folder, "in memory alone");
     lock.writeLock().lock();
     try {
       current.vectors.force();
@@ -327,6 +336,15 @@ final class VectorSpace implements AutoCloseable {
     return hash;
   }
 
+  private Vectors emptyVectors(long number) throws IOException {
+    if (folder == null) {
+      return Vectors.inMemory(dimension);
+    }
+    Path file = folder.resolve(number + ".vectors");
+    Files.deleteIfExists(file);
+    return Vectors.open(file, dimension, 0);
+  }
+
   /** Leaves out nodes without documents when there are many. */
   void tidy() throws IOException {
     int dead = current.documentsOf.size() - current.live;
@@ -334,9 +352,7 @@ final class VectorSpace implements AutoCloseable {
       return;
     }
     long number = current.number + 1;
-    Path file = folder.resolve(number + ".vectors");
-    Files.deleteIfExists(file);
-    var next = new Generation(number, Vectors.open(file, dimension, 0));
+    var next = new Generation(number, emptyVectors(number));
     for (int node = 0; node < current.documentsOf.size(); node++) {
       byte[][] documents = current.documentsOf.get(node);
       if (documents.length > 0) {

@@ -15,12 +15,14 @@ import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Vectors of one dimension in a file, each at its number, little-endian and of length 1.
  *
  * <p>They are read through memory maps, so they take no heap, and written through the channel, so a
- * full disk is an error and not a crash. It grows by chunks and has no capacity to be set.
+ * full disk is an error and not a crash. It grows by chunks and has no capacity to be set. Beside
+ * an encrypted store there is no file, and they are in memory alone.
  */
 final class Vectors implements RandomAccessVectorValues, AutoCloseable {
   private static final long CHUNK_BYTES = 8 << 20;
@@ -33,14 +35,14 @@ final class Vectors implements RandomAccessVectorValues, AutoCloseable {
 
   /** What all copies share. */
   private static final class File {
-    final FileChannel channel;
+    final @Nullable FileChannel channel;
     final Arena arena = Arena.ofShared();
     final int dimension;
     final int perChunk;
     volatile MemorySegment[] chunks = {};
     volatile int size;
 
-    File(FileChannel channel, int dimension, int size) {
+    File(@Nullable FileChannel channel, int dimension, int size) {
       this.channel = channel;
       this.dimension = dimension;
       this.perChunk = (int) Math.max(1, CHUNK_BYTES / (4L * dimension));
@@ -75,14 +77,23 @@ final class Vectors implements RandomAccessVectorValues, AutoCloseable {
     return vectors;
   }
 
+  /** Vectors that are held in memory outside the heap, and nowhere else. */
+  static Vectors inMemory(int dimension) {
+    return new Vectors(new File(null, dimension, 0));
+  }
+
   private void mapUpTo(int count) throws IOException {
+    FileChannel channel = file.channel;
     MemorySegment[] chunks = file.chunks;
     int needed = (count + file.perChunk - 1) / file.perChunk;
     if (needed > chunks.length) {
       MemorySegment[] more = Arrays.copyOf(chunks, needed);
       long bytes = 4L * file.dimension * file.perChunk;
       for (int i = chunks.length; i < needed; i++) {
-        more[i] = file.channel.map(MapMode.READ_WRITE, i * bytes, bytes, file.arena);
+        more[i] =
+            channel == null
+                ? file.arena.allocate(bytes)
+                : channel.map(MapMode.READ_WRITE, i * bytes, bytes, file.arena);
       }
       file.chunks = more;
     }
@@ -92,11 +103,18 @@ final class Vectors implements RandomAccessVectorValues, AutoCloseable {
   int add(float[] vector) throws IOException {
     int number = file.size;
     mapUpTo(number + 1);
+    FileChannel channel = file.channel;
+    if (channel == null) {
+      long at = 4L * file.dimension * (number % file.perChunk);
+      MemorySegment.copy(vector, 0, file.chunks[number / file.perChunk], FLOAT, at, file.dimension);
+      file.size = number + 1;
+      return number;
+    }
     ByteBuffer bytes = ByteBuffer.allocate(4 * file.dimension).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asFloatBuffer().put(vector);
     long at = 4L * file.dimension * number;
     while (bytes.hasRemaining()) {
-      file.channel.write(bytes, at + bytes.position());
+      channel.write(bytes, at + bytes.position());
     }
     file.size = number + 1;
     return number;
@@ -109,7 +127,10 @@ final class Vectors implements RandomAccessVectorValues, AutoCloseable {
   }
 
   void force() throws IOException {
-    file.channel.force(true);
+    FileChannel channel = file.channel;
+    if (channel != null) {
+      channel.force(true);
+    }
   }
 
   @Override
@@ -142,6 +163,9 @@ final class Vectors implements RandomAccessVectorValues, AutoCloseable {
   @Override
   public void close() throws IOException {
     file.arena.close();
-    file.channel.close();
+    FileChannel channel = file.channel;
+    if (channel != null) {
+      channel.close();
+    }
   }
 }

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -89,10 +90,10 @@ class RocksDurabilityTest {
   }
 
   @Test
-  void open_withAFlippedBitAnywhereInTheLog_isSilentOnlyInTheLastBlock() throws Exception {
+  void open_withAFlippedBitAnywhereInTheLog_isSilentOnlyInTheLastRecord() throws Exception {
     Path whole = logOnly("whole");
     byte[] bytes = Files.readAllBytes(log(whole));
-    int lastBlock = bytes.length / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+    int lastRecord = bytes.length - 1_100;
     int refused = 0;
     for (int i = 0; i < 100; i++) {
       // Headers and payloads of records alike: the step is prime.
@@ -103,7 +104,7 @@ class RocksDurabilityTest {
       Path copy = crashCopy(whole, temporary.resolve("flipped-" + i));
       try (RocksStorage storage = open(copy)) {
         long rows = count(storage, Table.LOG);
-        assertThat(rows == ROWS || offset >= lastBlock)
+        assertThat(rows == ROWS || offset >= lastRecord)
             .as("bit flipped at %d of %d: %d rows of %d", offset, bytes.length, rows, ROWS)
             .isTrue();
       } catch (StorageException.OpenFailed refusal) {
@@ -115,16 +116,129 @@ class RocksDurabilityTest {
   }
 
   @Test
-  void open_withADamagedLengthInTheLastBlock_dropsWhatFollowsSoTheAnchorIsNeeded()
+  void open_withADamagedLengthInTheLastBlock_isRefusedThoughRocksDbTakesItForTheEnd()
       throws Exception {
     Path damaged = logOnly("damaged");
     byte[] bytes = Files.readAllBytes(log(damaged));
     int record = firstRecordOfLastBlock(bytes);
     bytes[record + 5] = (byte) 0xff; // the length's high byte: now it points beyond the file
     Files.write(log(damaged), bytes);
-    try (RocksStorage storage = open(damaged)) {
-      assertThat(count(storage, Table.LOG)).isBetween(ROWS - 33L, ROWS - 1L);
+    var refusal = openFailure(damaged, Directories.options());
+    assertThat(refusal.code()).isEqualTo("STORAGE_WAL_CORRUPT_ENTRY");
+    assertThat(refusal).hasMessageContaining("byte " + record);
+  }
+
+  @Test
+  void open_withALogFileGoneBetweenOthers_isRefused() throws Exception {
+    Path damaged = threeLogs("gone");
+    List<Path> logs = logs(damaged);
+    assertThat(WriteAheadLog.inspect(damaged))
+        .extracting(WriteAheadLog.Report::files, WriteAheadLog.Report::damage)
+        .containsExactly(3, null);
+    Files.delete(logs.get(1));
+    var refusal = openFailure(damaged, Directories.options());
+    assertThat(refusal.code()).isEqualTo("STORAGE_WAL_MISSING");
+    assertThat(refusal).hasMessageContaining(logs.get(2).getFileName().toString());
+  }
+
+  @Test
+  void open_withALogFileCutBeforeAnother_isRefused() throws Exception {
+    Path damaged = threeLogs("cut");
+    try (var file = new RandomAccessFile(logs(damaged).get(1).toFile(), "rw")) {
+      file.setLength(file.length() / 2);
     }
+    assertThat(openFailure(damaged, Directories.options()).code()).isEqualTo("STORAGE_WAL_MISSING");
+  }
+
+  /** After a crash files may be left of which everything is in tables, in any selection. */
+  @Test
+  void open_withLeftOverLogFiles_isNotMisled() throws Exception {
+    Path source = temporary.resolve("source");
+    Path copy;
+    try (RocksStorage storage = open(source)) {
+      for (long seq = 0; seq < ROWS; seq++) {
+        putLog(storage, seq);
+      }
+      storage.sync();
+      Path old = log(source);
+      byte[] bytes = Files.readAllBytes(old);
+      storage.compact();
+      putLog(storage, ROWS);
+      storage.sync();
+      copy = crashCopy(source, temporary.resolve("copy"));
+      bytes[bytes.length / 2] ^= 1;
+      Files.write(copy.resolve(String.valueOf(old.getFileName())), bytes);
+    }
+    assertThat(WriteAheadLog.inspect(copy).damage()).isNull();
+    assertThat(WriteAheadLog.inspect(copy, 0).damage()).as("control: it is damaged").isNotNull();
+    try (RocksStorage storage = open(copy)) {
+      assertThat(count(storage, Table.LOG)).isEqualTo(ROWS + 1);
+    }
+  }
+
+  @Test
+  void inspect_saysWhereTheDamageIsAndWhatLiesBehindIt() throws Exception {
+    Path damaged = logOnly("damaged");
+    WriteAheadLog.Report whole = WriteAheadLog.inspect(damaged);
+    assertThat(whole.damage()).isNull();
+    assertThat(whole.commits()).as("and the format row").isEqualTo(ROWS + 1);
+    long at = Files.size(log(damaged)) / 2;
+    flipBit(log(damaged), at);
+    WriteAheadLog.Report report = WriteAheadLog.inspect(damaged);
+    WriteAheadLog.Damage damage = Objects.requireNonNull(report.damage());
+    assertThat(damage.kind()).isEqualTo(WriteAheadLog.Kind.CORRUPT_ENTRY);
+    assertThat(damage.file()).isEqualTo(log(damaged));
+    assertThat(damage.offset()).isBetween(at - 2_100, at);
+    assertThat(report.commits() + report.behind()).isBetween(ROWS - 1L, ROWS + 0L);
+    assertThat(report.lostRows()).isEqualTo(ROWS + 1 - report.commits());
+    try (RocksStorage storage =
+        RocksStorage.open(damaged, Directories.options().with(WalRecovery.KEEP_PREFIX))) {
+      assertThat(count(storage, Table.LOG)).as("what it kept").isEqualTo(report.commits() - 1);
+      assertThat(storage.greatestKeyBehind(report, Table.LOG))
+          .isEqualTo(CommittingChild.key(ROWS - 1));
+    }
+  }
+
+  @Test
+  void inspect_ofALogCutShort_saysSoWithoutHarm() throws Exception {
+    Path cut = logOnly("cut");
+    try (var file = new RandomAccessFile(log(cut).toFile(), "rw")) {
+      file.setLength(file.length() - 500);
+    }
+    WriteAheadLog.Damage damage = Objects.requireNonNull(WriteAheadLog.inspect(cut).damage());
+    assertThat(damage.kind()).isEqualTo(WriteAheadLog.Kind.TRUNCATED);
+    assertThat(damage.isHarmful()).isFalse();
+  }
+
+  @Test
+  void open_withoutCurrent_isRefusedInsteadOfMakingAnEmptyDatabase() throws Exception {
+    Path damaged = logOnly("damaged");
+    Files.delete(damaged.resolve("CURRENT"));
+    List<String> before = names(damaged);
+    assertThat(openFailure(damaged, Directories.options()))
+        .hasMessageContaining("CURRENT")
+        .extracting(StorageException::code)
+        .isEqualTo("STORAGE_OPEN_FAILED");
+    assertThat(names(damaged)).isEqualTo(before);
+  }
+
+  @Test
+  void verifyChecksums_withATableGone_namesIt() throws Exception {
+    Path database = temporary.resolve("db");
+    try (RocksStorage storage = open(database)) {
+      for (long seq = 0; seq < ROWS; seq++) {
+        putLog(storage, seq);
+      }
+      storage.compact();
+      storage.verifyChecksums();
+      Path table = largest(database, ".sst");
+      Files.delete(table);
+      assertThatThrownBy(storage::verifyChecksums)
+          .hasMessageContaining(String.valueOf(table.getFileName()))
+          .hasMessageContaining("missing");
+    }
+    assertThat(openFailure(database, Directories.options()).code())
+        .isEqualTo("STORAGE_OPEN_FAILED");
   }
 
   @Test
@@ -500,6 +614,30 @@ class RocksDurabilityTest {
       }
     }
     return sizes;
+  }
+
+  /** Returns a database as the end of its process would leave it, with three files of log. */
+  private Path threeLogs(String name) throws IOException {
+    Path source = temporary.resolve(name + "-source");
+    Path copy;
+    try (RocksStorage storage =
+        RocksStorage.open(source, Directories.options().withWriteBuffer(1))) {
+      // Rows of a small table hold the log while buffers of a large one are flushed.
+      put(storage, 0);
+      for (long seq = 1; logs(source).size() < 3; seq++) {
+        putLog(storage, seq);
+      }
+      putLog(storage, 1_000_000);
+      storage.sync();
+      copy = crashCopy(source, temporary.resolve(name));
+    }
+    return copy;
+  }
+
+  private static List<Path> logs(Path database) throws IOException {
+    try (Stream<Path> files = Files.list(database)) {
+      return files.filter(file -> file.toString().endsWith(".log")).sorted().toList();
+    }
   }
 
   /** Offset of the first record header in the last block: crc (4), length (2), type (1). */

@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.Storage;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
+import org.jspecify.annotations.Nullable;
 
 /** A replica in a storage, with its searches. */
 final class OpenSearches implements AutoCloseable {
@@ -20,6 +21,10 @@ final class OpenSearches implements AutoCloseable {
   final SearchIndexes searches;
 
   OpenSearches(Storage storage, Path folder) {
+    this(storage, folder, null);
+  }
+
+  OpenSearches(Storage storage, Path folder, SearchIndexes.@Nullable Embedding embedding) {
     this.storage = storage;
     var identity =
         new ReplicaIdentity(ReplicaIdentity.databaseHash("searches"), SIGNER.publicKey(), SIGNER);
@@ -33,7 +38,7 @@ final class OpenSearches implements AutoCloseable {
             failure -> {
               throw failure;
             });
-    searches = SearchIndexes.open(storage, store, folder);
+    searches = SearchIndexes.open(storage, store, folder, embedding);
   }
 
   @Override

@@ -59,6 +59,14 @@ public final class Bench implements Callable<Integer> {
     return print(PutBench::run);
   }
 
+  @Command(description = "Requests over HTTP, beside a bare handler of the same Netty stack.")
+  int http(
+      @Option(names = "--seconds", defaultValue = "3", description = "Of each measurement.")
+          int seconds)
+      throws Exception {
+    return print(folder -> HttpBench.run(folder, seconds));
+  }
+
   @Command(description = "Puts and gets with encryption at rest, beside the same without.")
   int encrypted() throws Exception {
     return print(EncryptedBench::run);
@@ -166,6 +174,18 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> DiscoverBench.run(folder, nodes, rounds));
   }
 
+  @Command(description = "Encrypted sessions beside plain TCP: blobs of 64 KiB, 200 bytes each.")
+  int session(
+      @Option(
+              names = "--megabytes",
+              defaultValue = "2000",
+              description = "Of blobs; of small messages a quarter.")
+          int megabytes,
+      @Option(names = "--rounds", defaultValue = "5", description = "1 to 100.") int rounds)
+      throws Exception {
+    return print(folder -> SessionBench.run(megabytes, rounds));
+  }
+
   @Command(description = "A relay beside a plain TCP forwarder, and what idle circuits cost.")
   int relay(
       @Option(names = "--circuits", defaultValue = "1000", description = "At once, 1 to 4000.")
@@ -186,10 +206,14 @@ public final class Bench implements Callable<Integer> {
           int searches,
       @Option(names = "--replaced", defaultValue = "50", description = "Percent of nodes an hour.")
           int replaced,
+      @Option(names = "--liars", defaultValue = "0", description = "Percent of nodes, below 100.")
+          int liars,
+      @Option(names = "--paths", defaultValue = "3", description = "Disjoint, of a lookup; 1 to 8.")
+          int paths,
       @Option(names = "--seed", defaultValue = "1", description = "What everything follows from.")
           long seed)
       throws Exception {
-    return print(folder -> DhtBench.run(nodes, minutes, searches, replaced, seed));
+    return print(folder -> DhtBench.run(nodes, minutes, searches, replaced, liars, paths, seed));
   }
 
   @Command(description = "Simulates replicas under faults, many seeds.")

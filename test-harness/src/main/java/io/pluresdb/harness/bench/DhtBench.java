@@ -13,7 +13,14 @@ final class DhtBench {
 
   private DhtBench() {}
 
-  static Report run(int nodes, int minutes, int searches, int replacedPercent, long seed) {
+  static Report run(
+      int nodes,
+      int minutes,
+      int searches,
+      int replacedPercent,
+      int liarsPercent,
+      int paths,
+      long seed) {
     if (nodes < 20 || nodes > 100_000 || minutes < 1 || minutes > 1_440) {
       throw new IllegalArgumentException(
           "--nodes must be 20 to 100000 and --minutes 1 to 1440, but are "
@@ -21,10 +28,14 @@ final class DhtBench {
               + " and "
               + minutes);
     }
-    var simulation = new DhtSimulation(seed, LOSS);
+    if (liarsPercent < 0 || liarsPercent > 99) {
+      throw new IllegalArgumentException("--liars must be 0 to 99, but is " + liarsPercent);
+    }
+    var simulation = new DhtSimulation(seed, LOSS, paths);
     simulation.arrive(nodes, Math.max(60_000, nodes * 60L));
     simulation.announce();
     simulation.run(SETTLE_MILLIS);
+    simulation.corrupt(liarsPercent / 100.0);
     long datagrams = simulation.datagrams();
     long bytes = simulation.bytes();
     long replaced = Math.round(nodes * replacedPercent / 100.0 * minutes / 60);
@@ -42,6 +53,8 @@ final class DhtBench {
             .add("virtualMinutes", minutes)
             .add("replaced", replaced)
             .add("lossPercent", LOSS * 100)
+            .add("liarsPercent", liarsPercent)
+            .add("disjointPaths", paths)
             .add("searches", all.size())
             .add("missed", all.size() - found.size())
             .add("success", share(all), ">=", 0.995)

@@ -25,12 +25,17 @@ public final class DaemonProcess extends ChildProcess {
 
   private final Path directory;
   private final int peerPort;
+  private final List<String> prefix;
+  private final String listen;
   private final List<String> options;
 
-  private DaemonProcess(Path directory, int peerPort, List<String> options) {
+  private DaemonProcess(
+      Path directory, int peerPort, List<String> prefix, String listen, List<String> options) {
     super(directory.resolveSibling(directory.getFileName() + ".log"), "pluresdb ready");
     this.directory = directory;
     this.peerPort = peerPort;
+    this.prefix = prefix;
+    this.listen = listen;
     this.options = options;
   }
 
@@ -41,7 +46,26 @@ public final class DaemonProcess extends ChildProcess {
 
   /** As the other, with further options of {@code serve}. */
   public static DaemonProcess start(Path directory, List<String> options) {
-    var daemon = new DaemonProcess(directory, freePort(), List.copyOf(options));
+    int port = freePort();
+    return start(directory, port, List.of(), "127.0.0.1:" + port, options);
+  }
+
+  /**
+   * As the others, somewhere else.
+   *
+   * @param prefix words in front of the command, as of {@code ip netns exec}
+   * @param listen {@code HOST:PORT} for peers
+   */
+  public static DaemonProcess start(
+      Path directory, List<String> prefix, String listen, List<String> options) {
+    int port = Integer.parseInt(listen.substring(listen.lastIndexOf(':') + 1));
+    return start(directory, port, prefix, listen, options);
+  }
+
+  private static DaemonProcess start(
+      Path directory, int port, List<String> prefix, String listen, List<String> options) {
+    var daemon =
+        new DaemonProcess(directory, port, List.copyOf(prefix), listen, List.copyOf(options));
     daemon.start();
     return daemon;
   }
@@ -77,15 +101,20 @@ public final class DaemonProcess extends ChildProcess {
 
   /** The command that serves {@code directory}; further options may be added. */
   public static List<String> serve(Path directory, int peerPort) {
+    return serve(directory, "127.0.0.1:" + peerPort);
+  }
+
+  private static List<String> serve(Path directory, String listen) {
     List<String> command = java("io.pluresdb.daemon.cli.Main");
     command.addAll(List.of("--data-dir", directory.toString(), "serve", "--port", "0"));
-    command.addAll(List.of("--listen", "127.0.0.1:" + peerPort, "--no-lan", "--no-dht"));
+    command.addAll(List.of("--listen", listen, "--no-lan", "--no-dht"));
     return command;
   }
 
   @Override
   List<String> command() {
-    List<String> command = serve(directory, peerPort);
+    var command = new ArrayList<>(prefix);
+    command.addAll(serve(directory, listen));
     command.addAll(options);
     return command;
   }

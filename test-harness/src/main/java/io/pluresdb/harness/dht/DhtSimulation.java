@@ -7,7 +7,11 @@ import io.pluresdb.transport.dht.DhtEffect;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtNode;
 import io.pluresdb.transport.dht.DhtSettings;
+import io.pluresdb.transport.dht.DhtSnapshot;
+import io.pluresdb.transport.dht.KrpcMessage;
+import io.pluresdb.transport.dht.KrpcMessage.Ask;
 import io.pluresdb.transport.dht.LookupTrace;
+import io.pluresdb.transport.dht.NodeContact;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
@@ -32,6 +36,10 @@ public final class DhtSimulation {
   private static final int ANNOUNCERS_PER_THOUSAND = 50;
   private static final int PORT = 34_570;
 
+  private static final int DECOY_PORT = PORT + 1;
+  private static final int DECOYS = 8;
+  private static final int LEAST_DECOY_BITS = 40;
+
   /** An announcer that followed its topic so long has announced. */
   private static final long ANNOUNCED_AFTER_MILLIS = 60_000;
 
@@ -42,11 +50,28 @@ public final class DhtSimulation {
     private int place;
     private boolean alive = true;
     private long wakesAt = Long.MAX_VALUE;
+    private Honesty honesty = Honesty.HONEST;
 
     Peer(DhtNode node, InetSocketAddress address) {
       this.node = node;
       this.address = address;
     }
+
+    boolean isLiar() {
+      return honesty != Honesty.HONEST;
+    }
+
+    InetSocketAddress decoy() {
+      return new InetSocketAddress(address.getAddress(), DECOY_PORT);
+    }
+  }
+
+  private enum Honesty {
+    HONEST,
+    /** Names decoys nearer than anybody, and nearer ones each time; they do the same. */
+    MISLEADS,
+    /** Knows nobody but other sybils. */
+    SYBIL
   }
 
   private record Topic(DhtId id, Peer announcer, long since) {}
@@ -63,7 +88,12 @@ public final class DhtSimulation {
   }
 
   private record Event(
-      long at, long order, Peer to, @Nullable InetSocketAddress from, byte @Nullable [] datagram) {}
+      long at,
+      long order,
+      Peer to,
+      @Nullable InetSocketAddress from,
+      int port,
+      byte @Nullable [] datagram) {}
 
   /**
    * A search that has ended.
@@ -76,11 +106,13 @@ public final class DhtSimulation {
   private final SplittableRandom random;
   private final long seed;
   private final double loss;
+  private final int disjointPaths;
   private final PriorityQueue<Event> events =
       new PriorityQueue<>(Comparator.comparingLong(Event::at).thenComparingLong(Event::order));
   private final List<Peer> alive = new ArrayList<>();
   private final Map<InetSocketAddress, Peer> byAddress = new HashMap<>();
   private final List<Topic> topics = new ArrayList<>();
+  private final List<Peer> liars = new ArrayList<>();
   private final List<Outcome> outcomes = new ArrayList<>();
   private long order;
   private long now;
@@ -92,6 +124,14 @@ public final class DhtSimulation {
    * @param loss share of datagrams that are lost, 0 to 1
    */
   public DhtSimulation(long seed, double loss) {
+    this(seed, loss, DhtSettings.DISJOINT_PATHS);
+  }
+
+  /**
+   * @param disjointPaths of every lookup
+   */
+  public DhtSimulation(long seed, double loss, int disjointPaths) {
+    this.disjointPaths = disjointPaths;
     this.seed = seed;
     this.random = new SplittableRandom(seed);
     this.loss = loss;
@@ -114,7 +154,7 @@ public final class DhtSimulation {
   }
 
   private void newTopic() {
-    Peer announcer = any();
+    Peer announcer = anyHonest();
     var topic = new Topic(DhtId.random(random), announcer, now);
     topics.add(topic);
     act(announcer, announcer.node.follow(topic.id, PORT, now));
@@ -139,7 +179,7 @@ public final class DhtSimulation {
         break;
       }
       if (goes <= looks) {
-        go(any());
+        go(anyHonest());
         come();
         goes += gap(millis, replaced);
       } else {
@@ -156,7 +196,7 @@ public final class DhtSimulation {
   }
 
   private void search(boolean fresh) {
-    topics.removeIf(topic -> !topic.announcer.alive);
+    topics.removeIf(topic -> !topic.announcer.alive || topic.announcer.isLiar());
     announce();
     List<Topic> announced =
         topics.stream().filter(topic -> now - topic.since >= ANNOUNCED_AFTER_MILLIS).toList();
@@ -164,13 +204,13 @@ public final class DhtSimulation {
       return;
     }
     Topic topic = announced.get(random.nextInt(announced.size()));
-    Peer seeker = any();
+    Peer seeker = anyHonest();
     if (fresh) {
       // It takes the place of another, so that there are as many as before.
-      go(seeker == topic.announcer ? any(topic.announcer) : seeker);
+      go(seeker == topic.announcer ? anyHonest(topic.announcer) : seeker);
       seeker = come();
     } else if (seeker == topic.announcer) {
-      seeker = any(topic.announcer);
+      seeker = anyHonest(topic.announcer);
     }
     seeker.searches.add(new Search(topic, fresh));
     act(seeker, seeker.node.search(topic.id, 0, now));
@@ -180,18 +220,78 @@ public final class DhtSimulation {
     return alive.get(random.nextInt(alive.size()));
   }
 
-  private Peer any(Peer but) {
-    Peer other = any();
+  private Peer anyHonest() {
+    Peer one = any();
+    while (one.isLiar()) {
+      one = any();
+    }
+    return one;
+  }
+
+  private Peer anyHonest(Peer but) {
+    Peer other = anyHonest();
     while (other == but) {
-      other = any();
+      other = anyHonest();
     }
     return other;
   }
 
+  /**
+   * Lets nodes lie from now on, which all know by their right ids: they mislead every lookup to
+   * decoys of theirs, whose made-up ids are nearer than any honest node's, and nearer each time.
+   *
+   * @param share of the nodes, 0 to less than 1
+   */
+  public void corrupt(double share) {
+    for (Peer peer : alive) {
+      if (random.nextDouble() < share) {
+        peer.honesty = Honesty.MISLEADS;
+        liars.add(peer);
+        byAddress.put(peer.decoy(), peer);
+      }
+    }
+  }
+
+  /**
+   * Lets sybils come, evenly within {@code millis}, which have proven ids nearer to the oldest
+   * topic than chance would place a node, answer, and say that nobody is there.
+   */
+  public void besiege(int sybils, long millis) {
+    DhtId topic = topics.getFirst().id;
+    int bits = Integer.SIZE - Integer.numberOfLeadingZeros(alive.size()) + 2;
+    for (int i = 0; i < sybils; i++) {
+      InetSocketAddress address = freeAddress();
+      DhtId id = DhtId.provenFor(address.getAddress(), random);
+      while (topic.commonBits(id) < bits) {
+        address = freeAddress();
+        id = DhtId.provenFor(address.getAddress(), random);
+      }
+      var known = new DhtSnapshot(Map.of(AddressFamily.IPV4, id), List.of());
+      Peer sybil = come(address, known);
+      sybil.honesty = Honesty.SYBIL;
+      liars.add(sybil);
+      run(millis / sybils);
+    }
+  }
+
+  /** Lets honest nodes search for the oldest topic. */
+  public void searchBesieged(int searches) {
+    Topic topic = topics.getFirst();
+    for (int i = 0; i < searches; i++) {
+      Peer seeker = anyHonest(topic.announcer);
+      seeker.searches.add(new Search(topic, false));
+      act(seeker, seeker.node.search(topic.id, 0, now));
+      run(10_000);
+    }
+  }
+
   private Peer come() {
-    InetSocketAddress address = freeAddress();
-    var settings = new DhtSettings(EnumSet.of(AddressFamily.IPV4), false, 0);
-    var peer = new Peer(new DhtNode(settings, random, null, now), address);
+    return come(freeAddress(), null);
+  }
+
+  private Peer come(InetSocketAddress address, @Nullable DhtSnapshot saved) {
+    var settings = new DhtSettings(EnumSet.of(AddressFamily.IPV4), false, disjointPaths, 0);
+    var peer = new Peer(new DhtNode(settings, random, saved, now), address);
     var entryPoints = new ArrayList<InetSocketAddress>();
     for (int i = 0; i < ENTRY_POINTS && !alive.isEmpty(); i++) {
       entryPoints.add(any().address);
@@ -243,6 +343,9 @@ public final class DhtSimulation {
         continue;
       }
       if (datagram != null && from != null) {
+        if (to.isLiar() && lies(to, event.port, from, datagram)) {
+          continue;
+        }
         act(to, to.node.receive(from, datagram, datagram.length, now));
       } else if (event.at == to.wakesAt) {
         to.wakesAt = Long.MAX_VALUE;
@@ -252,10 +355,52 @@ public final class DhtSimulation {
     now = end;
   }
 
+  /** Whether a query was answered with a lie. */
+  private boolean lies(Peer liar, int port, InetSocketAddress asker, byte[] datagram) {
+    boolean decoy = port == DECOY_PORT;
+    if (!(KrpcMessage.decode(datagram, datagram.length) instanceof KrpcMessage.Query query)) {
+      return decoy;
+    }
+    DhtId target =
+        switch (query.ask()) {
+          case Ask.FindNode(DhtId id, var ignored) -> id;
+          case Ask.GetPeers(DhtId id, var ignored) -> id;
+          case Ask.Ping() -> null;
+          case Ask.AnnouncePeer announce -> null;
+        };
+    if (target == null) {
+      return decoy;
+    }
+    var named = new ArrayList<NodeContact>();
+    for (int i = 0; i < DECOYS; i++) {
+      Peer friend = liars.get(random.nextInt(liars.size()));
+      named.add(
+          liar.honesty == Honesty.SYBIL
+              ? new NodeContact(friend.node.id(AddressFamily.IPV4), friend.address)
+              : new NodeContact(decoyId(target, friend), friend.decoy()));
+    }
+    DhtId id = decoy ? decoyId(target, liar) : liar.node.id(AddressFamily.IPV4);
+    send(
+        liar,
+        port,
+        asker,
+        new KrpcMessage.Reply(query.transaction(), id, named, List.of(), new byte[8], null)
+            .encode());
+    return true;
+  }
+
+  /** A decoy is always as near to a target as it was before. */
+  private DhtId decoyId(DhtId target, Peer liar) {
+    var own = new SplittableRandom(mix(seed ^ liar.address.hashCode()));
+    int bits = LEAST_DECOY_BITS + own.nextInt(DhtId.BITS - LEAST_DECOY_BITS);
+    return target.withCommonBits(bits, own);
+  }
+
   private void act(Peer peer, List<DhtEffect> effects) {
     for (DhtEffect effect : effects) {
       switch (effect) {
-        case DhtEffect.Send(InetSocketAddress to, byte[] datagram) -> send(peer, to, datagram);
+        case DhtEffect.Send(InetSocketAddress to, byte[] datagram) ->
+            send(peer, PORT, to, datagram);
         case DhtEffect.Found(DhtId topic, InetSocketAddress found) -> {
           for (Search search : peer.searches) {
             search.found |=
@@ -268,7 +413,7 @@ public final class DhtSimulation {
     long wakeAt = Math.max(now + 1, peer.node.wakeAt());
     if (wakeAt < peer.wakesAt) {
       peer.wakesAt = wakeAt;
-      events.add(new Event(wakeAt, order++, peer, null, null));
+      events.add(new Event(wakeAt, order++, peer, null, PORT, null));
     }
   }
 
@@ -282,7 +427,7 @@ public final class DhtSimulation {
     }
   }
 
-  private void send(Peer from, InetSocketAddress to, byte[] datagram) {
+  private void send(Peer from, int fromPort, InetSocketAddress to, byte[] datagram) {
     datagrams++;
     bytes += datagram.length;
     trace = mix(trace ^ now * 0x9E3779B97F4A7C15L ^ datagram.length);
@@ -292,7 +437,11 @@ public final class DhtSimulation {
       double uniform = (pair >>> 11) / (double) (1L << 53);
       double base = 5 + 295 * uniform * uniform * uniform;
       long at = now + Math.round(base * (1 + random.nextDouble() * 0.2));
-      events.add(new Event(at, order++, receiver, from.address, datagram));
+      var sender =
+          fromPort == PORT
+              ? from.address
+              : new InetSocketAddress(from.address.getAddress(), fromPort);
+      events.add(new Event(at, order++, receiver, sender, to.getPort(), datagram));
     }
   }
 

@@ -123,6 +123,7 @@ public final class Controls {
           Control.of(
               Defect.TORN_BATCH,
               under(Fault.POWER_LOSS, Fault.POWER_LOSS_IN_COMMIT),
+              Invariant.I1,
               Invariant.I12,
               Invariant.I7,
               Invariant.I4),
@@ -132,12 +133,14 @@ public final class Controls {
               Defect.NO_CHECKSUMS,
               under(Fault.BIT_FLIP),
               Invariant.I1,
+              Invariant.I2,
               Invariant.I6,
               Invariant.I7,
               Invariant.I12,
               Invariant.I16),
           Control.of(Defect.UNBOUNDED_LINK, under(Fault.NEVER_READS), Invariant.I11),
-          Control.of(Mutant.NO_SIGNATURES, under(Fault.FORGE), Invariant.I13, Invariant.I4),
+          Control.of(
+              Mutant.NO_SIGNATURES, under(Fault.FORGE), Invariant.I13, Invariant.I4, Invariant.I11),
           Control.of(Mutant.NO_MEMBERSHIP, under(Fault.FORGE), Invariant.I13),
           Control.of(Mutant.NO_DEPENDENCIES, under(), Invariant.I8, Invariant.I12),
           Control.of(Mutant.DEAF_CLOCK, under(Fault.CLOCK_STEP), Invariant.I10),

@@ -229,6 +229,9 @@ public final class SimCluster {
       play(schedule);
     } catch (Violation e) {
       violation = e;
+    } catch (CodecException e) {
+      // What the product cannot read stops the device; this came of a check.
+      violation = new Violation(Invariant.I12, "a stored row cannot be read: " + e.getMessage(), e);
     }
     byte[] digest = trace.digest();
     int lost = (int) acknowledged.stream().filter(a -> a.mayBeLost).count();

@@ -46,6 +46,45 @@ class DhtSimulationTest {
     assertThat(found(simulation.takeOutcomes())).isZero();
   }
 
+  private static double foundAmongLiars(double share, int disjointPaths) {
+    var simulation = new DhtSimulation(3, 0.01, disjointPaths);
+    simulation.arrive(NODES, 60_000);
+    simulation.announce();
+    simulation.run(120_000);
+    simulation.corrupt(share);
+    simulation.churn(0, 200, 10 * 60_000);
+    List<DhtSimulation.Outcome> outcomes = simulation.takeOutcomes();
+    assertThat(outcomes).hasSizeGreaterThan(100);
+    return found(outcomes);
+  }
+
+  /** Every third, then every second node sends lookups after decoys. */
+  @Test
+  void nodesThatMislead_areOutvotedByDisjointPaths_andOnePathWouldNotDo() {
+    assertThat(foundAmongLiars(0.3, 3)).isGreaterThanOrEqualTo(0.9);
+    assertThat(foundAmongLiars(0.5, 3)).isGreaterThanOrEqualTo(0.7);
+    assertThat(foundAmongLiars(0.5, 1)).as("control").isLessThan(0.7);
+  }
+
+  private static double foundBesieged(int sybils, int disjointPaths) {
+    var simulation = new DhtSimulation(4, 0.01, disjointPaths);
+    simulation.arrive(NODES, 60_000);
+    simulation.announce();
+    simulation.run(120_000);
+    simulation.besiege(sybils, 60_000);
+    // What was announced before they came has expired by then.
+    simulation.run(60 * 60_000);
+    simulation.searchBesieged(50);
+    return found(simulation.takeOutcomes());
+  }
+
+  /** As many sybils as a topic has places, all with ids proven for their addresses. */
+  @Test
+  void sybilsWithProvenIdsAtATopic_doNotHideIt_andOnePathWouldNotDo() {
+    assertThat(foundBesieged(8, 3)).isGreaterThanOrEqualTo(0.95);
+    assertThat(foundBesieged(8, 1)).as("control").isLessThan(0.9);
+  }
+
   @Test
   void sameSeed_sendsTheSame() {
     assertThat(settled(5).trace()).isEqualTo(settled(5).trace()).isNotEqualTo(settled(6).trace());

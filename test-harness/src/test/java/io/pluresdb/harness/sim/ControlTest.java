@@ -45,6 +45,16 @@ class ControlTest {
   }
 
   @Test
+  void rowThatNoCheckCanRead_isAnObjection() {
+    Scenario flipped = Scenario.of(29).with(Defect.NO_CHECKSUMS, EnumSet.of(Fault.BIT_FLIP));
+    Violation violation = Simulator.run(flipped).violation();
+    assertThat(violation).isNotNull();
+    if (violation != null) {
+      assertThat(violation).hasMessageContaining("cannot be read");
+    }
+  }
+
+  @Test
   void failingSchedule_shrinks_andReplaysExactly() {
     Scenario scenario = scenario(1);
     Outcome outcome = Simulator.run(scenario);

@@ -577,7 +577,8 @@ public final class DhtNode {
 
   private void begin(Side side, DhtId target, Lookup.Purpose purpose, Why why, long now) {
     count(DhtCounter.LOOKUPS, 1);
-    var lookup = new Lookup(target, side.table.self(), side.family, purpose, now);
+    var lookup =
+        new Lookup(target, side.table.self(), side.family, purpose, settings.disjointPaths(), now);
     List<NodeContact> known = side.table.closest(target, Lookup.NEAREST);
     known.forEach(lookup::startFrom);
     if (known.size() < Lookup.NEAREST) {

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * failure d 1:e l code text e 1:t transaction 1:y 1:e e
  * </pre>
  */
-sealed interface KrpcMessage {
+public sealed interface KrpcMessage {
   /** Largest datagram that is read. */
   int MAX_READ_BYTES = 2048;
 

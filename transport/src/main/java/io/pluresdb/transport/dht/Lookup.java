@@ -2,8 +2,11 @@ package io.pluresdb.transport.dht;
 
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -15,13 +18,29 @@ import org.jspecify.annotations.Nullable;
  * whoever makes up ids around a topic crowds out unproven nodes only. Strangers of one network
  * count {@link #MAX_PER_SUBNET} times. A slow node does not hold the search up, but its answer
  * still counts.
+ *
+ * <p>On the way there go several disjoint paths (as in S/Kademlia, Baumgart and Mies 2007): the
+ * nodes it starts from are dealt out among them, each node is asked on behalf of one path only, and
+ * whom it names is known to that path only. The paths take turns, and each goes on until the {@link
+ * #PATH_WIDTH} nearest, and the nearest proven, of its own have answered. So a liar, however near
+ * he claims his friends are, misleads one path, and cannot use up the questions of the others.
  */
 final class Lookup {
   static final int NEAREST = RoutingTable.BUCKET;
-  static final int PARALLEL = 4;
+
+  /** Nodes of its own, and proven ones of its own, that a path ends at. */
+  static final int PATH_WIDTH = 4;
+
+  static final int PARALLEL = 6;
   static final int MAX_QUERIES = 128;
-  static final int MAX_CANDIDATES = 256;
+
+  /** Candidates remembered for a path; the nearest stay. */
+  static final int MAX_OF_PATH = 84;
+
   static final int MAX_PER_SUBNET = 2;
+
+  /** Instead of a path: all of them together. */
+  private static final int ALL = -1;
 
   /** What a lookup is for. */
   enum Purpose {
@@ -44,6 +63,13 @@ final class Lookup {
   static final class Candidate {
     private final InetSocketAddress address;
     private final int depth;
+
+    /** The paths it is known to, a bit each. */
+    private int paths;
+
+    /** The path it was asked for. */
+    private int path;
+
     private @Nullable DhtId id;
     private boolean proven;
     private State state = State.NEW;
@@ -52,9 +78,10 @@ final class Lookup {
     private int peers;
     private byte @Nullable [] token;
 
-    private Candidate(InetSocketAddress address, @Nullable DhtId id, int depth) {
+    private Candidate(InetSocketAddress address, @Nullable DhtId id, int depth, int path) {
       this.address = address;
       this.depth = depth;
+      this.paths = 1 << path;
       name(id);
     }
 
@@ -81,6 +108,7 @@ final class Lookup {
   private final DhtId self;
   private final AddressFamily family;
   private final Purpose purpose;
+  private final int disjointPaths;
   private final long startedAt;
 
   /** With known ids, nearest first. */
@@ -89,14 +117,28 @@ final class Lookup {
   /** Without. */
   private final List<Candidate> nameless = new ArrayList<>();
 
-  private final Set<InetSocketAddress> seen = new HashSet<>();
+  /** By id and address: a liar who gives an address a wrong id keeps nobody from the right one. */
+  private final Map<NodeContact, Candidate> seen = new HashMap<>();
+
   private final Set<InetSocketAddress> peers = new HashSet<>();
+  private int started;
+  private int turn;
   private int asked;
   private int waitedFor;
   private int firstPeerDepth;
   private long firstPeerAt = -1;
 
-  Lookup(DhtId target, DhtId self, AddressFamily family, Purpose purpose, long now) {
+  /**
+   * @param disjointPaths 1 to {@link DhtSettings#MAX_DISJOINT_PATHS}
+   */
+  Lookup(
+      DhtId target,
+      DhtId self,
+      AddressFamily family,
+      Purpose purpose,
+      int disjointPaths,
+      long now) {
+    this.disjointPaths = disjointPaths;
     this.target = target;
     this.self = self;
     this.family = family;
@@ -118,37 +160,59 @@ final class Lookup {
 
   /** Adds a node to start from. */
   void startFrom(NodeContact contact) {
-    offer(contact, 1);
+    offer(contact, 1, started++ % disjointPaths);
   }
 
   /** Adds an address to start from. */
   void startFrom(InetSocketAddress address) {
-    if (seen.add(address)) {
-      nameless.add(new Candidate(address, null, 1));
+    if (nameless.stream().noneMatch(known -> known.address.equals(address))) {
+      nameless.add(new Candidate(address, null, 1, started++ % disjointPaths));
     }
   }
 
-  private void offer(NodeContact contact, int depth) {
-    if (contact.id().equals(self) || contact.family() != family || !seen.add(contact.address())) {
+  private void offer(NodeContact contact, int depth, int path) {
+    if (contact.id().equals(self) || contact.family() != family) {
       return;
     }
-    var candidate = new Candidate(contact.address(), contact.id(), depth);
+    Candidate known = seen.get(contact);
+    if (known != null) {
+      known.paths |= 1 << path;
+      return;
+    }
+    var candidate = new Candidate(contact.address(), contact.id(), depth, path);
+    seen.put(contact, candidate);
     place(candidate, contact.id());
   }
 
-  /** Puts a candidate in its place, unless its id or its network are there often enough. */
+  /**
+   * Puts a candidate in its place, unless its path has it, enough of its network, or enough that
+   * are nearer. What only other paths heard of does not matter, before it answered.
+   */
   private void place(Candidate candidate, DhtId id) {
     boolean stranger = AddressScope.of(candidate.address.getAddress()) == AddressScope.GLOBAL;
     long subnet = AddressScope.subnet(candidate.address.getAddress());
     int ofSubnet = 0;
+    int ofPath = 0;
+    int furthest = -1;
     int at = candidates.size();
     for (int i = 0; i < candidates.size(); i++) {
       Candidate other = candidates.get(i);
       DhtId otherId = other.id;
-      if (otherId == null || other.state == State.FAILED) {
+      if (otherId == null) {
         continue;
       }
-      if (otherId.equals(id)) {
+      if (at == candidates.size() && target.compareDistance(id, otherId) < 0) {
+        at = i;
+      }
+      boolean shared = (other.paths & candidate.paths) != 0;
+      if (shared) {
+        ofPath++;
+        furthest = other.state == State.NEW ? i : furthest;
+      }
+      if (other.state == State.FAILED || (!shared && other.state != State.ANSWERED)) {
+        continue;
+      }
+      if (shared && otherId.equals(id)) {
         return;
       }
       if (stranger
@@ -157,16 +221,18 @@ final class Lookup {
           && ++ofSubnet >= MAX_PER_SUBNET) {
         return;
       }
-      if (at == candidates.size() && target.compareDistance(id, otherId) < 0) {
-        at = i;
+    }
+    if (ofPath >= MAX_OF_PATH) {
+      if (furthest < at) {
+        return;
+      }
+      Candidate left = candidates.get(furthest);
+      left.paths &= ~candidate.paths;
+      if (left.paths == 0) {
+        candidates.remove(furthest);
       }
     }
-    if (at < MAX_CANDIDATES) {
-      candidates.add(at, candidate);
-      if (candidates.size() > MAX_CANDIDATES) {
-        candidates.removeLast();
-      }
-    }
+    candidates.add(at, candidate);
   }
 
   /** The next node to ask, null when none is to be asked now. */
@@ -174,19 +240,7 @@ final class Lookup {
     if (waitedFor >= PARALLEL || asked >= MAX_QUERIES) {
       return null;
     }
-    Candidate next = null;
-    for (Candidate candidate : nameless) {
-      if (candidate.state == State.NEW) {
-        next = candidate;
-        break;
-      }
-    }
-    if (next == null) {
-      next = nearestUnasked(false);
-    }
-    if (next == null) {
-      next = nearestUnasked(true);
-    }
+    Candidate next = toAsk();
     if (next != null) {
       next.state = State.ASKED;
       next.askedAt = now;
@@ -196,18 +250,49 @@ final class Lookup {
     return next;
   }
 
-  private @Nullable Candidate nearestUnasked(boolean provenOnly) {
+  private @Nullable Candidate toAsk() {
+    for (Candidate candidate : nameless) {
+      if (candidate.state == State.NEW) {
+        candidate.path = Integer.numberOfTrailingZeros(candidate.paths);
+        return candidate;
+      }
+    }
+    for (int i = 0; i < disjointPaths; i++) {
+      int path = turn++ % disjointPaths;
+      Candidate own = nearestUnasked(path, false);
+      if (own == null) {
+        own = nearestUnasked(path, true);
+      }
+      if (own != null) {
+        own.path = path;
+        return own;
+      }
+    }
+    Candidate left = nearestUnasked(ALL, false);
+    if (left == null) {
+      left = nearestUnasked(ALL, true);
+    }
+    if (left != null) {
+      left.path = Integer.numberOfTrailingZeros(left.paths);
+    }
+    return left;
+  }
+
+  /** The nearest one to ask for a path, or for all; null when enough nearer ones were asked. */
+  private @Nullable Candidate nearestUnasked(int path, boolean provenOnly) {
+    int enough = path == ALL ? NEAREST : PATH_WIDTH;
     int counted = 0;
     for (Candidate candidate : candidates) {
       if (candidate.state == State.FAILED
           || candidate.state == State.SLOW
+          || (path != ALL && (candidate.paths & 1 << path) == 0)
           || (provenOnly && !candidate.proven)) {
         continue;
       }
       if (candidate.state == State.NEW) {
         return candidate;
       }
-      if (++counted >= NEAREST) {
+      if ((path == ALL || candidate.path == path) && ++counted >= enough) {
         return null;
       }
     }
@@ -219,10 +304,14 @@ final class Lookup {
     if (waitedFor > 0) {
       return false;
     }
-    return asked >= MAX_QUERIES
-        || (nameless.stream().noneMatch(c -> c.state == State.NEW)
-            && nearestUnasked(false) == null
-            && nearestUnasked(true) == null);
+    if (asked >= MAX_QUERIES) {
+      return true;
+    }
+    boolean left = nameless.stream().anyMatch(c -> c.state == State.NEW);
+    for (int path = ALL; path < disjointPaths; path++) {
+      left |= nearestUnasked(path, false) != null || nearestUnasked(path, true) != null;
+    }
+    return !left;
   }
 
   /** No answer in the usual time: others go on. */
@@ -251,6 +340,7 @@ final class Lookup {
     if (candidate.id == null) {
       candidate.name(reply.sender());
       nameless.remove(candidate);
+      seen.put(new NodeContact(reply.sender(), candidate.address), candidate);
       place(candidate, reply.sender());
     }
     int taken = 0;
@@ -258,7 +348,7 @@ final class Lookup {
       if (contact.family() == family
           && AddressScope.mayTell(candidate.address.getAddress(), contact.address())
           && taken++ < NEAREST) {
-        offer(contact, candidate.depth + 1);
+        offer(contact, candidate.depth + 1, candidate.path);
       }
     }
     var fresh = new ArrayList<InetSocketAddress>();
@@ -279,23 +369,26 @@ final class Lookup {
     return fresh;
   }
 
-  /** The nearest that answered, then the nearest proven that answered and are not among them. */
+  /**
+   * The nearest that answered, the nearest proven that answered, and those that each path ended at;
+   * without repetition.
+   */
   List<Candidate> nearest() {
-    var nearest = new ArrayList<Candidate>();
-    for (Candidate candidate : candidates) {
-      if (candidate.state == State.ANSWERED && nearest.size() < NEAREST) {
-        nearest.add(candidate);
-      }
+    var nearest = new LinkedHashSet<Candidate>();
+    addNearest(nearest, ALL, false);
+    addNearest(nearest, ALL, true);
+    for (int path = 0; path < disjointPaths; path++) {
+      addNearest(nearest, path, true);
     }
-    int proven = 0;
-    for (Candidate candidate : candidates) {
-      if (candidate.state == State.ANSWERED && candidate.proven && proven++ < NEAREST) {
-        if (!nearest.contains(candidate)) {
-          nearest.add(candidate);
-        }
-      }
-    }
-    return nearest;
+    return List.copyOf(nearest);
+  }
+
+  private void addNearest(Set<Candidate> to, int path, boolean provenOnly) {
+    candidates.stream()
+        .filter(c -> c.state == State.ANSWERED && (c.proven || !provenOnly))
+        .filter(c -> path == ALL || c.path == path)
+        .limit(path == ALL ? NEAREST : PATH_WIDTH)
+        .forEach(to::add);
   }
 
   LookupTrace trace(long now, int announced) {

@@ -149,8 +149,14 @@ final class RoutingTable {
 
   /** Whether a node that sent a query would get a place if it answered. */
   boolean hasPlaceFor(NodeContact contact, long now) {
+    Entry holder = strangers.get(contact.address().getAddress());
+    // The same socket with another id has started anew: it is to be asked.
+    boolean taken =
+        holder != null
+            && (holder.contact.equals(contact)
+                || !holder.contact.address().equals(contact.address()));
     if (contact.id().equals(self)
-        || strangers.containsKey(contact.address().getAddress())
+        || taken
         || AddressScope.of(contact.address().getAddress()) == AddressScope.NONE) {
       return false;
     }

@@ -1,7 +1,6 @@
 package io.pluresdb.transport.frame;
 
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 
 /**
  * Cuts a byte stream into frames of a u16 length and that many bytes.
@@ -13,8 +12,8 @@ import java.util.Arrays;
  * +--------+-----------+--------+----       +-----------+
  * </pre>
  *
- * <p>The frame lies at offset 0 of a reused heap array, where it is decrypted in place. A length is
- * checked before anything is stored. Not thread-safe.
+ * <p>The frame lies at offset 0 of a reused heap array, as long as the longest frame so far, where
+ * it is decrypted in place. A length is checked before anything is stored. Not thread-safe.
  */
 public final class FrameReader {
   public static final int LENGTH_BYTES = 2;
@@ -37,10 +36,6 @@ public final class FrameReader {
   public void expectFrames(int minBytes, int maxBytes) {
     this.minBytes = minBytes;
     this.maxBytes = maxBytes;
-    // One frame is complete at a time, so nothing of the next is in the array yet.
-    if (array.length < maxBytes) {
-      array = Arrays.copyOf(array, maxBytes);
-    }
     next();
   }
 
@@ -61,10 +56,21 @@ public final class FrameReader {
         throw new FrameException(FrameException.Kind.FRAME_LENGTH, length);
       }
     }
+    if (array.length < length) {
+      // Nothing of the frame is in it yet.
+      array = new byte[Math.min(maxBytes, Math.max(length, 2 * array.length))];
+    }
     int count = Math.min(length - filled, in.remaining());
     in.get(array, filled, count);
     filled += count;
     return filled == length;
+  }
+
+  /** Gives up the array between two frames; it is made again as large as frames need it. */
+  public void trim() {
+    if (filled == 0) {
+      array = new byte[0];
+    }
   }
 
   /** Forgets the frame and starts the next. */

@@ -3,7 +3,7 @@ package io.pluresdb.transport.identity;
 import org.jspecify.annotations.Nullable;
 
 /** Why a device key file could not be used, split by what the operator can do about it. */
-public sealed class IdentityException extends RuntimeException {
+public abstract sealed class IdentityException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   private final String code;

@@ -66,7 +66,10 @@ public final class DhtSocket implements AutoCloseable {
     this.listener = listener;
     this.node =
         new DhtNode(
-            new DhtSettings(families, readOnly, DhtSettings.MAX_TRACES), random, saved, now());
+            new DhtSettings(families, readOnly, DhtSettings.DISJOINT_PATHS, DhtSettings.MAX_TRACES),
+            random,
+            saved,
+            now());
   }
 
   /**

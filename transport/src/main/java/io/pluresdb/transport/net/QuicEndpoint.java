@@ -36,6 +36,7 @@ import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
 import javax.net.ssl.X509ExtendedTrustManager;
+import org.jspecify.annotations.Nullable;
 
 /**
  * QUIC on a device's UDP port: one bidirectional stream a connection, which carries the bytes of
@@ -59,19 +60,21 @@ final class QuicEndpoint {
 
   /** What an endpoint needs of its transport; called on the socket's thread. */
   interface Port {
-    /** Whether a connection from there may be taken; {@link #left} follows when it may. */
-    boolean mayEnter(InetSocketAddress from);
-
-    /** A connection that was let in has begun a session, or ended without one. */
-    void left(InetSocketAddress from);
+    /**
+     * The place of a connection from there, to be left when it has begun a session or ended without
+     * one; null when it may not be taken.
+     *
+     * @param pushedOut ends the connection
+     */
+    HalfOpen.@Nullable Place enter(InetSocketAddress from, Runnable pushedOut);
 
     /**
      * Adds a session's handler to a stream that a peer opened.
      *
-     * @param handshakeOver to be run when its handshake is
+     * @param place of its connection
      */
     void accepted(
-        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, Runnable handshakeOver);
+        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, HalfOpen.Place place);
   }
 
   /** What became of an attempt; called once, on the socket's thread. */
@@ -293,8 +296,9 @@ final class QuicEndpoint {
   private void began(QuicStreamChannel stream) {
     QuicChannel connection = stream.parent();
     Accepted accepted = connection.pipeline().get(Accepted.class);
+    HalfOpen.Place place = accepted.place;
     if (!(connection.remoteSocketAddress() instanceof InetSocketAddress from)
-        || !accepted.entered
+        || place == null
         || accepted.begun) {
       unawaited(connection.close());
       return;
@@ -303,7 +307,7 @@ final class QuicEndpoint {
       byte[] binding = QuicCertificate.binding(peerCertificate(connection), own.certificate());
       stream.closeFuture().addListener(ended -> unawaited(connection.close()));
       accepted.begun = true;
-      port.accepted(stream, from, binding, () -> accepted.over(from));
+      port.accepted(stream, from, binding, place);
     } catch (SSLPeerUnverifiedException | GeneralSecurityException e) {
       unawaited(connection.close());
     }
@@ -323,19 +327,22 @@ final class QuicEndpoint {
 
   /** Lets an accepted connection in, or not, and ends it when it begins no session in time. */
   private final class Accepted extends ChannelInboundHandlerAdapter {
-    private boolean entered;
+    private HalfOpen.@Nullable Place place;
     private boolean begun;
 
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
       QuicChannel connection = (QuicChannel) ctx.channel();
-      if (!(connection.remoteSocketAddress() instanceof InetSocketAddress from)
-          || !port.mayEnter(from)) {
+      HalfOpen.Place entered =
+          connection.remoteSocketAddress() instanceof InetSocketAddress from
+              ? port.enter(from, () -> unawaited(connection.close()))
+              : null;
+      if (entered == null) {
         unawaited(connection.close());
         return;
       }
-      entered = true;
-      connection.closeFuture().addListener(ended -> over(from));
+      place = entered;
+      connection.closeFuture().addListener(ended -> entered.leave());
       var deadline =
           connection
               .eventLoop()
@@ -348,13 +355,6 @@ final class QuicEndpoint {
                   limits.handshakeTimeout().toMillis(),
                   TimeUnit.MILLISECONDS);
       connection.closeFuture().addListener(ended -> deadline.cancel(false));
-    }
-
-    void over(InetSocketAddress from) {
-      if (entered) {
-        entered = false;
-        port.left(from);
-      }
     }
 
     @Override

@@ -22,8 +22,10 @@ import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.relay.RelayCounter;
 import io.pluresdb.transport.relay.RelayLimits;
 import io.pluresdb.transport.relay.RelayOptions;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
@@ -55,6 +57,10 @@ public final class RelayServer implements AutoCloseable {
   private static final int MAX_REQUEST_LINE_BYTES = 1024;
   private static final int MAX_HEADER_BYTES = 8192;
   private static final int SWEEPS_PER_IDLE = 4;
+
+  /** How often it is looked whether certificates or key were renewed. */
+  private static final Duration CERTIFICATES_LOOK = Duration.ofSeconds(30);
+
   private static final Duration FAREWELL = Duration.ofSeconds(1);
   private static final Duration LOOK = Duration.ofMillis(20);
 
@@ -62,7 +68,11 @@ public final class RelayServer implements AutoCloseable {
   private final RelayHub hub;
   private final RelayTokens tokens;
   private final HalfOpen halfOpen;
-  private final @Nullable SslContext tls;
+
+  /** Changes when the files do. */
+  private volatile @Nullable SslContext tls;
+
+  private volatile String tlsVersion;
   private final EventLoopGroup loop;
   private final ExecutorService tlsWork;
   private final Channel listener;
@@ -77,6 +87,7 @@ public final class RelayServer implements AutoCloseable {
     // Behind a reverse proxy all connections have one address.
     this.halfOpen =
         new HalfOpen(most, options.trustForwarded() ? most : options.limits().halfOpenPerAddress());
+    this.tlsVersion = version(options.tls());
     this.tls = tls(options.tls());
     this.loop =
         new MultiThreadIoEventLoopGroup(
@@ -92,6 +103,17 @@ public final class RelayServer implements AutoCloseable {
     listener = bound.channel();
     long sweep = Math.max(1, options.limits().idle().toMillis() / SWEEPS_PER_IDLE);
     unawaited(loop.next().scheduleAtFixedRate(hub::sweep, sweep, sweep, TimeUnit.MILLISECONDS));
+    if (options.tls() != null) {
+      long look = CERTIFICATES_LOOK.toMillis();
+      // Reads files, so not on the loop.
+      unawaited(
+          loop.next()
+              .scheduleAtFixedRate(
+                  () -> tlsWork.execute(this::reloadCertificates),
+                  look,
+                  look,
+                  TimeUnit.MILLISECONDS));
+    }
   }
 
   /**
@@ -133,6 +155,42 @@ public final class RelayServer implements AutoCloseable {
     }
   }
 
+  /** Times and sizes of the files, as a text that changes when they do. */
+  private static String version(RelayOptions.@Nullable Tls files) {
+    if (files == null) {
+      return "";
+    }
+    try {
+      return Files.getLastModifiedTime(files.certificates())
+          + " "
+          + Files.size(files.certificates())
+          + " "
+          + Files.getLastModifiedTime(files.key())
+          + " "
+          + Files.size(files.key());
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  /**
+   * New connections get what the files hold now; open ones keep theirs. Files that cannot be used,
+   * perhaps because only one of them was replaced yet, change nothing and are looked at again.
+   */
+  void reloadCertificates() {
+    String now = version(options.tls());
+    if (now.equals(tlsVersion)) {
+      return;
+    }
+    try {
+      tls = tls(options.tls());
+      tlsVersion = now;
+      log.info("relay certificates read again");
+    } catch (IllegalArgumentException e) {
+      log.warn("relay certificates not read again cause={}", e.getMessage());
+    }
+  }
+
   private ServerBootstrap bootstrap() {
     return new ServerBootstrap()
         .group(loop)
@@ -162,16 +220,23 @@ public final class RelayServer implements AutoCloseable {
       unawaited(channel.close());
       return;
     }
-    if (!halfOpen.tryEnter(address)) {
+    HalfOpen.Place place =
+        halfOpen.tryEnter(
+            address,
+            () -> {
+              hub.count(RelayCounter.PUSHED_OUT_HALF_OPEN);
+              unawaited(channel.close());
+            });
+    if (place == null) {
       hub.count(RelayCounter.REFUSED_HALF_OPEN);
       unawaited(channel.close());
       return;
     }
     connections++;
     channel.closeFuture().addListener(ignored -> connections--);
-    var entered = new AtomicBoolean(true);
-    if (tls != null) {
-      SslHandler handler = tls.newHandler(channel.alloc(), tlsWork);
+    SslContext secured = tls;
+    if (secured != null) {
+      SslHandler handler = secured.newHandler(channel.alloc(), tlsWork);
       handler.setHandshakeTimeoutMillis(options.limits().requestTimeout().toMillis());
       channel.pipeline().addLast(handler);
     }
@@ -182,16 +247,7 @@ public final class RelayServer implements AutoCloseable {
                 new HttpDecoderConfig()
                     .setMaxInitialLineLength(MAX_REQUEST_LINE_BYTES)
                     .setMaxHeaderSize(MAX_HEADER_BYTES)),
-            new RelayRequest(
-                hub,
-                tokens,
-                options.trustForwarded(),
-                this::metrics,
-                () -> {
-                  if (entered.compareAndSet(true, false)) {
-                    halfOpen.leave(address);
-                  }
-                }));
+            new RelayRequest(hub, tokens, options.trustForwarded(), this::metrics, place::leave));
   }
 
   /** Where it listens. */

@@ -7,6 +7,7 @@ import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.EventLoop;
+import io.netty.util.concurrent.FastThreadLocal;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.netty.util.concurrent.Ticker;
@@ -64,6 +65,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   private static final int MIN_SEALED_BYTES = 1 + FrameCipher.TAG_BYTES;
 
+  /** An event of the pipeline: another connection takes the place of this half-open one. */
+  static final Object PUSHED_OUT = new Object();
+
   private enum Phase {
     HANDSHAKE,
     /** We sent READY and wait for the peer's. */
@@ -72,9 +76,19 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     CLOSED
   }
 
+  /** Where a frame is put together and sealed before it is copied; of the event loop's thread. */
+  private static final FastThreadLocal<byte[]> OUT =
+      new FastThreadLocal<>() {
+        @Override
+        protected byte[] initialValue() {
+          return new byte[FrameCipher.MAX_SEALED_BYTES];
+        }
+      };
+
   private final SessionHost host;
   private final Handshake handshake;
   private final SessionCarrier carrier;
+  private final Runnable recognised;
   private final Runnable handshakeOver;
   private final CompletableFuture<OpenPath> established;
   private final CompletableFuture<CloseReason> closure = new CompletableFuture<>();
@@ -100,8 +114,21 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private long handshakeBytesSent;
   private long handshakeBytesReceived;
 
+  /** Without hearing when the peer is recognised. */
+  SessionHandler(
+      SessionHost host,
+      SessionCarrier carrier,
+      Handshake handshake,
+      Supplier<String> refusal,
+      Runnable handshakeOver,
+      CompletableFuture<OpenPath> established) {
+    this(host, carrier, handshake, refusal, () -> {}, handshakeOver, established);
+  }
+
   /**
    * @param carrier what the channel is
+   * @param recognised runs when the peer's first message was one of somebody with the sync key, or
+   *     a copy of one
    * @param handshakeOver runs once, when the handshake is finished or the channel closed
    * @param refusal names the limit that forbids this connection, or is empty
    * @param established completes with the path and its session, or exceptionally with why there is
@@ -112,8 +139,10 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       SessionCarrier carrier,
       Handshake handshake,
       Supplier<String> refusal,
+      Runnable recognised,
       Runnable handshakeOver,
       CompletableFuture<OpenPath> established) {
+    this.recognised = recognised;
     this.host = host;
     this.carrier = carrier;
     this.handshake = handshake;
@@ -160,6 +189,15 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       end(new CloseReason.Disconnected(String.valueOf(cause.getMessage())));
     } else {
       fault("session handler failed", cause);
+    }
+  }
+
+  @Override
+  public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+    if (PUSHED_OUT.equals(event) && phase != Phase.ESTABLISHED) {
+      end(new CloseReason.Refused(CloseReason.LIMIT_HALF_OPEN));
+    } else {
+      ctx.fireUserEventTriggered(event);
     }
   }
 
@@ -333,7 +371,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
               });
     } catch (RejectedExecutionException e) {
       stepping = false;
-      end(new CloseReason.Refused("handshake work"));
+      end(new CloseReason.Refused(CloseReason.LIMIT_HANDSHAKE_STEPS));
     }
   }
 
@@ -344,6 +382,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
     switch (step) {
       case Handshake.Step.Continue(var wire) -> {
+        if (wire.length > 0) {
+          recognised.run();
+        }
         write(wire);
         present(context).flush();
       }
@@ -542,9 +583,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
         () -> {
           if (phase == Phase.ESTABLISHED) {
             Link open = present(link);
-            open.out[0] = FrameKind.PATHS.code();
-            System.arraycopy(content, 0, open.out, 1, content.length);
-            unawaited(writeSealed(open, 1 + content.length));
+            System.arraycopy(content, 0, OUT.get(), 1, content.length);
+            writeControl(open, FrameKind.PATHS, 1 + content.length);
             present(context).flush();
           }
         });
@@ -608,6 +648,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     if (phase != Phase.ESTABLISHED) {
       return;
     }
+    if (ticksSinceReceived > 0) {
+      reader.trim();
+    }
     // Whoever reads nothing because it was told not to cannot judge the peer.
     if (!paused && ++ticksSinceReceived >= silentTicks) {
       end(new CloseReason.Silent(silence));
@@ -665,12 +708,13 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
         if (++frames > FRAMES_PER_TURN) {
           break;
         }
-        int end = from.writer.fill(this, open.out, 1, FrameCipher.MAX_PLAIN_BYTES);
+        byte[] out = OUT.get();
+        int end = from.writer.fill(this, out, 1, FrameCipher.MAX_PLAIN_BYTES);
         if (end == 1) {
           break;
         }
-        open.out[0] = FrameKind.DATA.code();
-        writeSealed(open, end)
+        out[0] = FrameKind.DATA.code();
+        writeSealed(open, out, end)
             .addListener((ChannelFutureListener) ignored -> from.written(end - 1));
       }
       ctx.flush();
@@ -691,12 +735,13 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   }
 
   private void writeControl(Link open, FrameKind kind, int length) {
-    open.out[0] = kind.code();
-    unawaited(writeSealed(open, length));
+    byte[] out = OUT.get();
+    out[0] = kind.code();
+    unawaited(writeSealed(open, out, length));
   }
 
   private void writeNumber(Link open, FrameKind kind, long value, int bytes) {
-    ByteBuffer content = ByteBuffer.wrap(open.out, 1, bytes);
+    ByteBuffer content = ByteBuffer.wrap(OUT.get(), 1, bytes);
     if (bytes == Long.BYTES) {
       content.putLong(value);
     } else {
@@ -707,23 +752,23 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   private void writeReady(Link open, Ready ready) {
     byte[] content = ready.encode();
-    System.arraycopy(content, 0, open.out, 1, content.length);
+    System.arraycopy(content, 0, OUT.get(), 1, content.length);
     writeControl(open, FrameKind.READY, 1 + content.length);
     present(context).flush();
   }
 
-  private ChannelFuture writeSealed(Link open, int length) {
+  private ChannelFuture writeSealed(Link open, byte[] out, int length) {
     ChannelHandlerContext ctx = present(context);
     int sealed;
     try {
-      sealed = open.sending.seal(open.out, length);
+      sealed = open.sending.seal(out, length);
     } catch (NoiseException e) {
       // Only the nonce limit, which no session lives to see.
       end(new CloseReason.LocalFault("sealing: " + e.kind()));
       return ctx.newFailedFuture(e);
     }
     ByteBuf frame = ctx.alloc().directBuffer(FrameReader.LENGTH_BYTES + sealed);
-    frame.writeShort(sealed).writeBytes(open.out, 0, sealed);
+    frame.writeShort(sealed).writeBytes(out, 0, sealed);
     countSent(frame.readableBytes());
     return ctx.write(frame);
   }
@@ -807,7 +852,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private void sayGoodbye(Link open, Goodbye goodbye) {
     ChannelHandlerContext ctx = present(context);
     Channel channel = ctx.channel();
-    int length = goodbye.encode(open.out, 1);
+    int length = goodbye.encode(OUT.get(), 1);
     writeControl(open, FrameKind.GOODBYE, length);
     ctx.flush();
     channel.config().setAutoRead(true);
@@ -853,7 +898,6 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     private final FrameCipher sending;
     private final FrameCipher receiving;
     private final MessageReader messages = new MessageReader(host.limits().messageBytes());
-    private final byte[] out = new byte[FrameCipher.MAX_SEALED_BYTES];
     private long next;
     private @Nullable FrameException refused;
     private int probe;

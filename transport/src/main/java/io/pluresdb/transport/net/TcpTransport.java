@@ -58,6 +58,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -96,13 +97,13 @@ public final class TcpTransport implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile PathListener pathListener = PathListener.NONE;
 
-  /** Dials with {@link Suite#CHACHAPOLY}; accepts every suite. */
+  /** Dials with {@link Suite#preferred}; accepts every suite. */
   public TcpTransport(
       DeviceIdentity identity,
       SessionPolicy policy,
       SessionLimits limits,
       Environment environment) {
-    this(identity, policy, limits, environment, Suite.CHACHAPOLY);
+    this(identity, policy, limits, environment, Suite.preferred());
   }
 
   /** Dials with {@code suite}; accepts every suite. */
@@ -230,7 +231,7 @@ public final class TcpTransport implements AutoCloseable {
       return new CloseReason.Shutdown();
     }
     return connections.get() >= host.limits().sessions()
-        ? new CloseReason.Refused("session.sessions")
+        ? new CloseReason.Refused(CloseReason.LIMIT_SESSIONS)
         : null;
   }
 
@@ -282,25 +283,21 @@ public final class TcpTransport implements AutoCloseable {
   /** Takes connections by QUIC under the limits of TCP's. */
   private final class QuicPort implements QuicEndpoint.Port {
     @Override
-    public boolean mayEnter(InetSocketAddress from) {
-      boolean may =
-          !closed.get()
-              && connections.get() < host.limits().sessions()
-              && halfOpen.tryEnter(from.getAddress());
-      if (!may) {
-        host.counters.countClosed(new CloseReason.Refused("session.half-open"));
+    public HalfOpen.@Nullable Place enter(InetSocketAddress from, Runnable pushedOut) {
+      String limit = refusal(connections.get() + 1);
+      HalfOpen.Place place =
+          limit.isEmpty() ? halfOpen.tryEnter(from.getAddress(), pushedOut) : null;
+      if (place == null) {
+        host.counters.countClosed(
+            new CloseReason.Refused(
+                limit.isEmpty() ? CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS : limit));
       }
-      return may;
-    }
-
-    @Override
-    public void left(InetSocketAddress from) {
-      halfOpen.leave(from.getAddress());
+      return place;
     }
 
     @Override
     public void accepted(
-        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, Runnable handshakeOver) {
+        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, HalfOpen.Place place) {
       host.counters.countAccepted();
       int now = count(stream);
       stream
@@ -311,14 +308,17 @@ public final class TcpTransport implements AutoCloseable {
                   SessionCarrier.quic(from),
                   Handshake.responder(host.local, binding),
                   () -> refusal(now),
-                  handshakeOver,
+                  place::recognise,
+                  place::leave,
                   new CompletableFuture<>()));
     }
   }
 
   /** The limit that forbids a connection which is the n-th now; empty for none. */
   private String refusal(int now) {
-    return closed.get() ? "closing" : now > host.limits().sessions() ? "session.sessions" : "";
+    return closed.get()
+        ? CloseReason.LIMIT_CLOSING
+        : now > host.limits().sessions() ? CloseReason.LIMIT_SESSIONS : "";
   }
 
   private CompletionStage<OpenPath> dialQuic(InetSocketAddress address, DatabaseKeys database) {
@@ -527,6 +527,10 @@ public final class TcpTransport implements AutoCloseable {
     return halfOpen.total();
   }
 
+  public SessionLimits limits() {
+    return host.limits();
+  }
+
   /** Timers on this transport's threads, for a {@link io.pluresdb.transport.path.Dialer}. */
   public Timers timers() {
     return (delay, task) -> {
@@ -562,7 +566,7 @@ public final class TcpTransport implements AutoCloseable {
     host.counters.countAccepted();
     InetAddress address = channel.remoteAddress().getAddress();
     int now = count(channel);
-    AtomicBoolean entered = new AtomicBoolean();
+    var place = new AtomicReference<HalfOpen.@Nullable Place>();
     channel
         .pipeline()
         .addLast(
@@ -575,15 +579,26 @@ public final class TcpTransport implements AutoCloseable {
                   if (!limit.isEmpty()) {
                     return limit;
                   }
-                  entered.set(halfOpen.tryEnter(address));
-                  return entered.get() ? "" : "session.half-open";
+                  place.set(
+                      halfOpen.tryEnter(
+                          address,
+                          () ->
+                              channel
+                                  .pipeline()
+                                  .fireUserEventTriggered(SessionHandler.PUSHED_OUT)));
+                  return place.get() == null ? CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS : "";
                 },
-                () -> {
-                  if (entered.compareAndSet(true, false)) {
-                    halfOpen.leave(address);
-                  }
-                },
+                () -> onPlace(place, HalfOpen.Place::recognise),
+                () -> onPlace(place, HalfOpen.Place::leave),
                 new CompletableFuture<>()));
+  }
+
+  private static void onPlace(
+      AtomicReference<HalfOpen.@Nullable Place> reference, Consumer<HalfOpen.Place> action) {
+    HalfOpen.Place place = reference.get();
+    if (place != null) {
+      action.accept(place);
+    }
   }
 
   private int count(Channel channel) {

@@ -6,7 +6,8 @@ import java.util.Locale;
 public enum RelayCounter {
   CONNECTIONS("connections accepted"),
   REQUESTS_REFUSED("requests answered with an error"),
-  REFUSED_HALF_OPEN("connections closed unread: too many half-open"),
+  REFUSED_HALF_OPEN("connections closed unread: too many half-open of an address"),
+  PUSHED_OUT_HALF_OPEN("half-open connections closed for newer ones: too many in all"),
   REFUSED_CONNECTIONS("connections closed unread: too many"),
   REFUSED_UNAUTHORIZED("requests without a token the relay knows"),
   REFUSED_MALFORMED("requests that are no WebSocket request of this protocol"),

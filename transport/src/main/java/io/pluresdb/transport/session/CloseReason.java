@@ -17,6 +17,30 @@ public sealed interface CloseReason {
   /** The code of a session that ends because one side has enough others for this database. */
   String PARTING_CODE = "ENOUGH_NEIGHBOURS";
 
+  /** Most connections of the transport. */
+  String LIMIT_SESSIONS = "sessions";
+
+  /** Most half-open connections. */
+  String LIMIT_HALF_OPEN = "half-open";
+
+  /** Most half-open connections of one address. */
+  String LIMIT_HALF_OPEN_PER_ADDRESS = "half-open-per-address";
+
+  /** Most steps of handshakes that wait to be computed. */
+  String LIMIT_HANDSHAKE_STEPS = "handshake-steps";
+
+  /** No limit: the transport takes nothing more. */
+  String LIMIT_CLOSING = "closing";
+
+  /** Every {@link Refused#limit}. */
+  List<String> LIMITS =
+      List.of(
+          LIMIT_SESSIONS,
+          LIMIT_HALF_OPEN,
+          LIMIT_HALF_OPEN_PER_ADDRESS,
+          LIMIT_HANDSHAKE_STEPS,
+          LIMIT_CLOSING);
+
   /** Every {@link #counter}, in the order metrics list them. */
   List<String> COUNTERS =
       List.of(

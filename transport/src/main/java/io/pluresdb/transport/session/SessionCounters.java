@@ -10,7 +10,8 @@ import java.util.concurrent.atomic.LongAdder;
  * <p>{@code accepted}: connections taken. {@code dialled}: connections attempted. {@code
  * established}: sessions both sides accepted. {@code continued}: further paths of these. {@code
  * closed.COUNTER}: ends of connections by {@link CloseReason#counter}, failed attempts included.
- * {@code bytes.sent}, {@code bytes.received}: as on the socket.
+ * {@code refused.LIMIT}: those closed as refused, by the limit that was met ({@link
+ * CloseReason#LIMITS}). {@code bytes.sent}, {@code bytes.received}: as on the socket.
  */
 public final class SessionCounters {
   private final LongAdder accepted = new LongAdder();
@@ -20,9 +21,11 @@ public final class SessionCounters {
   private final LongAdder bytesSent = new LongAdder();
   private final LongAdder bytesReceived = new LongAdder();
   private final Map<String, LongAdder> closed = new LinkedHashMap<>();
+  private final Map<String, LongAdder> refused = new LinkedHashMap<>();
 
   public SessionCounters() {
     CloseReason.COUNTERS.forEach(code -> closed.put(code, new LongAdder()));
+    CloseReason.LIMITS.forEach(limit -> refused.put(limit, new LongAdder()));
   }
 
   public void countAccepted() {
@@ -55,6 +58,13 @@ public final class SessionCounters {
       throw new IllegalStateException("CloseReason.COUNTERS lacks " + reason.counter());
     }
     adder.increment();
+    if (reason instanceof CloseReason.Refused(String limit)) {
+      LongAdder ofLimit = refused.get(limit);
+      if (ofLimit == null) {
+        throw new IllegalStateException("CloseReason.LIMITS lacks " + limit);
+      }
+      ofLimit.increment();
+    }
   }
 
   /** Names and values, in a fixed order. */
@@ -65,6 +75,7 @@ public final class SessionCounters {
     values.put("established", established.sum());
     values.put("continued", continued.sum());
     closed.forEach((code, adder) -> values.put("closed." + code, adder.sum()));
+    refused.forEach((limit, adder) -> values.put("refused." + limit, adder.sum()));
     values.put("bytes.sent", bytesSent.sum());
     values.put("bytes.received", bytesReceived.sum());
     return values;

@@ -238,7 +238,7 @@ class DhtNodeTest {
     wire.network(20);
     InetSocketAddress address = Wire.stranger(300);
     DhtNode quiet =
-        wire.add(address, new DhtSettings(EnumSet.of(AddressFamily.IPV4), true, 0), null);
+        wire.add(address, new DhtSettings(EnumSet.of(AddressFamily.IPV4), true, 3, 0), null);
     wire.act(quiet, quiet.enterAt(List.of(Wire.stranger(0)), wire.now));
     wire.act(quiet, quiet.follow(TOPIC, 5_000, wire.now));
     wire.run(30_000);
@@ -299,7 +299,8 @@ class DhtNodeTest {
   @Test
   void lookupAmongSybils_endsAtTheProvenNodesToo() {
     var lookup =
-        new Lookup(TOPIC, DhtId.random(wire.random), AddressFamily.IPV4, Lookup.Purpose.PEERS, 0);
+        new Lookup(
+            TOPIC, DhtId.random(wire.random), AddressFamily.IPV4, Lookup.Purpose.PEERS, 3, 0);
     for (int i = 0; i < 200; i++) {
       lookup.startFrom(
           new NodeContact(
@@ -320,7 +321,8 @@ class DhtNodeTest {
     }
     List<InetSocketAddress> nearest =
         lookup.nearest().stream().map(Lookup.Candidate::address).toList();
-    assertThat(nearest.stream().filter(a -> a.getAddress().getAddress()[0] == 45)).hasSize(8);
+    assertThat(nearest.stream().filter(a -> a.getAddress().getAddress()[0] == 45))
+        .hasSizeBetween(8, 20);
     assertThat(lookup.isDone()).isTrue();
   }
 

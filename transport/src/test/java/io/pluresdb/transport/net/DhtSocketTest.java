@@ -98,7 +98,7 @@ class DhtSocketTest {
         int sent = i + 1;
         Waiting.until(
             "garbage counted",
-            () -> status(socket).counters().getOrDefault(DhtCounter.MALFORMED, 0L) == sent);
+            () -> status(socket).counters().getOrDefault(DhtCounter.MALFORMED, 0L) >= sent);
       }
     }
     assertThat(status(socket).counters().get(DhtCounter.DATAGRAMS_SENT)).isZero();

@@ -19,6 +19,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -145,6 +146,34 @@ class RelayTlsTest {
     talk(first, url("localhost", null), null);
     assertThat(first.client.status().intercepted()).isEmpty();
     assertThat(first.client.status().lastError()).isEmpty();
+  }
+
+  /** The pin of the client fits the certificate that comes later. */
+  @Test
+  void renewedCertificate_isUsedWithoutARestart_andOneThatCannotBeReadIsNot() throws Exception {
+    Certificates before = Certificates.make(Files.createDirectory(temporary.resolve("before")));
+    Certificates after = Certificates.make(Files.createDirectory(temporary.resolve("after")));
+    try (RelayServer own =
+        RelayServer.start(
+            new RelayOptions(
+                Node.anyPort(),
+                new RelayOptions.Tls(before.chain(), before.key()),
+                Map.of(),
+                false,
+                RelayLimits.of(Map.of("drain-millis", 0L))),
+            new Environment(InstantSource.system(), new SecureRandom()))) {
+      RelayUrl renewed =
+          RelayUrl.parse("wss://localhost:" + own.address().getPort() + "#sha256=" + after.pin());
+      Client client = client(renewed, null, null);
+      await(client, s -> !s.lastError().isEmpty());
+      Files.writeString(before.chain(), "half a certificate");
+      own.reloadCertificates();
+      assertThat(client.client.status().connected()).isFalse();
+      Files.copy(after.chain(), before.chain(), StandardCopyOption.REPLACE_EXISTING);
+      Files.copy(after.key(), before.key(), StandardCopyOption.REPLACE_EXISTING);
+      own.reloadCertificates();
+      await(client, RelayStatus::connected);
+    }
   }
 
   @Test

@@ -184,7 +184,7 @@ class SessionTest {
           assertThat(sent).as("messages before the session stops being writable").isLessThan(2000);
         }
       } while (!Waiting.holdsFor(Duration.ofMillis(200), () -> !session.isWritable()));
-      assertThat(client.events).contains("writable false");
+      Waiting.until("the event", () -> client.events.contains("writable false"));
       server.session().resumeReading();
       long all = sent;
       Waiting.until("everything", () -> server.messageCount.get() == all);
