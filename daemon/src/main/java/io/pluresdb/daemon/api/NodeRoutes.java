@@ -9,6 +9,7 @@ import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.DatabaseStatus;
 import io.pluresdb.daemon.node.Node.Device;
 import io.pluresdb.daemon.node.Node.LogStatus;
+import io.pluresdb.daemon.node.Node.NetworkStatus;
 import io.pluresdb.daemon.node.Node.PeerStatus;
 import io.pluresdb.daemon.node.Node.Standing;
 import io.pluresdb.daemon.node.NodeException;
@@ -23,6 +24,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** Routes about the device, its databases, members and peers. */
@@ -138,9 +140,21 @@ final class NodeRoutes {
     databases.forEach(name -> database(json, name));
     json.endArray().name("relays").beginArray();
     node.relays().forEach(relay -> relay(json, relay));
-    json.endArray().name("portMapping");
+    json.endArray().name("network");
+    network(json, node.network());
+    json.name("portMapping");
     portMapping(json, node.portMapping());
     return Answer.of(json.endObject());
+  }
+
+  private static void network(JsonWriter json, NetworkStatus network) {
+    json.beginObject();
+    json.name("udp").string(network.udp());
+    json.name("quic").string(network.quic());
+    json.name("nat").string(network.nat().name().toLowerCase(Locale.ROOT));
+    json.name("addresses").beginArray();
+    network.addresses().forEach(json::string);
+    json.endArray().endObject();
   }
 
   private static void portMapping(JsonWriter json, NatStatus status) {
@@ -287,6 +301,7 @@ final class NodeRoutes {
       json.name("lag").number(peer.lag());
       json.name("bytesSent").number(peer.bytesSent());
       json.name("bytesReceived").number(peer.bytesReceived());
+      json.name("roundTripMicros").number(peer.roundTripMicros());
       json.name("lastError").string(peer.lastError());
       json.endObject();
     }

@@ -105,7 +105,8 @@ final class Shapes {
     all.put(
         "Status",
         "{version: string, deviceId: string, uptimeMillis: integer, databases: Database[], relays:"
-            + " Relay[], portMapping: any}");
+            + " Relay[], network: {udp: string, quic: string, nat: string, addresses: string[]},"
+            + " portMapping: any}");
     all.put(
         "DatabaseEntry",
         "{name: string, id: string, role: string, documents: integer, bytesOnDisk: integer, peers:"
@@ -113,8 +114,8 @@ final class Shapes {
     all.put(
         "Peer",
         "{deviceId: string, name: string, address: string, path: string, direction: string, state:"
-            + " string, lag: integer, bytesSent: integer, bytesReceived: integer, lastError:"
-            + " string}");
+            + " string, lag: integer, bytesSent: integer, bytesReceived: integer, roundTripMicros:"
+            + " integer, lastError: string}");
     all.put(
         "Device",
         "{deviceId: string, name: string, role: string, state: string, since: integer, connected:"

@@ -243,7 +243,8 @@ final class Serving {
           config.get(Settings.PEERS_STATIC).stream().map(Serving::resolved).toList(),
           dht(config),
           relays,
-          config.get(Settings.PEERS_PORT_MAPPING));
+          config.get(Settings.PEERS_PORT_MAPPING),
+          config.get(Settings.PEERS_QUIC));
     }
 
     private NodeOptions nodeOptions(Config config) {

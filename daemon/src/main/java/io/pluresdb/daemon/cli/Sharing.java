@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -70,12 +71,28 @@ final class Sharing {
             Json.text(database, "stateHash").substring(0, 8));
       }
       table.print(out);
+      network(status.getOrDefault("network", Json.NONE).members());
       relays(status.getOrDefault("relays", Json.NONE).objects());
       portMapping(status.getOrDefault("portMapping", Json.NONE).members());
       if (detailed) {
         databases.forEach(this::details);
       }
       return Main.OK;
+    }
+
+    private void network(Map<String, Json> network) {
+      if (network.containsKey("udp") && !Json.text(network, "udp").isEmpty()) {
+        root.io().out().println();
+        root.io()
+            .out()
+            .println(
+                "udp "
+                    + Json.text(network, "udp")
+                    + "  quic "
+                    + Json.text(network, "quic")
+                    + "  nat "
+                    + Json.text(network, "nat"));
+      }
     }
 
     private void portMapping(Map<String, Json> mapping) {
@@ -507,6 +524,7 @@ final class Sharing {
               "ADDRESS",
               "STATE",
               "PATH",
+              "RTT",
               "DIRECTION",
               "LAG",
               "SENT",
@@ -518,6 +536,7 @@ final class Sharing {
             Json.text(peer, "address"),
             Json.text(peer, "state"),
             Json.text(peer, "path"),
+            millis(Json.text(peer, "roundTripMicros")),
             Json.text(peer, "direction"),
             Json.text(peer, "lag"),
             Json.text(peer, "bytesSent"),
@@ -527,6 +546,12 @@ final class Sharing {
       table.print(root.io().out());
       return Main.OK;
     }
+  }
+
+  /** Milliseconds with one digit behind the point; nothing for 0, which is not known. */
+  private static String millis(String micros) {
+    long value = Long.parseLong(micros);
+    return value == 0 ? "" : String.format(Locale.ROOT, "%.1f ms", value / 1_000.0);
   }
 
   @Command(name = "sync", description = "Try every address now and compare with every peer.")

@@ -145,6 +145,15 @@ public final class Settings {
           "Whether to have the router forward the ports of peers, by PCP, NAT-PMP or UPnP.",
           Settings::bool);
 
+  public static final Setting<Boolean> PEERS_QUIC =
+      new Setting<>(
+          "peers.quic",
+          "boolean",
+          "true or false",
+          "true",
+          "Whether to reach peers over UDP, too, through NATs.",
+          Settings::bool);
+
   public static final Setting<PeerTransport> PEERS_TRANSPORT =
       new Setting<>(
           "peers.transport",
@@ -372,6 +381,7 @@ public final class Settings {
           PEERS_DHT_ANNOUNCE,
           PEERS_DHT_READ_ONLY,
           PEERS_PORT_MAPPING,
+          PEERS_QUIC,
           PEERS_TRANSPORT,
           PEERS_RELAYS,
           PEERS_RELAY_CA,

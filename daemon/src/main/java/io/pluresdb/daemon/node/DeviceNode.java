@@ -43,11 +43,15 @@ import io.pluresdb.transport.nat.PortMapping;
 import io.pluresdb.transport.net.PortMappings;
 import io.pluresdb.transport.net.RelayClient;
 import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.net.UdpSocket;
 import io.pluresdb.transport.path.Backoff;
 import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
+import io.pluresdb.transport.path.NatKind;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.session.CloseReason;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionPath;
@@ -85,6 +89,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -135,7 +140,22 @@ public final class DeviceNode implements Node, AutoCloseable {
       @Nullable LanDiscovery lan,
       @Nullable DhtDiscovery dht,
       @Nullable PortMappings mappings,
-      RelayLinks relays) {
+      RelayLinks relays,
+      @Nullable Whereabouts whereabouts,
+      AtomicReference<String> quic) {
+    /** The network has changed, or the device slept: what is gone is noticed and made good soon. */
+    void changed() {
+      transport.networkChanged();
+      dialer.hurry();
+      relays.hurry();
+      if (dht != null) {
+        dht.moved();
+      }
+      if (lan != null) {
+        lan.announceNow();
+      }
+    }
+
     /**
      * Looks for the peers of a database under these keys and lets them find this device, under no
      * others.
@@ -364,7 +384,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           new Dialer(
               new Dialer.Connector() {
                 @Override
-                public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+                public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
                   return DeviceNode.this.dial(transport, candidate, database);
                 }
 
@@ -401,6 +421,8 @@ public final class DeviceNode implements Node, AutoCloseable {
               });
       databases.values().forEach(database -> govern(database, transport, dialer, relays, network));
       InetSocketAddress listening = null;
+      Whereabouts whereabouts = null;
+      var quic = new AtomicReference<>("off");
       DhtDiscovery dht = null;
       PortMappings mappings = null;
       LanDiscovery lan = null;
@@ -408,17 +430,30 @@ public final class DeviceNode implements Node, AutoCloseable {
       if (listen != null) {
         listening = transport.listen(listen);
         admission.acceptsOn(listening.getPort());
-        dht = enterDht(network, listening, transport);
+        if (network.quic() || network.dht() != null) {
+          whereabouts = Whereabouts.bind(listening, background);
+          dht = enterDht(network, listening.getPort(), whereabouts.udp(), transport);
+          whereabouts.ask(dht, relays::seen);
+        }
+        if (network.quic() && whereabouts != null) {
+          quic.set("starting");
+          speakQuic(transport, whereabouts, quic);
+        }
         lan = announce(network, listening, transport, transportEnvironment);
         mappings = mapPorts(network, listening, dht);
       }
-      var started = new Net(transport, listening, dialer, lan, dht, mappings, relays);
+      var started =
+          new Net(transport, listening, dialer, lan, dht, mappings, relays, whereabouts, quic);
+      transport.onPaths(paths(dialer));
       for (LocalDatabase database : databases.values()) {
         relays.useAll(database.file().peers());
         start(database);
         follow(database, started);
       }
       transport.timers().schedule(LOOK, () -> lookLater(started));
+      if (whereabouts != null) {
+        whereabouts.watch(transport.timers(), environment.wallClock(), started::changed);
+      }
       return started;
     } catch (RuntimeException e) {
       transport.close();
@@ -427,14 +462,48 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  /** In the background: loading the native library is not what a start should wait for. */
+  private void speakQuic(
+      TcpTransport transport, Whereabouts whereabouts, AtomicReference<String> state) {
+    background.execute(
+        () -> {
+          String why;
+          try {
+            why = closing ? "stopping" : transport.speakQuic(whereabouts.udp(), whereabouts::look);
+          } catch (RuntimeException e) {
+            log.error("QUIC cannot be spoken", e);
+            why = String.valueOf(e.getMessage());
+          }
+          state.set(why.isEmpty() ? "on" : why);
+          if (!why.isEmpty() && !closing) {
+            log.warn("no direct paths through NATs cause={}", why);
+          }
+        });
+  }
+
+  private TcpTransport.PathListener paths(Dialer dialer) {
+    return new TcpTransport.PathListener() {
+      @Override
+      public void moved(Session session) {
+        found(session);
+      }
+
+      @Override
+      public void stranded(Session session, CloseReason reason) {
+        dialer.hurry(session.databaseId(), session.peer());
+      }
+    };
+  }
+
   private @Nullable DhtDiscovery enterDht(
-      NodeOptions.Network network, InetSocketAddress listening, TcpTransport transport) {
+      NodeOptions.Network network, int sessionPort, UdpSocket udp, TcpTransport transport) {
     NodeOptions.Dht dhtOptions = network.dht();
     return dhtOptions == null
         ? null
         : DhtDiscovery.open(
             directory.dhtNodes(),
-            listening,
+            udp,
+            sessionPort,
             dhtOptions,
             environment.random(),
             transport.timers(),
@@ -524,7 +593,8 @@ public final class DeviceNode implements Node, AutoCloseable {
     database.connectBy(
         new Neighbours(
             transport,
-            (address, keys) -> dial(transport, new Candidate.Direct(address), keys),
+            (address, keys) ->
+                dial(transport, new Candidate.Direct(address), keys).thenApply(OpenPath::session),
             dialer,
             environment.random(),
             database.keys(),
@@ -567,8 +637,12 @@ public final class DeviceNode implements Node, AutoCloseable {
   /** Remembers where a peer accepts sessions, to find it again when this session ends. */
   private void established(Session session) {
     inBackground(session, (database, with) -> metOrTold(database, with));
+    found(session);
+  }
+
+  private void found(Session session) {
     String address = Introduction.address(session);
-    if (!session.initiator() && !address.isEmpty()) {
+    if (!session.dialledPath() && !address.isEmpty() && !closing) {
       background.execute(() -> remember(session, address));
     }
   }
@@ -673,10 +747,10 @@ public final class DeviceNode implements Node, AutoCloseable {
    * Dials with the keys that the database has now, then with earlier ones, as long as somebody may
    * have no others. Who is met at a relay under earlier keys may have the current ones by now.
    */
-  private CompletionStage<Session> dial(
+  private CompletionStage<OpenPath> dial(
       TcpTransport transport, Candidate candidate, DatabaseKeys named) {
     List<DatabaseKeys> sought = sought(named);
-    CompletionStage<Session> dialled = transport.dial(candidate, sought.getFirst());
+    CompletionStage<OpenPath> dialled = transport.dial(candidate, sought.getFirst());
     for (DatabaseKeys earlier : sought.subList(1, sought.size())) {
       dialled = dialled.exceptionallyCompose(failure -> transport.dial(candidate, earlier));
     }
@@ -963,7 +1037,6 @@ public final class DeviceNode implements Node, AutoCloseable {
     var connected = new HashSet<String>();
     for (Replicator.Connection connection : database.replicator().connections()) {
       Session session = connection.session();
-      boolean relayed = session.path() instanceof SessionPath.Relayed;
       String address =
           session.path() instanceof SessionPath.Relayed(var relay)
               ? relay.toString()
@@ -974,12 +1047,13 @@ public final class DeviceNode implements Node, AutoCloseable {
               session.peer().toString(),
               nameOf(database, session),
               address,
-              relayed ? "relay" : "direct",
-              session.initiator() ? "outbound" : "inbound",
-              "connected",
+              session.hasPath() ? text(session.path()) : "none",
+              session.dialledPath() ? "outbound" : "inbound",
+              session.hasPath() ? "connected" : "connecting",
               connection.lag(),
               session.bytesSent(),
               session.bytesReceived(),
+              roundTripMicros(session),
               ""));
     }
     if (net != null) {
@@ -988,6 +1062,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         String address =
             switch (target.candidate()) {
               case Candidate.Direct(var at) -> Addresses.format(at);
+              case Candidate.Quic(var at) -> Addresses.format(at);
               case Candidate.Relayed relayed -> relayed.relay().toString();
             };
         boolean wanted = target.state() != Dialer.State.RESTING && !connected.contains(address);
@@ -1004,11 +1079,38 @@ public final class DeviceNode implements Node, AutoCloseable {
                   0,
                   0,
                   0,
+                  0,
                   failure == null ? "" : Endings.text(failure)));
         }
       }
     }
     return peers;
+  }
+
+  private static String text(SessionPath path) {
+    return switch (path) {
+      case SessionPath.Direct ignored -> "direct";
+      case SessionPath.Quic ignored -> "quic";
+      case SessionPath.Relayed ignored -> "relay";
+    };
+  }
+
+  private static long roundTripMicros(Session session) {
+    Duration roundTrip = session.roundTrip();
+    return roundTrip == null ? 0 : Math.max(1, roundTrip.toNanos() / 1_000);
+  }
+
+  @Override
+  public NetworkStatus network() {
+    if (net == null || net.whereabouts == null) {
+      return new NetworkStatus("", "off", NatKind.UNKNOWN, List.of());
+    }
+    Reachability now = net.whereabouts.look().join();
+    return new NetworkStatus(
+        Addresses.format(net.whereabouts.udp().address()),
+        net.quic.get(),
+        now.nat(),
+        Whereabouts.texts(now));
   }
 
   static String nameOf(LocalDatabase database, Session session) {
@@ -1568,6 +1670,9 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     if (net != null) {
       net.transport.close();
+      if (net.whereabouts != null) {
+        net.whereabouts.close();
+      }
     }
     background.close();
     directory.close();

@@ -6,7 +6,7 @@ import io.pluresdb.transport.dht.DhtSnapshot;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.net.DhtSocket;
-import io.pluresdb.transport.net.ListenFailedException;
+import io.pluresdb.transport.net.UdpSocket;
 import io.pluresdb.transport.path.Timers;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
@@ -50,46 +50,29 @@ final class DhtDiscovery implements AutoCloseable {
   }
 
   /**
-   * Enters the DHT on the UDP port of the same number as the TCP port of sessions, or on another
-   * one when that is taken.
+   * Enters the DHT on a UDP port, which others use too.
    *
-   * @param listening where sessions are accepted
+   * @param sessionPort TCP port where sessions are accepted
    * @param listener hears where there may be a peer of a topic; must not block
    */
   static DhtDiscovery open(
       Path file,
-      InetSocketAddress listening,
+      UdpSocket udp,
+      int sessionPort,
       NodeOptions.Dht options,
       RandomGenerator random,
       Timers timers,
       Executor background,
       DhtSocket.Listener listener) {
-    boolean loopback = listening.getAddress().isLoopbackAddress();
+    boolean loopback = udp.address().getAddress().isLoopbackAddress();
     List<InetSocketAddress> entryPoints =
         options.entryPoints().stream()
             .filter(at -> !loopback || (!at.isUnresolved() && at.getAddress().isLoopbackAddress()))
             .toList();
     DhtSnapshot saved = load(file);
-    DhtSocket socket;
-    try {
-      socket = DhtSocket.open(listening, entryPoints, options.readOnly(), random, saved, listener);
-    } catch (ListenFailedException e) {
-      socket =
-          DhtSocket.open(
-              new InetSocketAddress(listening.getAddress(), 0),
-              entryPoints,
-              options.readOnly(),
-              random,
-              saved,
-              listener);
-      log.warn(
-          "UDP port of peers is taken, the DHT uses another wanted={} port={}",
-          listening.getPort(),
-          socket.address().getPort());
-    }
+    var socket = DhtSocket.open(udp, entryPoints, options.readOnly(), random, saved, listener);
     var discovery =
-        new DhtDiscovery(
-            socket, file, options.announce() ? listening.getPort() : 0, timers, background);
+        new DhtDiscovery(socket, file, options.announce() ? sessionPort : 0, timers, background);
     discovery.saveLater();
     return discovery;
   }
@@ -170,6 +153,11 @@ final class DhtDiscovery implements AutoCloseable {
 
   void hurry(DatabaseKeys keys) {
     socket.hurry(topic(keys));
+  }
+
+  /** As {@link DhtSocket#moved}. */
+  void moved() {
+    socket.moved();
   }
 
   CompletableFuture<DhtStatus> status() {

@@ -11,6 +11,7 @@ final class Endings {
       case CloseReason.Ended(var code, var message) -> "ended here: " + message;
       case CloseReason.Shutdown() -> "this daemon was stopping";
       case CloseReason.Duplicate() -> "another session with the same device goes on";
+      case CloseReason.Moved() -> "the session goes on by a better path";
       case CloseReason.EndedByPeer(var code, var message) -> message + " [" + code + "]";
       case CloseReason.Rejected(var code, var message) -> "refused: " + message + " [" + code + "]";
       case CloseReason.Disconnected(var cause) -> "the connection broke: " + cause;

@@ -44,7 +44,7 @@ record Introduction(String name, int port, byte @Nullable [] invite, byte @Nulla
         || remote.getAddress() == null) {
       return "";
     }
-    if (session.initiator()) {
+    if (session.dialledPath()) {
       return Addresses.format(remote);
     }
     try {

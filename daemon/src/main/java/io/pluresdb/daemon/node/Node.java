@@ -12,6 +12,7 @@ import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.nat.NatStatus;
+import io.pluresdb.transport.path.NatKind;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -154,12 +155,13 @@ public interface Node {
    * @param deviceId empty while no session was up yet
    * @param name what people call the device, empty while unknown
    * @param address where it is or was tried
-   * @param path {@code direct}, {@code relay} or {@code none}
+   * @param path {@code direct}, {@code quic}, {@code relay} or {@code none}
    * @param direction {@code outbound}, {@code inbound} or {@code none}
    * @param state {@code connected}, {@code connecting} or {@code rejected}
    * @param lag changes in our arrival log that the peer has not acknowledged
    * @param bytesSent on the wire
    * @param bytesReceived on the wire
+   * @param roundTripMicros to the peer and back on this path, 0 while unknown
    * @param lastError why the last attempt or session ended, empty when it did not
    */
   record PeerStatus(
@@ -172,6 +174,7 @@ public interface Node {
       long lag,
       long bytesSent,
       long bytesReceived,
+      long roundTripMicros,
       String lastError) {}
 
   /** What is kept of the log of a database, and why not less. */
@@ -381,6 +384,18 @@ public interface Node {
    * @throws NodeException {@code NODE_PEER_NOT_CONNECTED} when no session with it is up
    */
   CompletableFuture<Finding> doctorAgainst(String database, String peer);
+
+  /** What is known of where this device is. */
+  NetworkStatus network();
+
+  /**
+   * Where this device is.
+   *
+   * @param udp where its UDP port is bound, empty when there is none
+   * @param quic {@code on}, {@code starting}, {@code off}, or why QUIC cannot be spoken
+   * @param addresses at which peers are told to try the UDP port
+   */
+  record NetworkStatus(String udp, String quic, NatKind nat, List<String> addresses) {}
 
   /** What the network counted since the start; all zero while no network is up. */
   NetworkCounters networkCounters();

@@ -69,6 +69,7 @@ public record NodeOptions(
    * @param relays which relays to use
    * @param portMapping whether to have the router forward the ports of sessions and of the DHT;
    *     never on a loopback address
+   * @param quic whether to speak QUIC on the UDP port, and so to get through NATs
    */
   public record Network(
       @Nullable InetSocketAddress listen,
@@ -76,7 +77,8 @@ public record NodeOptions(
       List<InetSocketAddress> staticPeers,
       @Nullable Dht dht,
       Relays relays,
-      boolean portMapping) {
+      boolean portMapping,
+      boolean quic) {
     public Network {
       staticPeers = List.copyOf(staticPeers);
       if (listen == null && (lan != null || dht != null || !staticPeers.isEmpty())) {
@@ -92,7 +94,7 @@ public record NodeOptions(
         List<InetSocketAddress> staticPeers,
         @Nullable Dht dht,
         Relays relays) {
-      this(listen, lan, staticPeers, dht, relays, false);
+      this(listen, lan, staticPeers, dht, relays, false, listen != null);
     }
 
     /** Without relays. */

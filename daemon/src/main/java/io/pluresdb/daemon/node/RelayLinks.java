@@ -6,11 +6,13 @@ import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.topic.DatabaseKeys;
+import java.net.InetAddress;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -107,6 +109,24 @@ final class RelayLinks implements RelayClient.Listener {
   List<String> texts() {
     synchronized (clients) {
       return clients.keySet().stream().limit(MAX_IN_INVITE).map(RelayUrl::text).toList();
+    }
+  }
+
+  /** Where relays see this device. */
+  List<InetAddress> seen() {
+    synchronized (clients) {
+      return clients.values().stream()
+          .map(RelayClient::seen)
+          .filter(Objects::nonNull)
+          .distinct()
+          .toList();
+    }
+  }
+
+  /** The network has changed. */
+  void hurry() {
+    synchronized (clients) {
+      clients.values().forEach(RelayClient::hurry);
     }
   }
 

@@ -16,6 +16,7 @@ import io.pluresdb.transport.nat.NatProtocol;
 import io.pluresdb.transport.nat.NatStatus;
 import io.pluresdb.transport.nat.PortKind;
 import io.pluresdb.transport.nat.PortMapping;
+import io.pluresdb.transport.path.NatKind;
 import io.pluresdb.transport.relay.RelayStatus;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -155,7 +156,9 @@ public final class FakeNode implements Node {
   public List<PeerStatus> peers(String database) {
     store(database);
     return wanted.stream()
-        .map(address -> new PeerStatus("", "", address, "none", "none", "connecting", 3, 0, 0, ""))
+        .map(
+            address ->
+                new PeerStatus("", "", address, "none", "none", "connecting", 3, 0, 0, 0, ""))
         .toList();
   }
 
@@ -310,6 +313,11 @@ public final class FakeNode implements Node {
     }
     return CompletableFuture.completedFuture(
         Finding.error("against", "1 document differs: \"a\" (here)", "start over on one"));
+  }
+
+  @Override
+  public NetworkStatus network() {
+    return new NetworkStatus("0.0.0.0:34570", "on", NatKind.CONE, List.of("203.0.113.5:34570"));
   }
 
   @Override

@@ -7,12 +7,14 @@ import io.pluresdb.daemon.access.AuditLog;
 import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.api.Api;
 import io.pluresdb.daemon.api.Request;
+import io.pluresdb.storage.embedding.EmbedText;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
@@ -56,7 +58,9 @@ class MetricsReferenceTest extends LocalNodes {
 
   @Test
   void referenceAndDashboard_nameTheMetricsThereAre() throws Exception {
-    DeviceNode a = start("a");
+    var network = new NodeOptions.Network(loopback(0), false, List.of());
+    var embeddings = new NodeOptions.Embeddings(NoModel::new, List.of());
+    DeviceNode a = open("a", new NodeOptions("a", network).with(embeddings));
     DeviceNode b = start("b");
     join(a, b);
     await("a session", () -> a.status(DB).peers() == 1);
@@ -66,5 +70,23 @@ class MetricsReferenceTest extends LocalNodes {
     assertThat(used.results().map(name -> name.group()).distinct())
         .isNotEmpty()
         .allMatch(exported::containsKey);
+  }
+
+  /** A model that is never asked: no document has a text. */
+  private record NoModel() implements EmbedText {
+    @Override
+    public String name() {
+      return "none";
+    }
+
+    @Override
+    public int batch() {
+      return 1;
+    }
+
+    @Override
+    public List<float[]> embed(List<String> texts) {
+      throw new AssertionError("asked");
+    }
   }
 }

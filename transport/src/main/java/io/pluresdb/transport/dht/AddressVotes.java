@@ -60,6 +60,11 @@ final class AddressVotes {
     return port;
   }
 
+  /** Forgets what was said. */
+  void clear() {
+    votes.clear();
+  }
+
   int count() {
     return votes.size();
   }

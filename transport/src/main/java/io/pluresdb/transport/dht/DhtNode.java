@@ -225,6 +225,24 @@ public final class DhtNode {
     followed.remove(topic);
   }
 
+  /**
+   * This device is elsewhere now: what others said of its address is forgotten, the network is
+   * entered again, and topics are looked for and announced at once.
+   */
+  public List<DhtEffect> moved(long now) {
+    for (Side side : sides.values()) {
+      side.votes.clear();
+      side.entered = false;
+      side.entryWait = FIRST_ENTRY_MILLIS;
+      side.nextEntryAt = now;
+    }
+    for (Topic topic : followed.values()) {
+      topic.round = 0;
+      topic.nextAt = now;
+    }
+    return tick(now);
+  }
+
   /** Looks for the peers of a followed topic at once. */
   public List<DhtEffect> hurry(DhtId topic, long now) {
     Topic known = followed.get(topic);

@@ -5,13 +5,22 @@ public enum FrameKind {
   /** A piece of the message stream. */
   DATA(0),
   /**
-   * Nothing more: the sender has authorised its peer. Each side's first frame unless it rejects.
+   * The sender has authorised its peer, and which session this is. Each side's first frame unless
+   * it rejects: a {@link Ready}.
    */
   READY(1),
-  /** Nothing more: the sender is alive. */
-  KEEP_ALIVE(2),
+  /** A number the receiver sends back at once: the sender is alive. */
+  PROBE(2),
   /** A {@link Goodbye}; the sender's last frame. */
-  GOODBYE(3);
+  GOODBYE(3),
+  /** The number of a probe. */
+  ECHO(4),
+  /** How many messages the sender has received in this session. */
+  RECEIVED(5),
+  /** The number of the first message on this path; 0 where this does not come before DATA. */
+  FROM(6),
+  /** What the two sides tell each other about further paths. */
+  PATHS(7);
 
   private static final FrameKind[] BY_CODE = values();
 

@@ -1,22 +1,5 @@
 package io.pluresdb.transport.net;
 
-import io.netty.bootstrap.Bootstrap;
-import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
-import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
-import io.netty.channel.ChannelHandlerContext;
-import io.netty.channel.ChannelOption;
-import io.netty.channel.EventLoop;
-import io.netty.channel.EventLoopGroup;
-import io.netty.channel.FixedRecvByteBufAllocator;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.SimpleChannelInboundHandler;
-import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.DatagramPacket;
-import io.netty.channel.socket.SocketProtocolFamily;
-import io.netty.channel.socket.nio.NioDatagramChannel;
-import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.netty.util.concurrent.Ticker;
 import io.pluresdb.transport.dht.AddressFamily;
@@ -38,7 +21,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.random.RandomGenerator;
@@ -46,31 +28,24 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** A {@link DhtNode} on a UDP socket, with a thread of its own. Thread-safe. */
+/** A {@link DhtNode} on a UDP socket and its thread. Thread-safe. */
 public final class DhtSocket implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(DhtSocket.class);
 
-  /** One byte more than is read, so that a longer datagram is seen to be too long. */
-  private static final int READ_BYTES = 2049;
-
-  private static final int RECEIVE_BUFFER_BYTES = 256 << 10;
   private static final int MAX_QUEUED_SEARCHES = DhtNode.MAX_SEARCHES;
 
   /** Entry points are looked up by name again after that while the network is not entered. */
   private static final long RESOLVE_SECONDS = 30;
 
   private static final int FEW_NODES = 8;
-  private static final long CLOSE_MILLIS = 1_000;
 
   /** Hears of peers, on the socket's thread; must not block. */
   public interface Listener {
     void found(DhtId topic, InetSocketAddress peer);
   }
 
-  private final EventLoopGroup group;
-  private final EventLoop loop;
-  private final Channel channel;
-  private final InetSocketAddress address;
+  private final UdpSocket udp;
+  private final boolean owned;
   private final Listener listener;
   private final DhtNode node;
   private final Map<DhtId, List<CompletableFuture<LookupTrace>>> searches = new HashMap<>();
@@ -79,17 +54,15 @@ public final class DhtSocket implements AutoCloseable {
   private volatile boolean closed;
 
   private DhtSocket(
-      EventLoopGroup group,
-      Channel channel,
+      UdpSocket udp,
+      boolean owned,
       Set<AddressFamily> families,
       boolean readOnly,
       RandomGenerator random,
       @Nullable DhtSnapshot saved,
       Listener listener) {
-    this.group = group;
-    this.loop = group.next();
-    this.channel = channel;
-    this.address = (InetSocketAddress) channel.localAddress();
+    this.udp = udp;
+    this.owned = owned;
     this.listener = listener;
     this.node =
         new DhtNode(
@@ -118,44 +91,46 @@ public final class DhtSocket implements AutoCloseable {
       RandomGenerator random,
       @Nullable DhtSnapshot saved,
       Listener listener) {
-    boolean ipv4 = listen.getAddress() instanceof Inet4Address;
+    return open(UdpSocket.bind(listen), true, entryPoints, readOnly, random, saved, listener);
+  }
+
+  /** As the other, on a socket that others use too, and who opened it closes. */
+  public static DhtSocket open(
+      UdpSocket udp,
+      List<InetSocketAddress> entryPoints,
+      boolean readOnly,
+      RandomGenerator random,
+      @Nullable DhtSnapshot saved,
+      Listener listener) {
+    return open(udp, false, entryPoints, readOnly, random, saved, listener);
+  }
+
+  private static DhtSocket open(
+      UdpSocket udp,
+      boolean owned,
+      List<InetSocketAddress> entryPoints,
+      boolean readOnly,
+      RandomGenerator random,
+      @Nullable DhtSnapshot saved,
+      Listener listener) {
+    InetAddress at = udp.address().getAddress();
     Set<AddressFamily> families =
-        ipv4
+        at instanceof Inet4Address
             ? EnumSet.of(AddressFamily.IPV4)
-            : listen.getAddress().isAnyLocalAddress()
+            : at.isAnyLocalAddress()
                 ? EnumSet.allOf(AddressFamily.class)
                 : EnumSet.of(AddressFamily.IPV6);
-    EventLoopGroup group =
-        new MultiThreadIoEventLoopGroup(
-            1, new DefaultThreadFactory("pluresdb-dht", true), NioIoHandler.newFactory());
-    var inbound = new Inbound();
-    ChannelFuture bound =
-        new Bootstrap()
-            .group(group)
-            .channelFactory(
-                () ->
-                    new NioDatagramChannel(
-                        ipv4 ? SocketProtocolFamily.INET : SocketProtocolFamily.INET6))
-            .option(ChannelOption.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            .option(ChannelOption.RECVBUF_ALLOCATOR, new FixedRecvByteBufAllocator(READ_BYTES))
-            .handler(inbound)
-            .bind(listen)
-            .awaitUninterruptibly();
-    Throwable cause = bound.cause();
-    if (cause != null) {
-      var _ = group.shutdownGracefully(0, CLOSE_MILLIS, TimeUnit.MILLISECONDS);
-      throw new ListenFailedException(listen, cause);
-    }
-    var socket = new DhtSocket(group, bound.channel(), families, readOnly, random, saved, listener);
-    socket.loop.execute(() -> inbound.socket = socket);
-    log.info("DHT node listening address={} readOnly={}", socket.address, readOnly);
+    var socket = new DhtSocket(udp, owned, families, readOnly, random, saved, listener);
+    udp.onKrpc(
+        (from, bytes, length) -> socket.carryOut(socket.node.receive(from, bytes, length, now())));
+    log.info("DHT node listening address={} readOnly={}", udp.address(), readOnly);
     socket.resolve(List.copyOf(entryPoints));
     return socket;
   }
 
   /** Where this node is bound. */
   public InetSocketAddress address() {
-    return address;
+    return udp.address();
   }
 
   /** As {@link DhtNode#follow}. */
@@ -166,6 +141,11 @@ public final class DhtSocket implements AutoCloseable {
   /** As {@link DhtNode#unfollow}. */
   public void unfollow(DhtId topic) {
     execute(() -> node.unfollow(topic));
+  }
+
+  /** As {@link DhtNode#moved}. */
+  public void moved() {
+    execute(() -> carryOut(node.moved(now())));
   }
 
   /** As {@link DhtNode#hurry}. */
@@ -209,8 +189,9 @@ public final class DhtSocket implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    channel.close().awaitUninterruptibly();
-    group.shutdownGracefully(0, CLOSE_MILLIS, TimeUnit.MILLISECONDS).awaitUninterruptibly();
+    if (owned) {
+      udp.close();
+    }
   }
 
   private <T> CompletableFuture<T> look(Function<Long, T> what) {
@@ -222,12 +203,7 @@ public final class DhtSocket implements AutoCloseable {
   }
 
   private boolean execute(Runnable task) {
-    try {
-      loop.execute(task);
-      return true;
-    } catch (RejectedExecutionException e) {
-      return false;
-    }
+    return !closed && udp.execute(task);
   }
 
   /** A clock that never goes back. */
@@ -255,16 +231,17 @@ public final class DhtSocket implements AutoCloseable {
     carryOut(node.enterAt(resolved, now()));
     if (entryPoints.stream().anyMatch(InetSocketAddress::isUnresolved)) {
       var _ =
-          loop.schedule(
-              () -> {
-                int known =
-                    node.status(now()).tables().stream().mapToInt(t -> t.rows().size()).sum();
-                if (known < FEW_NODES) {
-                  resolve(entryPoints);
-                }
-              },
-              RESOLVE_SECONDS,
-              TimeUnit.SECONDS);
+          udp.loop()
+              .schedule(
+                  () -> {
+                    int known =
+                        node.status(now()).tables().stream().mapToInt(t -> t.rows().size()).sum();
+                    if (known < FEW_NODES) {
+                      resolve(entryPoints);
+                    }
+                  },
+                  RESOLVE_SECONDS,
+                  TimeUnit.SECONDS);
     }
   }
 
@@ -287,7 +264,7 @@ public final class DhtSocket implements AutoCloseable {
     for (DhtEffect effect : effects) {
       switch (effect) {
         case DhtEffect.Send(InetSocketAddress to, byte[] datagram) -> {
-          var _ = channel.write(new DatagramPacket(Unpooled.wrappedBuffer(datagram), to));
+          udp.write(to, datagram);
         }
         case DhtEffect.Found(DhtId topic, InetSocketAddress peer) -> listener.found(topic, peer);
         case DhtEffect.Finished(LookupTrace trace) -> {
@@ -299,7 +276,7 @@ public final class DhtSocket implements AutoCloseable {
         }
       }
     }
-    channel.flush();
+    udp.flush();
     schedule();
   }
 
@@ -314,35 +291,15 @@ public final class DhtSocket implements AutoCloseable {
     }
     timerAt = at;
     timer =
-        loop.schedule(
-            () -> {
-              timer = null;
-              carryOut(node.tick(now()));
-            },
-            Math.max(1, at - now()),
-            TimeUnit.MILLISECONDS);
-  }
-
-  private static final class Inbound extends SimpleChannelInboundHandler<DatagramPacket> {
-    private final byte[] bytes = new byte[READ_BYTES];
-    private @Nullable DhtSocket socket;
-
-    @Override
-    protected void channelRead0(ChannelHandlerContext context, DatagramPacket packet) {
-      DhtSocket to = socket;
-      if (to == null) {
-        return;
-      }
-      ByteBuf content = packet.content();
-      int length = Math.min(content.readableBytes(), bytes.length);
-      content.readBytes(bytes, 0, length);
-      to.carryOut(to.node.receive(packet.sender(), bytes, length, now()));
-    }
-
-    @Override
-    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-      // An ICMP error of an earlier send; the socket stays good.
-      log.debug("DHT datagram failed", cause);
-    }
+        udp.loop()
+            .schedule(
+                () -> {
+                  timer = null;
+                  if (!closed) {
+                    carryOut(node.tick(now()));
+                  }
+                },
+                Math.max(1, at - now()),
+                TimeUnit.MILLISECONDS);
   }
 }

@@ -59,6 +59,7 @@ public final class RelayClient implements AutoCloseable {
   /** A connection that lasted this long was a success. */
   private static final Duration SETTLED = Duration.ofSeconds(1);
 
+  private static final Duration PROBE_WAIT = Duration.ofSeconds(2);
   private static final Duration RENAME = Duration.ofMinutes(10);
   private static final int PINGS_PER_IDLE = 3;
 
@@ -105,6 +106,7 @@ public final class RelayClient implements AutoCloseable {
   private volatile int topics;
   private volatile int peers;
   private volatile String lastError = "";
+  private volatile @Nullable InetAddress seen;
   private volatile @Nullable Ready ready;
 
   /** What was prepared off the event loop. */
@@ -160,6 +162,33 @@ public final class RelayClient implements AutoCloseable {
         proxy == null ? "" : proxy.toString(),
         trust == null ? "" : trust.intercepted(),
         lastError);
+  }
+
+  /** Where the relay sees this device, null before it said so. */
+  public @Nullable InetAddress seen() {
+    return seen;
+  }
+
+  private static @Nullable InetAddress seen(byte[] address) {
+    try {
+      return InetAddress.getByAddress(address);
+    } catch (UnknownHostException e) {
+      return null;
+    }
+  }
+
+  /** The network has changed: comes back at once, and finds out soon when the relay is gone. */
+  public void hurry() {
+    onLoop(
+        () -> {
+          Control open = control;
+          if (open == null) {
+            backoff.reset();
+            connect();
+          } else {
+            open.probe();
+          }
+        });
   }
 
   /** Leaves the relay; sessions through it go on. */
@@ -337,6 +366,7 @@ public final class RelayClient implements AutoCloseable {
     switch (message) {
       case RelayMessage.Welcome(var version, var idle, var most, var address) -> {
         from.welcomed(idle);
+        seen = seen(address);
         connected = true;
         lastError = "";
         log.info("relay is there relay={}", access.url());
@@ -418,6 +448,7 @@ public final class RelayClient implements AutoCloseable {
     private boolean welcome;
     private final ByteArrayOutputStream collected = new ByteArrayOutputStream();
     private int silentTicks;
+    private int heard;
 
     Control(WebSocketClientCodec codec) {
       this.codec = codec;
@@ -441,6 +472,21 @@ public final class RelayClient implements AutoCloseable {
               SETTLED.toMillis(),
               TimeUnit.MILLISECONDS));
       pings = loop.scheduleAtFixedRate(this::tick, every, every, TimeUnit.MILLISECONDS);
+    }
+
+    void probe() {
+      int before = heard;
+      codec.ping();
+      unawaited(
+          loop.schedule(
+              () -> {
+                if (control == this && heard == before) {
+                  failure = "nothing was heard of the relay after the network changed";
+                  close();
+                }
+              },
+              PROBE_WAIT.toMillis(),
+              TimeUnit.MILLISECONDS));
     }
 
     private void tick() {
@@ -473,6 +519,7 @@ public final class RelayClient implements AutoCloseable {
     public void channelRead(ChannelHandlerContext ctx, Object received) {
       ByteBuf bytes = (ByteBuf) received;
       silentTicks = 0;
+      heard++;
       if (collected.size() + bytes.readableBytes() > RelayMessage.MAX_MESSAGE_BYTES) {
         foreign();
       } else {
@@ -486,6 +533,7 @@ public final class RelayClient implements AutoCloseable {
     @Override
     public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
       silentTicks = 0;
+      heard++;
       if (event == WebSocketClientCodec.Event.MESSAGE_END) {
         RelayMessage message = RelayMessage.decode(collected.toByteArray());
         collected.reset();

@@ -10,25 +10,24 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.FastThreadLocal;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.netty.util.concurrent.Ticker;
 import io.pluresdb.transport.frame.FrameCipher;
 import io.pluresdb.transport.frame.FrameException;
 import io.pluresdb.transport.frame.FrameKind;
 import io.pluresdb.transport.frame.FrameReader;
 import io.pluresdb.transport.frame.Goodbye;
 import io.pluresdb.transport.frame.MessageReader;
-import io.pluresdb.transport.frame.MessageWriter;
-import io.pluresdb.transport.identity.DeviceId;
+import io.pluresdb.transport.frame.Ready;
 import io.pluresdb.transport.noise.NoiseException;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Handshake;
-import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.SessionFailedException;
-import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionListener;
 import io.pluresdb.transport.session.SessionPath;
-import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -36,20 +35,18 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Translates between one channel of bytes and one {@link Handshake}, then one {@link Session}.
+ * A path: translates between one channel of bytes and one {@link Handshake}, then a {@link
+ * LiveSession} that begins with it or goes on by it.
  *
- * <p>Everything but the session's thread-safe methods runs on the channel's event loop; handshake
+ * <p>Everything but what is said to be thread-safe runs on the channel's event loop; handshake
  * steps run on the host's executor while reading is off, so a peer cannot queue work faster than it
  * is done. Received bytes are copied once into the frame array, decrypted there, and copied once
  * into the message handed out.
@@ -62,6 +59,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   /** Idle and silence are measured in thirds of the keep-alive interval. */
   private static final int TICKS_PER_KEEP_ALIVE = 3;
+
+  /** Most bytes of what the two sides tell each other about further paths at a time. */
+  static final int MAX_PATHS_BYTES = 1024;
 
   private static final int MIN_SEALED_BYTES = 1 + FrameCipher.TAG_BYTES;
 
@@ -90,7 +90,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private final SessionCarrier carrier;
   private final Runnable recognised;
   private final Runnable handshakeOver;
-  private final CompletableFuture<Session> established;
+  private final CompletableFuture<OpenPath> established;
+  private final CompletableFuture<CloseReason> closure = new CompletableFuture<>();
   private final FrameReader reader = new FrameReader();
   private final Deque<ByteBuf> held = new ArrayDeque<>();
   private final Supplier<String> refusal;
@@ -98,10 +99,16 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private Phase phase = Phase.HANDSHAKE;
   private @Nullable ChannelHandlerContext context;
   private @Nullable Link link;
+  private volatile @Nullable LiveSession session;
+  private volatile int number;
+  private volatile @Nullable SocketAddress remote;
+  private @Nullable LiveSession wanted;
   private boolean stepping;
+  private boolean begun;
   private boolean paused;
   private boolean draining;
-  private int ticksSinceSent;
+  private int ticksSinceProbe;
+  private long framesReceived;
   private int ticksSinceReceived;
   private @Nullable ScheduledFuture<?> timer;
   private long handshakeBytesSent;
@@ -114,7 +121,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       Handshake handshake,
       Supplier<String> refusal,
       Runnable handshakeOver,
-      CompletableFuture<Session> established) {
+      CompletableFuture<OpenPath> established) {
     this(host, carrier, handshake, refusal, () -> {}, handshakeOver, established);
   }
 
@@ -124,7 +131,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
    *     a copy of one
    * @param handshakeOver runs once, when the handshake is finished or the channel closed
    * @param refusal names the limit that forbids this connection, or is empty
-   * @param established completes with the session, or exceptionally with why there is none
+   * @param established completes with the path and its session, or exceptionally with why there is
+   *     none
    */
   SessionHandler(
       SessionHost host,
@@ -133,7 +141,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       Supplier<String> refusal,
       Runnable recognised,
       Runnable handshakeOver,
-      CompletableFuture<Session> established) {
+      CompletableFuture<OpenPath> established) {
     this.recognised = recognised;
     this.host = host;
     this.carrier = carrier;
@@ -148,6 +156,8 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   @Override
   public void channelActive(ChannelHandlerContext ctx) {
     context = ctx;
+    InetSocketAddress carried = carrier.remote();
+    remote = carried == null ? ctx.channel().remoteAddress() : carried;
     String limit = refusal.get();
     if (!limit.isEmpty()) {
       end(new CloseReason.Refused(limit));
@@ -205,6 +215,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     ByteBuf bytes = (ByteBuf) received;
     countReceived(bytes.readableBytes());
     ticksSinceReceived = 0;
+    framesReceived++;
     if (phase == Phase.CLOSED) {
       bytes.release();
     } else if (stepping) {
@@ -262,16 +273,47 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     switch (kind) {
       case DATA -> {
         requirePhase(Phase.ESTABLISHED, kind);
-        open.messages.read(plain, 1, length, open::deliver);
+        LiveSession to = present(session);
+        open.messages.read(plain, 1, length, message -> open.arrived(to, message));
+        open.check();
+        tell(open, to, false);
       }
       case READY -> {
         requirePhase(Phase.CONFIRMING, kind);
-        requireEmpty(length);
-        established(open);
+        ready(open, Ready.decode(plain, 1, length, !handshake.isInitiator()));
       }
-      case KEEP_ALIVE -> {
+      case PROBE -> {
         requirePhase(Phase.ESTABLISHED, kind);
-        requireEmpty(length);
+        int probe = (int) number(plain, length, Integer.BYTES);
+        writeNumber(open, FrameKind.ECHO, probe, Integer.BYTES);
+        present(context).flush();
+      }
+      case ECHO -> {
+        requirePhase(Phase.ESTABLISHED, kind);
+        if ((int) number(plain, length, Integer.BYTES) == open.probe && open.probedNanos != 0) {
+          long took = ticker().nanoTime() - open.probedNanos;
+          open.probedNanos = 0;
+          present(session).answered(Duration.ofNanos(Math.max(1, took)));
+        }
+      }
+      case RECEIVED -> {
+        requirePhase(Phase.ESTABLISHED, kind);
+        present(session).writer.received(number(plain, length, Long.BYTES));
+        drain();
+      }
+      case FROM -> {
+        requirePhase(Phase.ESTABLISHED, kind);
+        if (open.next > 0) {
+          throw new FrameException(FrameException.Kind.OUT_OF_PHASE, kind.code());
+        }
+        open.next = number(plain, length, Long.BYTES);
+      }
+      case PATHS -> {
+        requirePhase(Phase.ESTABLISHED, kind);
+        if (length - 1 > MAX_PATHS_BYTES) {
+          throw new FrameException(FrameException.Kind.MALFORMED_CONTROL, length);
+        }
+        host.heard(present(session), Arrays.copyOfRange(plain, 1, length));
       }
       case GOODBYE -> {
         Goodbye goodbye = Goodbye.decode(plain, 1, length);
@@ -287,10 +329,17 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
   }
 
-  private static void requireEmpty(int length) throws FrameException {
-    if (length != 1) {
+  /** The number that is all of a control frame's content. */
+  private static long number(byte[] plain, int length, int bytes) throws FrameException {
+    if (length != 1 + bytes) {
       throw new FrameException(FrameException.Kind.MALFORMED_CONTROL, length);
     }
+    ByteBuffer content = ByteBuffer.wrap(plain, 1, bytes);
+    long number = bytes == Long.BYTES ? content.getLong() : content.getInt();
+    if (bytes == Long.BYTES && number < 0) {
+      throw new FrameException(FrameException.Kind.MALFORMED_CONTROL, number);
+    }
+    return number;
   }
 
   private void violated(FrameException e) {
@@ -348,24 +397,121 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   private void authentic(Handshake.Step.Done done) {
     write(done.wire());
-    Link open = new Link(done, present(context).channel());
+    Link open = new Link(done);
     link = open;
     phase = Phase.CONFIRMING;
     reader.expectFrames(MIN_SEALED_BYTES, FrameCipher.MAX_SEALED_BYTES);
     switch (done.decision()) {
       case Decision.Accept ignored -> {
-        writeControl(open, FrameKind.READY, 1);
+        if (handshake.isInitiator()) {
+          propose(open);
+        }
         present(context).flush();
       }
       case Decision.Reject(var code, var message) -> end(new CloseReason.Rejected(code, message));
     }
   }
 
-  private void established(Link open) {
+  /** The initiator says first whether there is a session to go on with. */
+  private void propose(Link open) {
+    LiveSession there = host.find(open.done.database(), open.done.peer().noiseKey());
+    if (there == null) {
+      writeReady(open, new Ready.Begin());
+      return;
+    }
+    Ready.GoOn goOn = there.goOn(carrier.path());
+    wanted = there;
+    if (goOn == null) {
+      end(new CloseReason.Moved());
+      return;
+    }
+    number = goOn.path();
+    writeReady(open, goOn);
+  }
+
+  private void ready(Link open, Ready said) throws FrameException {
+    LiveSession there = wanted;
+    switch (said) {
+      case Ready.Begin ignored -> begin(open);
+      case Ready.GoOn goOn -> {
+        number = goOn.path();
+        there = host.find(open.done.database(), open.done.peer().noiseKey());
+        if (there == null || !there.isNamed(goOn.session())) {
+          begin(open);
+          return;
+        }
+        wanted = there;
+        up();
+        session = there;
+        long arrived = there.join(this, goOn);
+        if (arrived < 0) {
+          end(new CloseReason.Moved());
+        } else {
+          writeReady(open, new Ready.GoingOn(arrived));
+          goOn(there);
+        }
+      }
+      case Ready.Begun(var name) -> {
+        if (there != null) {
+          // The peer has forgotten that session.
+          there.end(new CloseReason.Disconnected("the peer has ended the session"));
+        }
+        established(open, name);
+      }
+      case Ready.GoingOn(var arrived) -> {
+        if (there == null) {
+          throw new FrameException(FrameException.Kind.OUT_OF_PHASE, FrameKind.READY.code());
+        }
+        up();
+        session = there;
+        if (there.take(this, arrived)) {
+          goOn(there);
+        } else {
+          end(new CloseReason.Moved());
+        }
+      }
+    }
+  }
+
+  private void begin(Link open) {
+    byte[] name = new byte[Ready.SESSION_BYTES];
+    host.local().environment().random().nextBytes(name);
+    writeReady(open, new Ready.Begun(name));
+    established(open, name);
+  }
+
+  private void established(Link open, byte[] name) {
+    SessionListener listener;
+    try {
+      listener = host.policy().listener(open.done.database());
+    } catch (IllegalStateException e) {
+      // Closed since the peer was admitted.
+      end(new CloseReason.Ended("DATABASE_CLOSED", String.valueOf(e.getMessage())));
+      return;
+    }
+    up();
+    host.counters().countEstablished();
+    var made = new LiveSession(host, name, open.done, listener, this);
+    made.countSent(handshakeBytesSent);
+    made.countReceived(handshakeBytesReceived);
+    session = made;
+    made.open(this);
+    // A listener may close a session while it hears of it; its dialler still has to learn whom it
+    // reached.
+    established.complete(new OpenPath(made, closure.minimalCompletionStage()));
+  }
+
+  private void goOn(LiveSession with) {
+    with.countSent(handshakeBytesSent);
+    with.countReceived(handshakeBytesReceived);
+    established.complete(new OpenPath(with, closure.minimalCompletionStage()));
+  }
+
+  /** The handshake is over: from now on the path looks after itself. */
+  private void up() {
     phase = Phase.ESTABLISHED;
     cancelTimer();
     handshakeOver.run();
-    host.counters().countEstablished();
     long tickMillis = Math.max(1, host.limits().keepAlive().toMillis() / TICKS_PER_KEEP_ALIVE);
     Duration silence = host.limits().silence();
     long silentTicks = Math.max(2, silence.toMillis() / tickMillis);
@@ -373,14 +519,130 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
         present(context)
             .executor()
             .scheduleAtFixedRate(
-                () -> tick(open, silentTicks, silence),
+                () -> tick(present(link), silentTicks, silence),
                 tickMillis,
                 tickMillis,
                 TimeUnit.MILLISECONDS);
-    host.opened(open);
-    open.call(listener -> listener.established(open));
-    established.complete(open);
   }
+
+  // ---- what its session does with it; thread-safe
+
+  boolean isInitiator() {
+    return handshake.isInitiator();
+  }
+
+  SessionPath path() {
+    return carrier.path();
+  }
+
+  /** Its number among those paths of its session that its initiator initiated. */
+  int number() {
+    return number;
+  }
+
+  SocketAddress remoteAddress() {
+    return present(remote);
+  }
+
+  EventLoop loop() {
+    return present(context).channel().eventLoop();
+  }
+
+  /** It has the turn, and writes what was not received, from message {@code first}. */
+  void beginAt(long first) {
+    later(
+        () -> {
+          if (phase != Phase.ESTABLISHED) {
+            return;
+          }
+          Link open = present(link);
+          // Nothing is written before the peer knows with which message this path begins.
+          begun = true;
+          if (first > 0) {
+            writeNumber(open, FrameKind.FROM, first, Long.BYTES);
+          }
+          probe(open);
+          present(context).flush();
+          drain();
+        });
+  }
+
+  void pause(boolean wantedPause) {
+    later(
+        () -> {
+          if (phase != Phase.CLOSED) {
+            paused = wantedPause;
+            ticksSinceReceived = 0;
+            reading();
+          }
+        });
+  }
+
+  void tell(byte[] content) {
+    later(
+        () -> {
+          if (phase == Phase.ESTABLISHED) {
+            Link open = present(link);
+            System.arraycopy(content, 0, OUT.get(), 1, content.length);
+            writeControl(open, FrameKind.PATHS, 1 + content.length);
+            present(context).flush();
+          }
+        });
+  }
+
+  /** Asks for a sign of life. */
+  void probe(Duration wait) {
+    later(
+        () -> {
+          if (phase != Phase.ESTABLISHED) {
+            return;
+          }
+          long before = framesReceived;
+          probe(present(link));
+          present(context).flush();
+          unawaited(
+              present(context)
+                  .executor()
+                  .schedule(
+                      () -> {
+                        if (phase == Phase.ESTABLISHED && framesReceived == before) {
+                          end(new CloseReason.Silent(wait));
+                        }
+                      },
+                      wait.toMillis(),
+                      TimeUnit.MILLISECONDS));
+        });
+  }
+
+  /** Another path has the turn: what arrives here until the peer knows it, still counts. */
+  void retire() {
+    later(() -> end(new CloseReason.Moved()));
+  }
+
+  /** The peer says that this path is gone. */
+  void abandon() {
+    later(() -> end(new CloseReason.Disconnected("the peer has lost this path")));
+  }
+
+  /** The session has ended. */
+  void finish(CloseReason reason) {
+    if (loop().inEventLoop()) {
+      end(reason);
+    } else {
+      later(() -> end(reason));
+    }
+  }
+
+  private void later(Runnable task) {
+    try {
+      loop().execute(task);
+    } catch (RejectedExecutionException e) {
+      // The channel's loop is shut down, and the channel with it.
+      log.trace("path call after close remote={}", remote);
+    }
+  }
+
+  // ---- timers
 
   private void tick(Link open, long silentTicks, Duration silence) {
     if (phase != Phase.ESTABLISHED) {
@@ -394,8 +656,32 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       end(new CloseReason.Silent(silence));
       return;
     }
-    if (++ticksSinceSent >= TICKS_PER_KEEP_ALIVE && present(context).channel().isWritable()) {
-      writeControl(open, FrameKind.KEEP_ALIVE, 1);
+    if (!present(context).channel().isWritable()) {
+      return;
+    }
+    tell(open, present(session), true);
+    if (++ticksSinceProbe >= TICKS_PER_KEEP_ALIVE) {
+      ticksSinceProbe = 0;
+      probe(open);
+      present(context).flush();
+    }
+  }
+
+  private void probe(Link open) {
+    open.probe++;
+    open.probedNanos = ticker().nanoTime();
+    writeNumber(open, FrameKind.PROBE, open.probe, Integer.BYTES);
+  }
+
+  private static Ticker ticker() {
+    return Ticker.systemTicker();
+  }
+
+  /** Tells the peer how many messages arrived, when it is time to. */
+  private void tell(Link open, LiveSession to, boolean anyway) {
+    long count = phase == Phase.ESTABLISHED ? to.toTell(anyway) : -1;
+    if (count >= 0) {
+      writeNumber(open, FrameKind.RECEIVED, count, Long.BYTES);
       present(context).flush();
     }
   }
@@ -406,9 +692,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   // ---- bytes out
 
-  private void drain() {
+  /** Writes what waits in the session, if this path has the turn; on the event loop. */
+  void drain() {
     Link open = link;
-    if (open == null || phase != Phase.ESTABLISHED) {
+    LiveSession from = session;
+    if (open == null || from == null || !begun || phase != Phase.ESTABLISHED) {
       return;
     }
     ChannelHandlerContext ctx = present(context);
@@ -416,23 +704,26 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     draining = true;
     try {
       int frames = 0;
-      while (phase == Phase.ESTABLISHED && open.writer.hasMore() && flushedWritable(ctx)) {
+      while (phase == Phase.ESTABLISHED && from.writer.hasMore(this) && flushedWritable(ctx)) {
         if (++frames > FRAMES_PER_TURN) {
           break;
         }
         byte[] out = OUT.get();
-        int end = open.writer.fill(out, 1, FrameCipher.MAX_PLAIN_BYTES);
+        int end = from.writer.fill(this, out, 1, FrameCipher.MAX_PLAIN_BYTES);
+        if (end == 1) {
+          break;
+        }
         out[0] = FrameKind.DATA.code();
         writeSealed(open, out, end)
-            .addListener((ChannelFutureListener) ignored -> open.written(end - 1));
+            .addListener((ChannelFutureListener) ignored -> from.written(end - 1));
       }
       ctx.flush();
     } finally {
       draining = false;
     }
     // Writability events of our own flushes were ignored: whatever they said is judged here.
-    if (phase == Phase.ESTABLISHED && open.writer.hasMore() && channel.isWritable()) {
-      open.flush();
+    if (phase == Phase.ESTABLISHED && from.writer.hasMore(this) && channel.isWritable()) {
+      from.flush();
     }
   }
 
@@ -449,6 +740,23 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     unawaited(writeSealed(open, out, length));
   }
 
+  private void writeNumber(Link open, FrameKind kind, long value, int bytes) {
+    ByteBuffer content = ByteBuffer.wrap(OUT.get(), 1, bytes);
+    if (bytes == Long.BYTES) {
+      content.putLong(value);
+    } else {
+      content.putInt((int) value);
+    }
+    writeControl(open, kind, 1 + bytes);
+  }
+
+  private void writeReady(Link open, Ready ready) {
+    byte[] content = ready.encode();
+    System.arraycopy(content, 0, OUT.get(), 1, content.length);
+    writeControl(open, FrameKind.READY, 1 + content.length);
+    present(context).flush();
+  }
+
   private ChannelFuture writeSealed(Link open, byte[] out, int length) {
     ChannelHandlerContext ctx = present(context);
     int sealed;
@@ -461,7 +769,6 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
     ByteBuf frame = ctx.alloc().directBuffer(FrameReader.LENGTH_BYTES + sealed);
     frame.writeShort(sealed).writeBytes(out, 0, sealed);
-    ticksSinceSent = 0;
     countSent(frame.readableBytes());
     return ctx.write(frame);
   }
@@ -476,21 +783,21 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   private void countSent(long bytes) {
     host.counters().countSent(bytes);
-    Link open = link;
-    if (open == null) {
+    LiveSession of = session;
+    if (of == null) {
       handshakeBytesSent += bytes;
     } else {
-      open.bytesSent.addAndGet(bytes);
+      of.countSent(bytes);
     }
   }
 
   private void countReceived(long bytes) {
     host.counters().countReceived(bytes);
-    Link open = link;
-    if (open == null) {
+    LiveSession of = session;
+    if (of == null) {
       handshakeBytesReceived += bytes;
     } else {
-      open.bytesReceived.addAndGet(bytes);
+      of.countReceived(bytes);
     }
   }
 
@@ -502,23 +809,28 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     }
     boolean wasEstablished = phase == Phase.ESTABLISHED;
     Link open = link;
+    LiveSession of = session;
     phase = Phase.CLOSED;
     cancelTimer();
     releaseHeld();
-    host.counters().countClosed(reason);
     if (!wasEstablished) {
       handshakeOver.run();
     }
-    log.debug("session closed reason={} established={}", reason, wasEstablished);
-    if (open != null && wasEstablished) {
-      host.closed(open);
-      open.call(listener -> listener.closed(open, reason));
-      // A listener may close a session while it hears of it; its dialler still has to learn whom it
-      // reached.
-      established.complete(open);
-      open.closure.complete(reason);
+    log.debug("path closed reason={} established={}", reason, wasEstablished);
+    if (of == null) {
+      host.counters().countClosed(reason);
+    } else if (survives(reason)) {
+      of.lost(this, reason);
+    } else {
+      of.end(reason);
+    }
+    LiveSession reached = of == null && reason.isMove() ? wanted : of;
+    if (reached != null) {
+      // Not needed, perhaps, and nevertheless a way to the peer.
+      established.complete(new OpenPath(reached, closure.minimalCompletionStage()));
     }
     established.completeExceptionally(new SessionFailedException(reason));
+    closure.complete(reason);
     Goodbye goodbye = open == null ? null : reason.farewell();
     ChannelHandlerContext ctx = present(context);
     if (open != null && goodbye != null && ctx.channel().isActive()) {
@@ -526,6 +838,13 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     } else {
       unawaited(ctx.close());
     }
+  }
+
+  /** Whether the session may go on by another path. */
+  private static boolean survives(CloseReason reason) {
+    return reason.isMove()
+        || reason instanceof CloseReason.Disconnected
+        || reason instanceof CloseReason.Silent;
   }
 
   // Closing with unread bytes makes the kernel send a reset, which may overtake the goodbye: half
@@ -573,210 +892,38 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     return value;
   }
 
-  private interface ListenerCall {
-    void on(SessionListener listener);
-  }
-
-  /** The session as its user sees it; its fields that are not thread-safe belong to the loop. */
-  private final class Link implements Session {
-    private final DatabaseKeys database;
-    private final Handshake.Peer peer;
-    private final DeviceId peerId;
-    private final Channel channel;
-    private final SocketAddress remoteAddress;
-    private final SessionListener listener;
+  /** What there is once the peer is authentic; it belongs to the event loop. */
+  private final class Link {
+    private final Handshake.Step.Done done;
     private final FrameCipher sending;
     private final FrameCipher receiving;
     private final MessageReader messages = new MessageReader(host.limits().messageBytes());
-    private final MessageWriter writer = new MessageWriter();
-    private final CompletableFuture<CloseReason> closure = new CompletableFuture<>();
-    private final AtomicLong bytesSent;
-    private final AtomicLong bytesReceived;
-    private final AtomicLong queued = new AtomicLong();
-    private final AtomicBoolean stalled = new AtomicBoolean();
-    private final AtomicBoolean flushing = new AtomicBoolean();
+    private long next;
+    private @Nullable FrameException refused;
+    private int probe;
+    private long probedNanos;
 
-    Link(Handshake.Step.Done done, Channel channel) {
-      this.database = done.database();
-      this.peer = done.peer();
-      this.peerId = DeviceId.of(peer.publicKey());
-      this.channel = channel;
-      this.remoteAddress = channel.remoteAddress();
-      this.listener = host.policy().listener(database);
+    Link(Handshake.Step.Done done) {
+      this.done = done;
       this.sending = done.sending();
       this.receiving = done.receiving();
-      this.bytesSent = new AtomicLong(handshakeBytesSent);
-      this.bytesReceived = new AtomicLong(handshakeBytesReceived);
     }
 
-    @Override
-    public DeviceId peer() {
-      return peerId;
-    }
-
-    @Override
-    public byte[] peerPublicKey() {
-      return peer.publicKey().clone();
-    }
-
-    @Override
-    public byte[] peerNoiseKey() {
-      return peer.noiseKey().clone();
-    }
-
-    @Override
-    public byte[] peerAttachment() {
-      return peer.attachment().clone();
-    }
-
-    @Override
-    public String databaseId() {
-      return database.databaseId();
-    }
-
-    @Override
-    public DatabaseKeys keys() {
-      return database;
-    }
-
-    @Override
-    public boolean initiator() {
-      return handshake.isInitiator();
-    }
-
-    @Override
-    public SocketAddress remoteAddress() {
-      return remoteAddress;
-    }
-
-    @Override
-    public SessionPath path() {
-      return carrier.path();
-    }
-
-    @Override
-    public boolean isWritable() {
-      return !stalled.get();
-    }
-
-    @Override
-    public void send(byte[] message) {
-      SessionLimits limits = host.limits();
-      if (message.length > limits.messageBytes()) {
-        throw new IllegalArgumentException(
-            "a message must have 0 to "
-                + limits.messageBytes()
-                + " bytes, but has "
-                + message.length);
-      }
-      if (closure.isDone()) {
-        return;
-      }
-      long total = queued.addAndGet(message.length + (long) MessageReader.LENGTH_BYTES);
-      writer.add(message);
-      if (total > limits.queuedBytes()) {
-        close(new CloseReason.QueueFull(total));
-      } else if (total > limits.highWaterBytes() && stalled.compareAndSet(false, true)) {
-        // What we just queued may have been written meanwhile, and nobody else would notice.
-        onLoop(
-            () -> {
-              call(to -> to.writabilityChanged(this));
-              unstall();
-            });
-      }
-    }
-
-    @Override
-    public void flush() {
-      if (flushing.compareAndSet(false, true)) {
-        onLoop(
-            () -> {
-              flushing.set(false);
-              drain();
-            });
-      }
-    }
-
-    @Override
-    public void pauseReading() {
-      onLoop(() -> setPaused(true));
-    }
-
-    @Override
-    public void resumeReading() {
-      onLoop(() -> setPaused(false));
-    }
-
-    @Override
-    public void close(CloseReason reason) {
-      // At once where possible, so that a listener that closes hears no further message.
-      if (channel.eventLoop().inEventLoop()) {
-        end(reason);
-      } else {
-        onLoop(() -> end(reason));
-      }
-    }
-
-    @Override
-    public CompletionStage<CloseReason> closure() {
-      return closure.minimalCompletionStage();
-    }
-
-    @Override
-    public long bytesSent() {
-      return bytesSent.get();
-    }
-
-    @Override
-    public long bytesReceived() {
-      return bytesReceived.get();
-    }
-
-    @Override
-    public String toString() {
-      return "Session[peer=" + peerId.shortForm() + ", remote=" + remoteAddress + "]";
-    }
-
-    private void deliver(byte[] message) {
+    private void arrived(LiveSession to, byte[] message) {
       // The listener may have closed the session at an earlier message of the same frame.
-      if (phase == Phase.ESTABLISHED) {
-        call(to -> to.message(this, message));
+      if (phase == Phase.ESTABLISHED && refused == null) {
+        try {
+          to.deliver(next++, message);
+        } catch (FrameException e) {
+          refused = e;
+        }
       }
     }
 
-    private void written(int bytes) {
-      queued.addAndGet(-bytes);
-      unstall();
-    }
-
-    private void unstall() {
-      if (queued.get() <= host.limits().lowWaterBytes() && stalled.compareAndSet(true, false)) {
-        call(to -> to.writabilityChanged(this));
-      }
-    }
-
-    private void setPaused(boolean wanted) {
-      if (phase != Phase.CLOSED) {
-        paused = wanted;
-        ticksSinceReceived = 0;
-        reading();
-      }
-    }
-
-    private void call(ListenerCall call) {
-      try {
-        call.on(listener);
-      } catch (RuntimeException e) {
-        fault("session listener", e);
-      }
-    }
-
-    private void onLoop(Runnable task) {
-      try {
-        channel.eventLoop().execute(task);
-      } catch (RejectedExecutionException e) {
-        // The transport is closed, and with it this session.
-        log.trace("session call after close peer={}", peerId.shortForm());
+    private void check() throws FrameException {
+      FrameException e = refused;
+      if (e != null) {
+        throw e;
       }
     }
   }

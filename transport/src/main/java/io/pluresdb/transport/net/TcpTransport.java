@@ -4,8 +4,10 @@ import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.WriteBufferWaterMark;
@@ -13,17 +15,21 @@ import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.handler.codec.quic.QuicChannel;
+import io.netty.handler.codec.quic.QuicStreamChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.noise.KeyPair;
 import io.pluresdb.transport.path.Candidate;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.path.Timers;
 import io.pluresdb.transport.relay.RelayAccess;
 import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Handshake;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionCounters;
 import io.pluresdb.transport.session.SessionFailedException;
@@ -53,6 +59,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -73,6 +80,7 @@ public final class TcpTransport implements AutoCloseable {
   // Ciphertext waiting in Netty; plaintext waits in the session's queue, under its own marks.
   private static final int CIPHERTEXT_LOW_BYTES = 128 * 1024;
   private static final int CIPHERTEXT_HIGH_BYTES = 512 * 1024;
+  private static final Duration PROBE_WAIT = Duration.ofSeconds(2);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(3);
 
   private final Host host;
@@ -82,9 +90,12 @@ public final class TcpTransport implements AutoCloseable {
   private final HalfOpen halfOpen;
   private final AtomicInteger connections = new AtomicInteger();
   private final Set<Channel> listeners = ConcurrentHashMap.newKeySet();
-  private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
+  private final Set<LiveSession> sessions = ConcurrentHashMap.newKeySet();
   private final Map<RelayUrl, RelayClient> relays = new ConcurrentHashMap<>();
+  private final AtomicReference<@Nullable QuicEndpoint> quic = new AtomicReference<>();
+  private final AtomicReference<@Nullable Puncher> puncher = new AtomicReference<>();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile PathListener pathListener = PathListener.NONE;
 
   /** Dials with {@link Suite#preferred}; accepts every suite. */
   public TcpTransport(
@@ -163,7 +174,11 @@ public final class TcpTransport implements AutoCloseable {
    *     event loop
    */
   public CompletionStage<Session> dial(InetSocketAddress address, DatabaseKeys database) {
-    CompletableFuture<Session> result = new CompletableFuture<>();
+    return dialTcp(address, database).thenApply(OpenPath::session);
+  }
+
+  private CompletionStage<OpenPath> dialTcp(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
     host.counters.countDialled();
     CloseReason forbidden = forbidsDialling();
     if (forbidden != null) {
@@ -220,16 +235,135 @@ public final class TcpTransport implements AutoCloseable {
         : null;
   }
 
-  /** As {@link #dial(InetSocketAddress, DatabaseKeys)}, by any way. */
-  public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+  /**
+   * As {@link #dial(InetSocketAddress, DatabaseKeys)}, by any way. Where there is a session with
+   * the peer already, it goes on by the new path, unless it has a better one.
+   */
+  public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
     return switch (candidate) {
-      case Candidate.Direct(var address) -> dial(address, database);
+      case Candidate.Direct(var address) -> dialTcp(address, database);
+      case Candidate.Quic(var address) -> dialQuic(address, database);
       case Candidate.Relayed relayed -> dial(relayed, database);
     };
   }
 
-  private CompletionStage<Session> dial(Candidate.Relayed peer, DatabaseKeys database) {
-    CompletableFuture<Session> result = new CompletableFuture<>();
+  /**
+   * Speaks QUIC on a UDP port from now on, as long as that is open, and opens direct paths there
+   * for sessions that are on a relay.
+   *
+   * @param reach tells where the port may be reached now; must not block
+   * @return why that is impossible here; empty when it is possible
+   * @throws IllegalStateException when it is done already
+   */
+  public String speakQuic(UdpSocket socket, Supplier<CompletionStage<Reachability>> reach) {
+    String unavailable = QuicEndpoint.unavailable();
+    if (unavailable.isEmpty()) {
+      var endpoint =
+          new QuicEndpoint(
+              socket,
+              host.limits(),
+              ciphertextMarks(),
+              host.local.environment().random(),
+              new QuicPort());
+      if (!quic.compareAndSet(null, endpoint)) {
+        throw new IllegalStateException("QUIC is spoken already");
+      }
+      puncher.set(
+          new Puncher(
+              socket,
+              host.local.identity().id(),
+              host.local.environment().random(),
+              reach,
+              (to, session) -> dialQuic(to, session.keys())));
+      sessions.forEach(session -> host.isOn(session, session.path()));
+    }
+    return unavailable;
+  }
+
+  /** Takes connections by QUIC under the limits of TCP's. */
+  private final class QuicPort implements QuicEndpoint.Port {
+    @Override
+    public HalfOpen.@Nullable Place enter(InetSocketAddress from, Runnable pushedOut) {
+      String limit = refusal(connections.get() + 1);
+      HalfOpen.Place place =
+          limit.isEmpty() ? halfOpen.tryEnter(from.getAddress(), pushedOut) : null;
+      if (place == null) {
+        host.counters.countClosed(
+            new CloseReason.Refused(
+                limit.isEmpty() ? CloseReason.LIMIT_HALF_OPEN_PER_ADDRESS : limit));
+      }
+      return place;
+    }
+
+    @Override
+    public void accepted(
+        QuicStreamChannel stream, InetSocketAddress from, byte[] binding, HalfOpen.Place place) {
+      host.counters.countAccepted();
+      int now = count(stream);
+      stream
+          .pipeline()
+          .addLast(
+              new SessionHandler(
+                  host,
+                  SessionCarrier.quic(from),
+                  Handshake.responder(host.local, binding),
+                  () -> refusal(now),
+                  place::recognise,
+                  place::leave,
+                  new CompletableFuture<>()));
+    }
+  }
+
+  /** The limit that forbids a connection which is the n-th now; empty for none. */
+  private String refusal(int now) {
+    return closed.get()
+        ? CloseReason.LIMIT_CLOSING
+        : now > host.limits().sessions() ? CloseReason.LIMIT_SESSIONS : "";
+  }
+
+  private CompletionStage<OpenPath> dialQuic(InetSocketAddress address, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
+    host.counters.countDialled();
+    CloseReason forbidden = forbidsDialling();
+    QuicEndpoint endpoint = quic.get();
+    if (forbidden != null || endpoint == null) {
+      return failed(
+          result,
+          forbidden == null ? new CloseReason.ConnectFailed("QUIC is not spoken here") : forbidden);
+    }
+    endpoint.dial(
+        address,
+        new QuicEndpoint.Outcome() {
+          @Override
+          public ChannelHandler opened(QuicChannel connection, byte[] binding) {
+            return new ChannelInitializer<QuicStreamChannel>() {
+              @Override
+              protected void initChannel(QuicStreamChannel stream) {
+                count(stream);
+                stream
+                    .pipeline()
+                    .addLast(
+                        new SessionHandler(
+                            host,
+                            SessionCarrier.quic(address),
+                            Handshake.initiator(host.local, suite, database, binding),
+                            () -> "",
+                            () -> {},
+                            result));
+              }
+            };
+          }
+
+          @Override
+          public void failed(String why) {
+            TcpTransport.this.failed(result, new CloseReason.ConnectFailed(why));
+          }
+        });
+    return result.minimalCompletionStage();
+  }
+
+  private CompletionStage<OpenPath> dial(Candidate.Relayed peer, DatabaseKeys database) {
+    CompletableFuture<OpenPath> result = new CompletableFuture<>();
     host.counters.countDialled();
     CloseReason forbidden = forbidsDialling();
     RelayClient relay = relays.get(peer.relay());
@@ -279,10 +413,7 @@ public final class TcpTransport implements AutoCloseable {
             host,
             SessionCarrier.relayed(relay, codec),
             Handshake.responder(host.local),
-            () ->
-                closed.get()
-                    ? CloseReason.LIMIT_CLOSING
-                    : now > host.limits().sessions() ? CloseReason.LIMIT_SESSIONS : "",
+            () -> refusal(now),
             () -> {},
             new CompletableFuture<>()));
   }
@@ -314,20 +445,61 @@ public final class TcpTransport implements AutoCloseable {
   public boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
     String databaseId = database.databaseId();
     return switch (candidate) {
-      case Candidate.Direct ignored ->
-          peer != null
-              && sessions.stream()
-                  .anyMatch(
-                      s ->
-                          s.peer().equals(peer)
-                              && s.databaseId().equals(databaseId)
-                              && s.path() instanceof SessionPath.Direct);
+      case Candidate.Direct ignored -> isConnected(databaseId, peer, new SessionPath.Direct());
+      case Candidate.Quic ignored -> isConnected(databaseId, peer, new SessionPath.Quic());
       case Candidate.Relayed(var relay, var rendezvous, var tag) ->
           sessions.stream()
-              .filter(s -> s.databaseId().equals(databaseId))
+              .filter(s -> s.databaseId().equals(databaseId) && s.hasPath())
               .map(Session::peer)
               .anyMatch(p -> p.equals(peer) || PeerTag.of(database, rendezvous, p).equals(tag));
     };
+  }
+
+  /** Whether a session with {@code peer} is established by a path as good as this one. */
+  private boolean isConnected(String databaseId, @Nullable DeviceId peer, SessionPath path) {
+    return sessions.stream()
+        .anyMatch(
+            s ->
+                s.peer().equals(peer)
+                    && s.databaseId().equals(databaseId)
+                    && s.hasPath()
+                    && s.path().rank() >= path.rank());
+  }
+
+  /** Hears of the paths of sessions; must not block. */
+  public interface PathListener {
+    /** Nobody listens. */
+    PathListener NONE =
+        new PathListener() {
+          @Override
+          public void moved(Session session) {}
+
+          @Override
+          public void stranded(Session session, CloseReason reason) {}
+        };
+
+    /** A session goes on by another path. */
+    void moved(Session session);
+
+    /** A session has no path any more, and ends if it has none soon. */
+    void stranded(Session session, CloseReason reason);
+  }
+
+  /**
+   * The network of this device has changed, or it slept: sessions whose paths are gone are to find
+   * out soon, and direct paths that were impossible are tried again.
+   */
+  public void networkChanged() {
+    sessions.forEach(session -> session.probe(PROBE_WAIT));
+    Puncher of = puncher.get();
+    if (of != null) {
+      of.networkChanged();
+    }
+  }
+
+  /** Names who hears of paths. */
+  public void onPaths(PathListener listener) {
+    pathListener = listener;
   }
 
   /** The established sessions of all databases; a snapshot. */
@@ -403,11 +575,9 @@ public final class TcpTransport implements AutoCloseable {
                 SessionCarrier.direct(),
                 Handshake.responder(host.local),
                 () -> {
-                  if (closed.get()) {
-                    return CloseReason.LIMIT_CLOSING;
-                  }
-                  if (now > host.limits().sessions()) {
-                    return CloseReason.LIMIT_SESSIONS;
+                  String limit = refusal(now);
+                  if (!limit.isEmpty()) {
+                    return limit;
                   }
                   place.set(
                       halfOpen.tryEnter(
@@ -436,7 +606,7 @@ public final class TcpTransport implements AutoCloseable {
     return connections.incrementAndGet();
   }
 
-  private CompletionStage<Session> failed(CompletableFuture<Session> result, CloseReason reason) {
+  private CompletionStage<OpenPath> failed(CompletableFuture<OpenPath> result, CloseReason reason) {
     host.counters.countClosed(reason);
     result.completeExceptionally(new SessionFailedException(reason));
     return result.minimalCompletionStage();
@@ -480,8 +650,30 @@ public final class TcpTransport implements AutoCloseable {
     }
 
     @Override
-    public void opened(Session session) {
+    public EventLoop loop() {
+      return loops.next();
+    }
+
+    @Override
+    public @Nullable LiveSession find(DatabaseKeys database, byte[] peerNoiseKey) {
+      return sessions.stream()
+          .filter(session -> session.isWith(database, peerNoiseKey))
+          .findFirst()
+          .orElse(null);
+    }
+
+    @Override
+    public void opened(LiveSession session) {
       sessions.add(session);
+      isOn(session, session.path());
+      for (LiveSession other : sessions) {
+        // A program that was started again does not come back to what it had.
+        if (other.peer().equals(session.peer())
+            && other.databaseId().equals(session.databaseId())
+            && !other.hasPath()) {
+          other.close(new CloseReason.Disconnected("the peer was started again"));
+        }
+      }
       // A session established while the transport closes is not in its list.
       if (closed.get()) {
         session.close(new CloseReason.Shutdown());
@@ -489,8 +681,48 @@ public final class TcpTransport implements AutoCloseable {
     }
 
     @Override
-    public void closed(Session session) {
+    public void moved(LiveSession session) {
+      isOn(session, session.path());
+      pathListener.moved(session);
+    }
+
+    @Override
+    public void stranded(LiveSession session, CloseReason reason) {
+      if (session.path() instanceof SessionPath.Quic
+          && session.dialledPath()
+          && session.remoteAddress() instanceof InetSocketAddress address) {
+        // NATs may still let it through; nobody else knows this address.
+        var _ = dialQuic(address, session.keys());
+      }
+      pathListener.stranded(session, reason);
+    }
+
+    @Override
+    public void heard(LiveSession session, byte[] content) {
+      Puncher to = puncher.get();
+      if (to != null) {
+        to.heard(session, content);
+      }
+    }
+
+    private void isOn(LiveSession session, SessionPath path) {
+      Puncher of = puncher.get();
+      if (of != null) {
+        if (path instanceof SessionPath.Relayed) {
+          of.relayed(session);
+        } else {
+          of.over(session);
+        }
+      }
+    }
+
+    @Override
+    public void closed(LiveSession session) {
       sessions.remove(session);
+      Puncher of = puncher.get();
+      if (of != null) {
+        of.over(session);
+      }
     }
   }
 }

@@ -10,6 +10,9 @@ public sealed interface Candidate {
   /** By dialling where it listens. */
   record Direct(InetSocketAddress address) implements Candidate {}
 
+  /** By QUIC, to where its UDP port can be reached. */
+  record Quic(InetSocketAddress address) implements Candidate {}
+
   /** Through a relay it is registered at. */
   record Relayed(RelayUrl relay, Rendezvous rendezvous, PeerTag tag) implements Candidate {}
 }

@@ -2,7 +2,7 @@ package io.pluresdb.transport.path;
 
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.session.CloseReason;
-import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.SessionFailedException;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.net.InetSocketAddress;
@@ -12,21 +12,23 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps wanted peers connected.
+ * Keeps wanted peers connected, each by the best path there is.
  *
- * <p>Each target, a candidate and a database, has at most one attempt or session at a time. A
- * failed attempt waits by its {@link Backoff}; a session that lasted a second resets it, so a peer
- * that drops is dialled again within the first wait. A target whose session ended as a duplicate of
- * another rests while that peer is connected, and for a moment when it is not. A target that turns
- * out to be this device, or whose session ended because one side has enough others, is dropped. So
- * is one that was only hinted at and gave no session in its first attempts: strangers can hint at
- * anything. Thread-safe.
+ * <p>Each target, a candidate and a database, has at most one attempt or path at a time. A failed
+ * attempt waits by its {@link Backoff}; a path that lasted a second resets it, so a peer that drops
+ * is dialled again within the first wait. Targets of one peer race: whichever is up first carries
+ * the session, and a better one takes it over. A target whose path gave way to another rests while
+ * there is one as good, and for a moment when there is none; when a session has lost its path, all
+ * its targets are tried at once. A target that turns out to be this device, or whose session ended
+ * because one side has enough others, is dropped. So is one that was only hinted at and gave no
+ * session in its first attempts: strangers can hint at anything. Thread-safe.
  */
 public final class Dialer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Dialer.class);
@@ -58,11 +60,11 @@ public final class Dialer implements AutoCloseable {
   /** How a dialer reaches peers. */
   public interface Connector {
     /** As {@code TcpTransport.dial}. */
-    CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database);
+    CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database);
 
     /**
-     * Whether a session is established besides which one by {@code candidate} would not be kept: a
-     * direct one, or for a relayed candidate any.
+     * Whether there is a session with a path as good as {@code candidate} would be: then it is not
+     * dialled.
      *
      * @param peer whom the candidate led to before, or null
      */
@@ -97,7 +99,7 @@ public final class Dialer implements AutoCloseable {
     private int failures;
     private @Nullable CloseReason lastFailure;
     private @Nullable DeviceId peer;
-    private @Nullable Session session;
+    private @Nullable OpenPath path;
     private Timers.@Nullable Timer timer;
 
     Entry(Key key, DatabaseKeys database, Backoff backoff) {
@@ -166,6 +168,7 @@ public final class Dialer implements AutoCloseable {
     }
     switch (candidate) {
       case Candidate.Direct ignored -> attempt(entry);
+      case Candidate.Quic ignored -> attempt(entry);
       case Candidate.Relayed ignored -> {
         synchronized (this) {
           if (isCurrent(entry)) {
@@ -190,6 +193,38 @@ public final class Dialer implements AutoCloseable {
     }
   }
 
+  /**
+   * A session with {@code peer} has no path any more: all ways that may lead there are tried at
+   * once.
+   */
+  public void hurry(String databaseId, DeviceId peer) {
+    hurry(
+        entry ->
+            entry.key.databaseId().equals(databaseId)
+                && (entry.peer == null || entry.peer.equals(peer)));
+  }
+
+  /** The network has changed: whatever waits is tried at once. */
+  public void hurry() {
+    hurry(entry -> true);
+  }
+
+  private void hurry(Predicate<Entry> meant) {
+    List<Entry> now;
+    synchronized (this) {
+      now =
+          entries.values().stream()
+              .filter(meant)
+              .filter(e -> e.state == State.WAITING || e.state == State.RESTING)
+              .toList();
+      for (Entry entry : now) {
+        cancel(entry);
+        entry.backoff.reset();
+      }
+    }
+    now.forEach(this::attempt);
+  }
+
   /** Every target now. */
   public synchronized List<Target> targets() {
     return entries.values().stream()
@@ -208,7 +243,8 @@ public final class Dialer implements AutoCloseable {
   private void attempt(Entry entry) {
     DatabaseKeys database;
     synchronized (this) {
-      if (!isCurrent(entry)) {
+      boolean idle = entry.state == State.WAITING || entry.state == State.RESTING;
+      if (!isCurrent(entry) || !idle) {
         return;
       }
       if (connector.isServed(entry.key.candidate(), entry.database, entry.peer)) {
@@ -221,30 +257,30 @@ public final class Dialer implements AutoCloseable {
     connector
         .dial(entry.key.candidate(), database)
         .whenComplete(
-            (session, failure) -> {
-              if (session != null) {
-                connected(entry, session);
+            (path, failure) -> {
+              if (path != null) {
+                connected(entry, path);
               } else {
                 failed(entry, reason(failure));
               }
             });
   }
 
-  private void connected(Entry entry, Session session) {
+  private void connected(Entry entry, OpenPath path) {
     synchronized (this) {
       if (isCurrent(entry)) {
         entry.state = State.CONNECTED;
         entry.hint = false;
-        entry.peer = session.peer();
-        entry.timer = timers.schedule(SETTLED, () -> settled(entry, session));
-        entry.session = session;
+        entry.peer = path.session().peer();
+        entry.timer = timers.schedule(SETTLED, () -> settled(entry, path));
+        entry.path = path;
       }
     }
-    session.closure().thenAccept(reason -> failed(entry, reason));
+    path.closure().thenAccept(reason -> failed(entry, reason));
   }
 
-  private synchronized void settled(Entry entry, Session session) {
-    if (session.equals(entry.session)) {
+  private synchronized void settled(Entry entry, OpenPath path) {
+    if (path.equals(entry.path)) {
       entry.backoff.reset();
     }
   }
@@ -254,7 +290,7 @@ public final class Dialer implements AutoCloseable {
       return;
     }
     cancel(entry);
-    entry.session = null;
+    entry.path = null;
     entry.lastFailure = reason;
     if (reason instanceof CloseReason.SelfConnection) {
       log.info(
@@ -263,7 +299,8 @@ public final class Dialer implements AutoCloseable {
     } else if (reason.isParting() || (entry.hint && ++entry.failures >= HINT_ATTEMPTS)) {
       entries.remove(entry.key);
     } else if (reason.isDuplicate() && entry.peer != null) {
-      boolean here = connector.isServed(entry.key.candidate(), entry.database, entry.peer);
+      boolean here =
+          reason.isMove() || connector.isServed(entry.key.candidate(), entry.database, entry.peer);
       rest(entry, here ? REST : TURN);
     } else {
       entry.state = State.WAITING;

@@ -11,6 +11,9 @@ public sealed interface CloseReason {
   /** The goodbye code of {@link Duplicate}. */
   String DUPLICATE_CODE = "DUPLICATE_SESSION";
 
+  /** The goodbye code of {@link Moved}. */
+  String MOVED_CODE = "MOVED";
+
   /** The code of a session that ends because one side has enough others for this database. */
   String PARTING_CODE = "ENOUGH_NEIGHBOURS";
 
@@ -44,6 +47,7 @@ public sealed interface CloseReason {
           "ended",
           "shutdown",
           "duplicate",
+          "moved",
           "ended_by_peer",
           "rejected",
           "disconnected",
@@ -64,6 +68,7 @@ public sealed interface CloseReason {
       case Ended ignored -> "ended";
       case Shutdown ignored -> "shutdown";
       case Duplicate ignored -> "duplicate";
+      case Moved ignored -> "moved";
       case EndedByPeer ignored -> "ended_by_peer";
       case Rejected ignored -> "rejected";
       case Disconnected ignored -> "disconnected";
@@ -87,6 +92,7 @@ public sealed interface CloseReason {
       case Rejected(var code, var message) -> new Goodbye(code, message);
       case Shutdown ignored -> new Goodbye("SHUTDOWN", "the peer is stopping");
       case Duplicate ignored -> new Goodbye(DUPLICATE_CODE, "another session goes on");
+      case Moved ignored -> new Goodbye(MOVED_CODE, "the session goes on by a better path");
       case QueueFull ignored -> new Goodbye("TOO_SLOW", "the peer reads too slowly");
       case FrameViolation(var kind, var value) -> new Goodbye(kind.name(), "value " + value);
       case EndedByPeer ignored -> null;
@@ -102,10 +108,17 @@ public sealed interface CloseReason {
     };
   }
 
-  /** Whether it ended because another session with the same peer goes on. */
+  /** Whether it ended because another session or path to the same peer goes on. */
   default boolean isDuplicate() {
     return this instanceof Duplicate
+        || isMove()
         || (this instanceof EndedByPeer(var code, var message) && code.equals(DUPLICATE_CODE));
+  }
+
+  /** Whether only the path ended, and its session goes on by another. */
+  default boolean isMove() {
+    return this instanceof Moved
+        || (this instanceof EndedByPeer(var code, var message) && code.equals(MOVED_CODE));
   }
 
   /** Whether it ended because one side has enough others: nothing to be dialled again. */
@@ -126,6 +139,9 @@ public sealed interface CloseReason {
 
   /** We keep another session with the same peer; see {@link Sessions#preferred}. */
   record Duplicate() implements CloseReason {}
+
+  /** Of a path: its session goes on by another. */
+  record Moved() implements CloseReason {}
 
   /** The peer ended or rejected it and said why; for people, not for decisions of trust. */
   record EndedByPeer(String code, String message) implements CloseReason {}

@@ -46,6 +46,7 @@ public final class Handshake {
   private static final byte[] PROLOGUE_LABEL =
       "pluresdb session 1".getBytes(StandardCharsets.US_ASCII);
   private static final byte[] NO_PAYLOAD = {};
+  private static final byte[] UNBOUND = {};
 
   /**
    * What this device brings to each of its handshakes.
@@ -96,26 +97,48 @@ public final class Handshake {
   private final Local local;
   private final boolean initiator;
   private final Suite suite;
+  private final byte[] binding;
   private Expected expected;
   private @Nullable DatabaseKeys database;
   private @Nullable HandshakeState noise;
 
-  private Handshake(Local local, boolean initiator, Suite suite, @Nullable DatabaseKeys database) {
+  private Handshake(
+      Local local,
+      boolean initiator,
+      Suite suite,
+      @Nullable DatabaseKeys database,
+      byte[] binding) {
     this.local = local;
     this.initiator = initiator;
     this.suite = suite;
+    this.binding = binding.clone();
     this.database = database;
     this.expected = initiator ? Expected.START : Expected.PREAMBLE;
   }
 
   /** The side that connected. */
   public static Handshake initiator(Local local, Suite suite, DatabaseKeys database) {
-    return new Handshake(local, true, suite, database);
+    return initiator(local, suite, database, UNBOUND);
+  }
+
+  /**
+   * As the other, over a channel that has an encryption of its own.
+   *
+   * @param binding what both ends of that channel know and nobody can choose; empty for none
+   */
+  public static Handshake initiator(
+      Local local, Suite suite, DatabaseKeys database, byte[] binding) {
+    return new Handshake(local, true, suite, database, binding);
   }
 
   /** The side that was connected to; it learns suite and database from the preamble. */
   public static Handshake responder(Local local) {
-    return new Handshake(local, false, Suite.CHACHAPOLY, null);
+    return responder(local, UNBOUND);
+  }
+
+  /** As the other, over a channel that has an encryption of its own. */
+  public static Handshake responder(Local local, byte[] binding) {
+    return new Handshake(local, false, Suite.CHACHAPOLY, null, binding);
   }
 
   public boolean isInitiator() {
@@ -240,7 +263,8 @@ public final class Handshake {
   }
 
   private HandshakeState noise(Suite chosen, DatabaseKeys keys, byte[] preamble) {
-    byte[] prologue = concat(PROLOGUE_LABEL, concat(preamble, keys.databaseIdHash()));
+    byte[] prologue =
+        concat(concat(PROLOGUE_LABEL, preamble), concat(keys.databaseIdHash(), binding));
     return new HandshakeState(
         chosen.protocol(),
         initiator,

@@ -3,10 +3,14 @@ package io.pluresdb.transport.session;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.net.SocketAddress;
+import java.time.Duration;
 import java.util.concurrent.CompletionStage;
+import org.jspecify.annotations.Nullable;
 
 /**
- * An authenticated, encrypted, ordered channel of messages with one device about one database.
+ * An authenticated, encrypted, ordered channel of messages with one device about one database, over
+ * one path after another: each message is delivered once, in order, whatever happens to the paths,
+ * until the session ends.
  *
  * <p>Every method may be called from any thread.
  */
@@ -33,10 +37,25 @@ public interface Session {
   /** Whether we dialled. */
   boolean initiator();
 
-  /** The peer's, or that of the relay or proxy in between. */
+  /** The peer's, or that of the relay or proxy in between, on the newest path. */
   SocketAddress remoteAddress();
 
+  /** Whether we dialled the newest path. */
+  boolean dialledPath();
+
+  /** The newest path: a session moves to better ones, and from one that broke to another. */
   SessionPath path();
+
+  /** Whether the newest path is up; without one, messages wait until there is another. */
+  boolean hasPath();
+
+  /** How long the newest answer of the peer to a probe took; null before the first on this path. */
+  @Nullable Duration roundTrip();
+
+  /**
+   * Asks the peer to show that the path is up: one that brings nothing within {@code wait} is left.
+   */
+  void probe(Duration wait);
 
   /**
    * Whether less than the high water mark is queued. When false, stop sending until {@link
@@ -73,9 +92,9 @@ public interface Session {
   /** Completes, after {@link SessionListener#closed}, with why the session ended. */
   CompletionStage<CloseReason> closure();
 
-  /** Bytes written to the socket so far, handshake, framing and tags included. */
+  /** Bytes written to sockets so far, handshake, framing and tags included. */
   long bytesSent();
 
-  /** Bytes read from the socket so far, handshake, framing and tags included. */
+  /** Bytes read from sockets so far, handshake, framing and tags included. */
   long bytesReceived();
 }

@@ -8,15 +8,16 @@ import java.util.concurrent.atomic.LongAdder;
  * What a transport has counted since it started; every name is there from the start, at zero.
  *
  * <p>{@code accepted}: connections taken. {@code dialled}: connections attempted. {@code
- * established}: sessions both sides accepted. {@code closed.COUNTER}: ends of connections by {@link
- * CloseReason#counter}, failed attempts included. {@code refused.LIMIT}: those closed as refused,
- * by the limit that was met ({@link CloseReason#LIMITS}). {@code bytes.sent}, {@code
- * bytes.received}: as on the socket.
+ * established}: sessions both sides accepted. {@code continued}: further paths of these. {@code
+ * closed.COUNTER}: ends of connections by {@link CloseReason#counter}, failed attempts included.
+ * {@code refused.LIMIT}: those closed as refused, by the limit that was met ({@link
+ * CloseReason#LIMITS}). {@code bytes.sent}, {@code bytes.received}: as on the socket.
  */
 public final class SessionCounters {
   private final LongAdder accepted = new LongAdder();
   private final LongAdder dialled = new LongAdder();
   private final LongAdder established = new LongAdder();
+  private final LongAdder continued = new LongAdder();
   private final LongAdder bytesSent = new LongAdder();
   private final LongAdder bytesReceived = new LongAdder();
   private final Map<String, LongAdder> closed = new LinkedHashMap<>();
@@ -37,6 +38,10 @@ public final class SessionCounters {
 
   public void countEstablished() {
     established.increment();
+  }
+
+  public void countContinued() {
+    continued.increment();
   }
 
   public void countSent(long bytes) {
@@ -68,6 +73,7 @@ public final class SessionCounters {
     values.put("accepted", accepted.sum());
     values.put("dialled", dialled.sum());
     values.put("established", established.sum());
+    values.put("continued", continued.sum());
     closed.forEach((code, adder) -> values.put("closed." + code, adder.sum()));
     refused.forEach((limit, adder) -> values.put("refused." + limit, adder.sum()));
     values.put("bytes.sent", bytesSent.sum());

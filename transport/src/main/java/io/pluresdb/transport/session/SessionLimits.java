@@ -18,6 +18,7 @@ import java.time.Duration;
  * @param sessions most connections of this transport; 1 to 65,536
  * @param credentialLifetime how long a credential we hand out is valid; 1 ms to 90 days
  * @param linger how long a goodbye may take to leave; 1 ms to 1 min
+ * @param stranded how long a session that lost its path waits for another; 1 ms to 10 min
  */
 public record SessionLimits(
     int messageBytes,
@@ -31,7 +32,8 @@ public record SessionLimits(
     int halfOpenPerAddress,
     int sessions,
     Duration credentialLifetime,
-    Duration linger) {
+    Duration linger,
+    Duration stranded) {
 
   private static final int KIB = 1024;
   private static final int MIB = 1024 * KIB;
@@ -58,6 +60,7 @@ public record SessionLimits(
         Duration.ofMillis(1),
         Duration.ofDays(90));
     range("session.linger", linger, Duration.ofMillis(1), Duration.ofMinutes(1));
+    range("session.stranded", stranded, Duration.ofMillis(1), Duration.ofMinutes(10));
   }
 
   /** 4 MiB messages; marks of 256 KiB and 1 MiB; 15 s, 45 s and 5 s; 256, 16 and 1,024. */
@@ -74,7 +77,8 @@ public record SessionLimits(
         16,
         1024,
         Duration.ofDays(1),
-        Duration.ofSeconds(1));
+        Duration.ofSeconds(1),
+        Duration.ofSeconds(10));
   }
 
   public SessionLimits withMessageBytes(int bytes) {
@@ -90,7 +94,8 @@ public record SessionLimits(
         halfOpenPerAddress,
         sessions,
         credentialLifetime,
-        linger);
+        linger,
+        stranded);
   }
 
   public SessionLimits withWaterBytes(int low, int high, long queued) {
@@ -106,7 +111,8 @@ public record SessionLimits(
         halfOpenPerAddress,
         sessions,
         credentialLifetime,
-        linger);
+        linger,
+        stranded);
   }
 
   public SessionLimits withKeepAlive(Duration every, Duration dead) {
@@ -122,7 +128,8 @@ public record SessionLimits(
         halfOpenPerAddress,
         sessions,
         credentialLifetime,
-        linger);
+        linger,
+        stranded);
   }
 
   public SessionLimits withHandshakes(Duration timeout, int total, int perAddress) {
@@ -138,7 +145,8 @@ public record SessionLimits(
         perAddress,
         sessions,
         credentialLifetime,
-        linger);
+        linger,
+        stranded);
   }
 
   public SessionLimits withSessions(int most) {
@@ -154,7 +162,8 @@ public record SessionLimits(
         halfOpenPerAddress,
         most,
         credentialLifetime,
-        linger);
+        linger,
+        stranded);
   }
 
   public SessionLimits withCredentialLifetime(Duration lifetime) {
@@ -170,7 +179,25 @@ public record SessionLimits(
         halfOpenPerAddress,
         sessions,
         lifetime,
-        linger);
+        linger,
+        stranded);
+  }
+
+  public SessionLimits withStranded(Duration most) {
+    return new SessionLimits(
+        messageBytes,
+        lowWaterBytes,
+        highWaterBytes,
+        queuedBytes,
+        keepAlive,
+        silence,
+        handshakeTimeout,
+        halfOpen,
+        halfOpenPerAddress,
+        sessions,
+        credentialLifetime,
+        linger,
+        most);
   }
 
   private static void range(String setting, long value, long from, long to) {

@@ -1,8 +1,9 @@
 package io.pluresdb.transport.session;
 
 /**
- * Hears of the sessions of one database, on each session's event loop and in order: {@code
- * established} first, {@code closed} last. Must not block. An exception closes the session.
+ * Hears of the sessions of one database, on an event loop, of each session one call at a time and
+ * in order: {@code established} first, {@code closed} last. Must not block. An exception closes the
+ * session.
  */
 public interface SessionListener {
   void established(Session session);

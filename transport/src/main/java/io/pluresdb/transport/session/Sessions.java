@@ -8,7 +8,7 @@ public final class Sessions {
   private Sessions() {}
 
   /**
-   * Returns the one of two sessions both devices keep: the direct one rather than the relayed, then
+   * Returns the one of two sessions both devices keep: the one whose path has the higher rank, then
    * the one the smaller device id initiated. When the same side initiated both, the {@code newer},
    * because the older may be dead already; so, too, whatever their paths, when the peer was started
    * anew, or is one of two copies of a device that both run: then they take turns.
@@ -17,17 +17,13 @@ public final class Sessions {
     if (!Arrays.equals(older.peerNoiseKey(), newer.peerNoiseKey())) {
       return newer;
     }
-    if (isDirect(older) != isDirect(newer)) {
-      return isDirect(newer) ? newer : older;
+    if (older.path().rank() != newer.path().rank()) {
+      return newer.path().rank() > older.path().rank() ? newer : older;
     }
     if (older.initiator() == newer.initiator()) {
       return newer;
     }
     boolean ownIsSmaller = own.compareTo(newer.peer()) < 0;
     return newer.initiator() == ownIsSmaller ? newer : older;
-  }
-
-  private static boolean isDirect(Session session) {
-    return session.path() instanceof SessionPath.Direct;
   }
 }

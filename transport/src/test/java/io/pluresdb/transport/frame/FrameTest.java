@@ -86,8 +86,10 @@ class FrameTest {
       MessageReader reader = new MessageReader(LIMIT);
       List<byte[]> received = new ArrayList<>();
       byte[] frame = new byte[2 + random.nextInt(3000)];
-      while (writer.hasMore()) {
-        int end = writer.fill(frame, 1, frame.length);
+      Object path = new Object();
+      writer.turnTo(path, 0);
+      while (writer.hasMore(path)) {
+        int end = writer.fill(path, frame, 1, frame.length);
         reader.read(frame, 1, end, received::add);
       }
       assertThat(received.toArray(byte[][]::new))
@@ -174,7 +176,7 @@ class FrameTest {
     for (FrameKind kind : FrameKind.values()) {
       assertThat(FrameKind.of(kind.code())).isEqualTo(kind);
     }
-    assertKind(() -> FrameKind.of((byte) 4), FrameException.Kind.UNKNOWN_KIND);
+    assertKind(() -> FrameKind.of((byte) 8), FrameException.Kind.UNKNOWN_KIND);
     assertKind(() -> FrameKind.of((byte) -1), FrameException.Kind.UNKNOWN_KIND);
   }
 

@@ -3,20 +3,27 @@ package io.pluresdb.transport.net;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.transport.Waiting;
+import io.pluresdb.transport.hash.Blake2b;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.path.Backoff;
 import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.path.Dialer;
 import io.pluresdb.transport.path.Timers;
+import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
+import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionFailedException;
 import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionListener;
 import io.pluresdb.transport.session.Sessions;
 import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.PeerTag;
+import io.pluresdb.transport.topic.Rendezvous;
+import io.pluresdb.transport.topic.SyncKey;
+import java.lang.reflect.Proxy;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -74,6 +81,67 @@ class DialerTest {
       assertThat(connector.attempts).hasSize(1);
       assertThat(dialer.targets()).isEmpty();
     }
+  }
+
+  @Test
+  void targets_ofOnePeer_race_theRelayedOneLater_andRestWhileThereIsABetterPath() {
+    Virtual time = new Virtual();
+    Scripted connector = new Scripted();
+    Candidate relayed = relayed();
+    Candidate quic = new Candidate.Quic(ADDRESS);
+    try (Dialer dialer = dialer(connector, time)) {
+      dialer.add(relayed, Node.DATABASE);
+      dialer.add(ADDRESS, Node.DATABASE);
+      dialer.add(quic, Node.DATABASE);
+      assertThat(connector.dialled).containsExactly(new Candidate.Direct(ADDRESS), quic);
+      time.advance(Dialer.DIRECT_HEAD_START);
+      assertThat(connector.dialled).hasSize(3).endsWith(relayed);
+      // All three come up, the worst first, and the best one stays.
+      Path overRelay = connector.up(relayed);
+      Path overQuic = connector.up(quic);
+      overRelay.end(new CloseReason.Moved());
+      Path direct = connector.up(new Candidate.Direct(ADDRESS));
+      overQuic.end(new CloseReason.EndedByPeer(CloseReason.MOVED_CODE, ""));
+      connector.served = true;
+      time.advance(Duration.ofMinutes(5));
+      assertThat(connector.dialled).as("nobody dials while there is a path").hasSize(3);
+      // The best path is lost: everything is tried at once, and what is up first serves.
+      connector.served = false;
+      direct.end(new CloseReason.Disconnected("cable"));
+      dialer.hurry(Node.DATABASE.databaseId(), Scripted.PEER);
+      assertThat(connector.dialled.subList(3, connector.dialled.size()))
+          .containsExactlyInAnyOrder(relayed, quic, new Candidate.Direct(ADDRESS));
+      connector.up(relayed);
+      assertThat(dialer.targets())
+          .filteredOn(target -> target.state() == Dialer.State.CONNECTED)
+          .singleElement()
+          .satisfies(target -> assertThat(target.candidate()).isEqualTo(relayed));
+    }
+  }
+
+  @Test
+  void hurry_ofAnotherPeer_leavesTargetsThatLeadElsewhere() {
+    Virtual time = new Virtual();
+    Scripted connector = new Scripted();
+    try (Dialer dialer = dialer(connector, time)) {
+      dialer.add(ADDRESS, Node.DATABASE);
+      connector.up(new Candidate.Direct(ADDRESS)).end(new CloseReason.Moved());
+      connector.served = true;
+      dialer.hurry(Node.DATABASE.databaseId(), DeviceIdentity.create(new Random(9)).id());
+      dialer.hurry("another database", Scripted.PEER);
+      assertThat(connector.dialled).hasSize(1);
+      connector.served = false;
+      dialer.hurry();
+      assertThat(connector.dialled).hasSize(2);
+    }
+  }
+
+  private static Candidate relayed() {
+    Rendezvous rendezvous = Rendezvous.of(Node.DATABASE, Node.NOW).getFirst();
+    return new Candidate.Relayed(
+        RelayUrl.parse("ws://127.0.0.1:9"),
+        rendezvous,
+        PeerTag.of(Node.DATABASE, rendezvous, Scripted.PEER));
   }
 
   @Test
@@ -204,11 +272,10 @@ class DialerTest {
       Node smaller = left.identity.id().compareTo(right.identity.id()) < 0 ? left : right;
       Dialer loser = smaller == left ? fromRight : fromLeft;
       Waiting.until(
-          "one session, dialled by the smaller id",
+          "one session, on the path that the smaller id dialled",
           () ->
               left.transport.sessions().size() == 1
                   && right.transport.sessions().size() == 1
-                  && smaller.transport.sessions().iterator().next().initiator()
                   && loser.targets().getFirst().state() == Dialer.State.RESTING);
       long dialled = left.count("dialled") + right.count("dialled");
       assertThat(
@@ -229,7 +296,9 @@ class DialerTest {
         Node right = new Node()) {
       Session fromLeft = left.dial(right.listen());
       Session atRight = right.session();
-      Session fromRight = right.dial(left.listen());
+      DatabaseKeys other = DatabaseKeys.of(new SyncKey(Blake2b.hash256(new byte[1])), 1);
+      left.databases.put(other.hint(), other);
+      Session fromRight = right.transport.dial(left.listen(), other).toCompletableFuture().join();
       Waiting.until("both sessions on the left", () -> left.established.size() == 2);
       Session atLeft =
           left.established.stream().filter(s -> !s.initiator()).findFirst().orElseThrow();
@@ -272,7 +341,7 @@ class DialerTest {
     Dialer.Connector connector =
         new Dialer.Connector() {
           @Override
-          public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
+          public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
             return node.transport.dial(candidate, database);
           }
 
@@ -289,23 +358,58 @@ class DialerTest {
     return new Dialer(connector, time, Backoff.Limits.defaults(), new Random(4));
   }
 
+  /** A path that came up, for the test to end. */
+  private record Path(CompletableFuture<CloseReason> closure) {
+    void end(CloseReason reason) {
+      closure.complete(reason);
+    }
+  }
+
   private static final class Scripted implements Dialer.Connector {
-    private final List<CompletableFuture<Session>> attempts = new ArrayList<>();
+    static final DeviceId PEER = DeviceIdentity.create(new Random(8)).id();
+
+    private final List<CompletableFuture<OpenPath>> attempts = new ArrayList<>();
+    private final List<Candidate> dialled = new ArrayList<>();
+    private boolean served;
+
+    /** The newest attempt at a candidate is successful. */
+    Path up(Candidate candidate) {
+      var path = new Path(new CompletableFuture<>());
+      attempts
+          .get(dialled.lastIndexOf(candidate))
+          .complete(new OpenPath(session(), path.closure()));
+      return path;
+    }
+
+    /** Says with whom it is, and nothing else. */
+    private static Session session() {
+      return (Session)
+          Proxy.newProxyInstance(
+              Session.class.getClassLoader(),
+              new Class<?>[] {Session.class},
+              (self, method, arguments) -> {
+                if (method.getName().equals("peer")) {
+                  return PEER;
+                }
+                throw new UnsupportedOperationException(method.getName());
+              });
+    }
 
     void failLast(CloseReason reason) {
       attempts.getLast().completeExceptionally(new SessionFailedException(reason));
     }
 
     @Override
-    public CompletionStage<Session> dial(Candidate candidate, DatabaseKeys database) {
-      CompletableFuture<Session> attempt = new CompletableFuture<>();
+    public CompletionStage<OpenPath> dial(Candidate candidate, DatabaseKeys database) {
+      CompletableFuture<OpenPath> attempt = new CompletableFuture<>();
       attempts.add(attempt);
+      dialled.add(candidate);
       return attempt;
     }
 
     @Override
     public boolean isServed(Candidate candidate, DatabaseKeys database, @Nullable DeviceId peer) {
-      return false;
+      return served;
     }
   }
 

@@ -3,6 +3,7 @@ package io.pluresdb.transport.net;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.Waiting;
 import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Session;
@@ -18,12 +19,15 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -52,7 +56,7 @@ final class Node implements SessionPolicy, SessionListener, AutoCloseable {
   volatile boolean keepMessages = true;
 
   Node() {
-    this(SessionLimits.defaults());
+    this(SessionLimits.defaults().withStranded(Duration.ofSeconds(2)));
   }
 
   Node(SessionLimits limits) {
@@ -72,6 +76,11 @@ final class Node implements SessionPolicy, SessionListener, AutoCloseable {
 
   static InetSocketAddress anyPort() {
     return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+  }
+
+  /** Nobody can find this device's UDP port. */
+  static CompletionStage<Reachability> nowhere() {
+    return CompletableFuture.completedStage(Reachability.nowhere());
   }
 
   InetSocketAddress listen() {

@@ -130,7 +130,8 @@ class RelayTlsTest {
             .transport
             .dial(second.found.element(), Node.DATABASE)
             .toCompletableFuture()
-            .get(20, TimeUnit.SECONDS);
+            .get(20, TimeUnit.SECONDS)
+            .session();
     byte[] message = new byte[300_000];
     message[7] = 7;
     session.send(message);

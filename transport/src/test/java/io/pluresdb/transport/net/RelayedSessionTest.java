@@ -87,7 +87,8 @@ class RelayedSessionTest {
     return node.transport
         .dial(candidate, Node.DATABASE)
         .toCompletableFuture()
-        .get(20, TimeUnit.SECONDS);
+        .get(20, TimeUnit.SECONDS)
+        .session();
   }
 
   @Test

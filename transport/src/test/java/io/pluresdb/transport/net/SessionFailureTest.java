@@ -207,6 +207,7 @@ class SessionFailureTest {
           Relay relay = new Relay(server.listen(), harm)) {
         Session session = client.dial(relay.address());
         server.session();
+        Waiting.until("a first probe", () -> session.roundTrip() != null);
         relay.arm();
         session.send(new byte[100]);
         session.flush();

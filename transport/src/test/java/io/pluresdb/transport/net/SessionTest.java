@@ -253,13 +253,17 @@ class SessionTest {
   @Test
   void session_silentPeer_isDeclaredDead() {
     SessionLimits impatient =
-        SessionLimits.defaults().withKeepAlive(Duration.ofMillis(30), Duration.ofMillis(150));
+        SessionLimits.defaults()
+            .withKeepAlive(Duration.ofMillis(30), Duration.ofMillis(150))
+            .withStranded(Duration.ofMillis(100));
     try (Node server = new Node();
         Node client = new Node(impatient)) {
       client.dial(server.listen());
+      server.session().pauseReading();
       Waiting.until("the end", () -> !client.closings.isEmpty());
       assertThat(client.closings.element())
           .isEqualTo(new CloseReason.Silent(Duration.ofMillis(150)));
+      server.session().resumeReading();
       Waiting.until("the other end", () -> !server.closings.isEmpty());
       assertThat(server.closings.element()).isInstanceOf(CloseReason.Disconnected.class);
     }

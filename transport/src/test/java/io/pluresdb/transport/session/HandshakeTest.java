@@ -134,6 +134,20 @@ class HandshakeTest {
   }
 
   @Test
+  void handshake_insideAnotherChannelThanThePeers_failsAtTheFirstTag() {
+    byte[] channel = new byte[64];
+    byte[] another = new byte[64];
+    another[63] = 1;
+    assertThat(new Run(alice, bob, channel, channel).runToTheEnd())
+        .isInstanceOf(Handshake.Step.Done.class);
+    for (byte[] other : new byte[][] {another, new byte[0]}) {
+      Run run = new Run(alice, bob, channel, other);
+      assertThat(run.runToTheEnd()).isEqualTo(failed(HandshakeFailure.NOT_AUTHENTIC));
+      assertThat(run.wires).hasSize(1);
+    }
+  }
+
+  @Test
   void handshake_anotherDatabaseOfTheSameSyncKey_fails() {
     bob.known = DatabaseKeys.of("other", new SyncKey(new byte[32]), 1);
     assertThat(new Run().runToTheEnd()).isEqualTo(failed(HandshakeFailure.NOT_AUTHENTIC));
@@ -371,8 +385,12 @@ class HandshakeTest {
     }
 
     Run(Side dialling, Side accepting) {
-      initiator = Handshake.initiator(dialling.local(), Suite.CHACHAPOLY, DATABASE);
-      responder = Handshake.responder(accepting.local());
+      this(dialling, accepting, new byte[0], new byte[0]);
+    }
+
+    Run(Side dialling, Side accepting, byte[] dialled, byte[] accepted) {
+      initiator = Handshake.initiator(dialling.local(), Suite.CHACHAPOLY, DATABASE, dialled);
+      responder = Handshake.responder(accepting.local(), accepted);
     }
 
     Handshake.Step.Done initiatorDone() {

@@ -1,0 +1,127 @@
+package io.pluresdb.daemon.node;
+
+import static io.pluresdb.daemon.node.Eventually.await;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.transport.Environment;
+import io.pluresdb.transport.dht.AddressFamily;
+import io.pluresdb.transport.dht.DhtId;
+import io.pluresdb.transport.dht.DhtStatus;
+import io.pluresdb.transport.net.RelayServer;
+import io.pluresdb.transport.path.NatKind;
+import io.pluresdb.transport.path.Reachability;
+import io.pluresdb.transport.relay.RelayLimits;
+import io.pluresdb.transport.relay.RelayOptions;
+import io.pluresdb.transport.relay.RelayUrl;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+
+/** By which path whole devices reach each other, and where they are. */
+class PathsTest extends LocalNodes {
+  private DeviceNode startAt(RelayUrl relay, String name) {
+    return open(
+        name,
+        new NodeOptions.Network(loopback(0), null, List.of(), null, NodeOptions.Relays.of(relay)));
+  }
+
+  private static String path(DeviceNode node) {
+    return node.peers(DB).stream()
+        .filter(peer -> peer.state().equals("connected"))
+        .map(Node.PeerStatus::path)
+        .findFirst()
+        .orElse("none");
+  }
+
+  @Test
+  void devices_thatHaveOnlyARelayInCommon_comeToADirectPath_andOutliveTheRelay() {
+    var options =
+        new RelayOptions(
+            loopback(0), null, Map.of(), false, RelayLimits.of(Map.of("drain-millis", 0L)));
+    RelayServer relay =
+        RelayServer.start(
+            options, new Environment(InstantSource.system(), new SplittableRandom(1)));
+    try {
+      var url = RelayUrl.parse("ws://127.0.0.1:" + relay.address().getPort());
+      DeviceNode a = startAt(url, "a");
+      DeviceNode b = startAt(url, "b");
+      CrdtStore.await(b.join(DB, withoutAddresses(invite(a))));
+      put(a, "first", "{\"n\":1}");
+      await("it arrives", () -> has(b, "first"));
+      await("hole punched", () -> path(a).equals("quic") && path(b).equals("quic"));
+      await("a round trip", () -> a.peers(DB).getFirst().roundTripMicros() > 0);
+      assertThat(a.network().quic()).isEqualTo("on");
+      relay.close();
+      put(b, "second", "{\"n\":2}");
+      await("it arrives without the relay", () -> has(a, "second"));
+      assertThat(path(a)).isEqualTo("quic");
+      awaitEqual(a, b);
+      stopAll();
+    } finally {
+      relay.close();
+    }
+  }
+
+  /** The same invite, which names relays only. */
+  private static String withoutAddresses(String url) {
+    InviteUrl invite = InviteUrl.parse(url, Instant.now());
+    return new InviteUrl(
+            invite.database(),
+            invite.syncKey(),
+            invite.founder(),
+            invite.inviter(),
+            invite.secret(),
+            invite.role(),
+            invite.expiresMillis(),
+            invite.addresses().stream().filter(RelayLinks::isRelay).toList())
+        .text();
+  }
+
+  private static final InetSocketAddress BOUND =
+      new InetSocketAddress(InetAddress.ofLiteral("0.0.0.0"), 34_570);
+  private static final InetAddress LOCAL = InetAddress.ofLiteral("192.168.1.7");
+  private static final InetAddress SEEN = InetAddress.ofLiteral("203.0.113.5");
+
+  private static DhtStatus said(@Nullable InetAddress seen, int port) {
+    var table =
+        new DhtStatus.Table(
+            AddressFamily.IPV4, DhtId.random(new Random(1)), seen, port, 8, List.of());
+    return new DhtStatus(false, List.of(table), List.of(), List.of(), List.of(), Map.of());
+  }
+
+  @Test
+  void whereabouts_ofADeviceBehindANat_areWhatOthersSee() {
+    Reachability cone =
+        Whereabouts.judge(said(SEEN, 40_000), BOUND, Set.of(LOCAL), List.of(), List.of(SEEN));
+    assertThat(cone.nat()).isEqualTo(NatKind.CONE);
+    assertThat(Whereabouts.texts(cone))
+        .containsExactly("203.0.113.5:40000", "203.0.113.5:34570", "192.168.1.7:34570");
+    Reachability symmetric =
+        Whereabouts.judge(said(SEEN, 0), BOUND, Set.of(LOCAL), List.of(), List.of(SEEN));
+    assertThat(symmetric.nat()).isEqualTo(NatKind.SYMMETRIC);
+    assertThat(Whereabouts.texts(symmetric)).containsExactly("192.168.1.7:34570");
+    Reachability open =
+        Whereabouts.judge(said(SEEN, 34_570), BOUND, Set.of(SEEN), List.of(), List.of());
+    assertThat(open.nat()).isEqualTo(NatKind.OPEN);
+    assertThat(Whereabouts.texts(open)).containsExactly("203.0.113.5:34570");
+    var mapping = new InetSocketAddress(SEEN, 1_234);
+    Reachability mapped =
+        Whereabouts.judge(
+            null,
+            BOUND,
+            Set.of(LOCAL),
+            List.of(mapping),
+            List.of(InetAddress.ofLiteral("127.0.0.1")));
+    assertThat(mapped.nat()).isEqualTo(NatKind.UNKNOWN);
+    assertThat(Whereabouts.texts(mapped)).containsExactly("203.0.113.5:1234", "192.168.1.7:34570");
+  }
+}
