@@ -20,6 +20,8 @@ public final class CoreException extends RuntimeException {
     VERSION_NOT_FOUND("CORE_VERSION_NOT_FOUND"),
     /** Nothing competes at that path. */
     CONFLICT_NOT_FOUND("CORE_CONFLICT_NOT_FOUND"),
+    /** The document is not as the caller thinks it is. */
+    PRECONDITION_FAILED("CORE_PRECONDITION_FAILED"),
     /** The changes that would tell are no longer kept. */
     HISTORY_TRUNCATED("CORE_HISTORY_TRUNCATED"),
     /** The document, batch or id is over a named limit. */

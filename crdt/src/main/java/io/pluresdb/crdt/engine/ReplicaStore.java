@@ -34,6 +34,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -197,6 +198,26 @@ public final class ReplicaStore implements CrdtStore {
 
   @Override
   public CompletableFuture<Receipt> submit(Transaction transaction) {
+    return write(
+        callback -> {
+          var ahead = ReadAhead.of(replica, transaction);
+          return () -> engine.submit(transaction, ahead, callback);
+        });
+  }
+
+  @Override
+  public CompletableFuture<Receipt> submitIf(
+      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
+    Edit.checkedId(id);
+    return write(callback -> () -> submitIf(id, expected, transaction, callback));
+  }
+
+  /**
+   * Queues a write.
+   *
+   * @param write makes the event that hands it to the engine, on the caller's thread
+   */
+  private CompletableFuture<Receipt> write(Function<ReplicaEngine.WriteCallback, Runnable> write) {
     var future = new CompletableFuture<Receipt>();
     if (queuedWrites.incrementAndGet() > MAX_QUEUED) {
       queuedWrites.decrementAndGet();
@@ -217,14 +238,36 @@ public final class ReplicaStore implements CrdtStore {
         };
     try {
       requireOpen();
-      var ahead = ReadAhead.of(replica, transaction);
-      if (!enqueue(() -> engine.submit(transaction, ahead, callback))) {
+      if (!enqueue(write.apply(callback))) {
         throw closed();
       }
     } catch (CoreException | StorageException e) {
       callback.done(null, e);
     }
     return future;
+  }
+
+  private void submitIf(
+      String id,
+      Predicate<Optional<NodeRecord>> expected,
+      Transaction transaction,
+      ReplicaEngine.WriteCallback callback) {
+    try {
+      // What was staged before must be in the storage to be seen.
+      engine.turn(false);
+      if (!expected.test(get(id))) {
+        throw new CoreException(
+            CoreException.Kind.PRECONDITION_FAILED,
+            "document \"" + id + "\" is not as expected: it was changed meanwhile");
+      }
+    } catch (CoreException | StorageException e) {
+      callback.done(null, e);
+      return;
+    } catch (RuntimeException e) {
+      callback.done(null, e);
+      throw e;
+    }
+    engine.submit(transaction, callback);
   }
 
   @Override
@@ -385,7 +428,11 @@ public final class ReplicaStore implements CrdtStore {
 
   @Override
   public Subscription subscribe(Runnable listener) {
-    execute(e -> e.subscribe(listener));
+    execute(
+        e -> {
+          e.subscribe(listener);
+          listener.run();
+        });
     return () -> execute(e -> e.unsubscribe(listener));
   }
 

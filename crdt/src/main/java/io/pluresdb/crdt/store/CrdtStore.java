@@ -12,6 +12,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -85,6 +86,16 @@ public interface CrdtStore extends AutoCloseable {
    * or {@link StorageException}; nothing of the transaction happened then.
    */
   CompletableFuture<Receipt> submit(Transaction transaction);
+
+  /**
+   * As {@link #submit}, if the document {@code id} is as expected when the transaction's turn has
+   * come: no other write of this device comes between. Fails with {@code CORE_PRECONDITION_FAILED}
+   * otherwise. What other devices write at the same time is merged as ever.
+   *
+   * @param expected runs on the replica loop: it must return soon
+   */
+  CompletableFuture<Receipt> submitIf(
+      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction);
 
   /** Puts a document and waits; see {@link Edit#put(String, byte[])}. */
   default Receipt put(String id, byte[] json) {
@@ -229,7 +240,8 @@ public interface CrdtStore extends AutoCloseable {
   Events events(String prefix, long since, int limit);
 
   /**
-   * Calls {@code listener} after every commit, on the replica loop: it must only wake somebody up.
+   * Calls {@code listener} once it listens, and after every commit from then on, on the replica
+   * loop: it must only wake somebody up.
    *
    * @return closing it ends the subscription
    */

@@ -8,8 +8,15 @@ public sealed interface Answer {
   String NDJSON = "application/x-ndjson";
   String EVENTS = "text/event-stream";
 
-  /** A small answer, JSON in UTF-8. */
-  record Whole(byte[] json) implements Answer {}
+  /**
+   * A small answer, JSON in UTF-8.
+   *
+   * @param etag in quotes, as the header has it; empty for none
+   */
+  record Whole(byte[] json, String etag) implements Answer {}
+
+  /** What the caller has is what it would get. */
+  record Unchanged(String etag) implements Answer {}
 
   /** An answer of any length. */
   record Streamed(String contentType, Producer producer) implements Answer {}
@@ -25,6 +32,6 @@ public sealed interface Answer {
   }
 
   static Whole of(JsonWriter json) {
-    return new Whole(json.toByteArray());
+    return new Whole(json.toByteArray(), "");
   }
 }

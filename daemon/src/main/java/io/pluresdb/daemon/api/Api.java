@@ -1,15 +1,22 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.daemon.access.AuditLog;
+import io.pluresdb.daemon.access.Caller;
+import io.pluresdb.daemon.access.Level;
+import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.config.Nearest;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.backup.BackupManifest;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -21,29 +28,159 @@ public final class Api {
   /** Query parameter of most routes: the database that is meant. */
   static final String DATABASE = "db";
 
+  private final List<Route> table;
   private final Map<String, Map<String, Route>> routes = new HashMap<>();
+  private final AuditLog audit;
+  private final InstantSource clock;
 
   /**
    * @param version of this program, for {@code /api/status}
    * @param clock tells how long the node is up
    * @param keepAlive how often an idle event stream sends a comment
+   * @param tokens who may use it
+   * @param audit is told of what administrators do
    */
-  public Api(Node node, String version, InstantSource clock, Duration keepAlive) {
-    Stream.of(
+  public Api(
+      Node node,
+      String version,
+      InstantSource clock,
+      Duration keepAlive,
+      Tokens tokens,
+      AuditLog audit) {
+    this.clock = clock;
+    this.audit = audit;
+    table =
+        Stream.concat(
+                table(node, version, clock, keepAlive, tokens, audit).stream(),
+                new DocsRoutes(this::table, version).routes().stream())
+            .toList();
+    for (Route route : table) {
+      routes
+          .computeIfAbsent(route.path(), path -> new TreeMap<>())
+          .put(route.method(), route.isAudited() ? audited(route) : route);
+    }
+  }
+
+  private static List<Route> table(
+      Node node,
+      String version,
+      InstantSource clock,
+      Duration keepAlive,
+      Tokens tokens,
+      AuditLog audit) {
+    return Stream.of(
             new DocumentRoutes(node).routes(),
             new BulkRoutes(node, keepAlive).routes(),
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
             new EncryptionRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
+            new DatabaseRoutes(node).routes(),
             new DhtRoutes(node).routes(),
+            new AccessRoutes(tokens, audit).routes(),
             new HealthRoutes(node, version, clock).routes())
         .flatMap(List::stream)
-        .forEach(
-            route ->
-                routes
-                    .computeIfAbsent(route.path(), p -> new TreeMap<>())
-                    .put(route.method(), route));
+        .toList();
+  }
+
+  /** The generated TypeScript client of every route, one file. */
+  public static String typeScript(String version) {
+    Node nobody =
+        (Node)
+            Proxy.newProxyInstance(
+                Node.class.getClassLoader(),
+                new Class<?>[] {Node.class},
+                (proxy, method, arguments) -> {
+                  throw new IllegalStateException("these routes are only looked at");
+                });
+    InstantSource never = InstantSource.fixed(Instant.EPOCH);
+    List<Route> table =
+        new Api(
+                nobody,
+                version,
+                never,
+                Duration.ofSeconds(1),
+                Tokens.inMemory("", never, new SplittableRandom(0)),
+                AuditLog.none())
+            .table;
+    return TypeScript.client(table, version);
+  }
+
+  /** Every route, in the order of the reference. */
+  List<Route> table() {
+    return table;
+  }
+
+  /** The same route, and the audit log says who used it and how it ended. */
+  private Route audited(Route route) {
+    return switch (route.handler()) {
+      case Route.Handler.Waiting(var work) ->
+          route.with(
+              new Route.Handler.Waiting(
+                  request -> {
+                    String outcome = "ok";
+                    try {
+                      return work.answer(request);
+                    } catch (RuntimeException e) {
+                      outcome = ApiException.of(e).code();
+                      throw e;
+                    } finally {
+                      audit.add(entry(route, request, outcome));
+                    }
+                  }));
+      case Route.Handler.Prompt p ->
+          throw new IllegalArgumentException(route.path() + " waits for the audit log");
+      case Route.Handler.Reading r ->
+          throw new IllegalArgumentException(route.path() + " has no body to name a subject");
+    };
+  }
+
+  private AuditLog.Entry entry(Route route, Request request, String outcome) {
+    String database = route.reach() == Route.Reach.DATABASE ? Parameters.database(request) : "";
+    return new AuditLog.Entry(
+        clock.millis(),
+        request.caller().name(),
+        route.method() + " " + route.path(),
+        database,
+        subject(route, request),
+        outcome);
+  }
+
+  private static String subject(Route route, Request request) {
+    String name = route.subject();
+    if (name == null) {
+      return "";
+    }
+    String parameter = request.query().get(name);
+    return parameter != null ? parameter : JsonMembers.memberIfAny(request.bytes(), name);
+  }
+
+  /** Whether a path is for everybody. */
+  boolean isPublic(String path) {
+    Map<String, Route> methods = routes.get(path);
+    return methods != null
+        && methods.values().stream().allMatch(route -> route.level() == Level.PUBLIC);
+  }
+
+  /**
+   * @throws io.pluresdb.daemon.access.AccessException when the caller may not use the route as it
+   *     wants to
+   */
+  static void authorize(Caller caller, Route route, Map<String, String> query) {
+    if (route.level() == Level.PUBLIC) {
+      return;
+    }
+    caller.require(route.level());
+    switch (route.reach()) {
+      case DEVICE -> caller.requireWholeDevice();
+      case DATABASE -> caller.requireDatabase(query.getOrDefault(DATABASE, Node.DEFAULT_DATABASE));
+      case VISIBLE -> {
+        String named = query.get(DATABASE);
+        if (named != null) {
+          caller.requireDatabase(named);
+        }
+      }
+    }
   }
 
   /**
@@ -66,7 +203,7 @@ public final class Api {
       throw new MethodNotAllowed(path, String.join(", ", methods.keySet()));
     }
     for (String name : query.keySet()) {
-      if (!route.parameters().contains(name)) {
+      if (!route.parameterNames().contains(name)) {
         throw ApiException.invalid(
             path
                 + " has no parameter \""
@@ -74,7 +211,7 @@ public final class Api {
                 + "\""
                 + (route.parameters().isEmpty()
                     ? ""
-                    : "; the nearest is \"" + Nearest.to(name, route.parameters()) + "\""));
+                    : "; the nearest is \"" + Nearest.to(name, route.parameterNames()) + "\""));
       }
     }
     return route;
@@ -118,7 +255,8 @@ public final class Api {
       public void exchange(Request request, Sink sink) throws IOException, InterruptedException {
         try {
           switch (answer(request)) {
-            case Answer.Whole(byte[] json) -> sink.write(json, 0, json.length);
+            case Answer.Whole(byte[] json, var _) -> sink.write(json, 0, json.length);
+            case Answer.Unchanged unchanged -> {}
             case Answer.Streamed(var type, var producer) -> producer.writeTo(sink);
           }
           sink.flush();

@@ -2,6 +2,7 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.access.AccessException;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
@@ -18,6 +19,7 @@ public final class ApiException extends RuntimeException {
   private final int status;
   private final String code;
   private final String hint;
+  private final long retryAfterSeconds;
 
   /**
    * @param status HTTP status, 400 to 599
@@ -30,6 +32,7 @@ public final class ApiException extends RuntimeException {
     this.status = status;
     this.code = code;
     this.hint = hint;
+    this.retryAfterSeconds = status == 429 ? 1 : 0;
   }
 
   private ApiException(int status, String code, String hint, Throwable cause) {
@@ -37,6 +40,15 @@ public final class ApiException extends RuntimeException {
     this.status = status;
     this.code = code;
     this.hint = hint;
+    this.retryAfterSeconds =
+        cause instanceof AccessException access
+            ? access.retryAfterSeconds()
+            : status == 429 ? 1 : 0;
+  }
+
+  /** When to try again; 0 when that is of no use. */
+  long retryAfterSeconds() {
+    return retryAfterSeconds;
   }
 
   public int status() {
@@ -87,6 +99,8 @@ public final class ApiException extends RuntimeException {
       case StorageException storage -> ofStorage(storage);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
+      case AccessException access ->
+          new ApiException(access.status(), access.code(), access.hint(), access);
       case BackupException backup ->
           new ApiException(
               backup.code().equals("BACKUP_FAILED") ? 500 : 409,
@@ -159,6 +173,9 @@ public final class ApiException extends RuntimeException {
           new ApiException(
               400, core.code(), "docs/reference/configuration.md says what can be set", core);
       case CLOSED -> new ApiException(503, core.code(), "start the daemon again", core);
+      case PRECONDITION_FAILED ->
+          new ApiException(
+              412, core.code(), "get the document again and repeat what was changed", core);
       case OVERLOADED ->
           new ApiException(429, core.code(), "try again in a moment, with fewer at once", core);
     };
@@ -196,6 +213,7 @@ public final class ApiException extends RuntimeException {
           "NODE_PEER_NOT_CONNECTED" ->
           404;
       case "NODE_NOT_ALLOWED" -> 403;
+      case "NODE_QUOTA_EXCEEDED" -> 507;
       case "NODE_INVITE_INVALID" -> 400;
       case "NODE_INVITE_EXPIRED" -> 410;
       case "NODE_PEER_UNREACHABLE" -> 504;

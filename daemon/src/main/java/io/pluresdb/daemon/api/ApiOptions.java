@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param address loopback address and port; port 0 takes a free one
  * @param socket the Unix socket to make, or null for none
  * @param maxConnections most connections at once, 1 to 65,536
+ * @param maxConcurrent most requests of one caller that are being answered, 1 to 65,536
+ * @param requestsPerSecond most requests of one caller in a second, 0 to 1,000,000; 0 for no limit
  * @param headTimeout how long a new connection, or a begun request, may take to send its head
  * @param idleTimeout how long a connection may wait between requests
  * @param bodyTimeout how long a body may stand still, and how long an answer may wait for a reader
@@ -23,6 +25,8 @@ public record ApiOptions(
     InetSocketAddress address,
     @Nullable Path socket,
     int maxConnections,
+    int maxConcurrent,
+    int requestsPerSecond,
     Duration headTimeout,
     Duration idleTimeout,
     Duration bodyTimeout,
@@ -40,7 +44,15 @@ public record ApiOptions(
               + address.getHostString());
     }
     if (maxConnections < 1 || maxConnections > 65_536) {
-      throw ApiException.invalid("maxConnections must be 1 to 65536, but is " + maxConnections);
+      throw ApiException.invalid(
+          "api.max-connections must be 1 to 65536, but is " + maxConnections);
+    }
+    if (maxConcurrent < 1 || maxConcurrent > 65_536) {
+      throw ApiException.invalid("api.max-concurrent must be 1 to 65536, but is " + maxConcurrent);
+    }
+    if (requestsPerSecond < 0 || requestsPerSecond > 1_000_000) {
+      throw ApiException.invalid(
+          "api.requests-per-second must be 0 to 1000000, but is " + requestsPerSecond);
     }
     check("headTimeout", headTimeout);
     check("idleTimeout", idleTimeout);
@@ -54,12 +66,29 @@ public record ApiOptions(
     return new ApiOptions(
         address,
         socket,
-        256,
+        1_024,
+        512,
+        0,
         Duration.ofSeconds(10),
         Duration.ofSeconds(60),
         Duration.ofSeconds(60),
         Duration.ofSeconds(15),
         Duration.ofSeconds(2));
+  }
+
+  /** With other limits on what callers may ask. */
+  public ApiOptions limitedTo(int connections, int concurrent, int perSecond) {
+    return new ApiOptions(
+        address,
+        socket,
+        connections,
+        concurrent,
+        perSecond,
+        headTimeout,
+        idleTimeout,
+        bodyTimeout,
+        keepAlive,
+        drainTimeout);
   }
 
   private static void check(String name, Duration value) {

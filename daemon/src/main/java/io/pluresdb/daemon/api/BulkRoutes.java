@@ -2,9 +2,8 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.api.Answer.Producer;
-import io.pluresdb.daemon.api.Route.Handler.Reading;
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
@@ -26,6 +25,7 @@ final class BulkRoutes {
 
   private final Node node;
   private final long keepAliveMillis;
+  private final Watchers watchers = new Watchers();
 
   /**
    * @param keepAlive how often an idle event stream sends a comment, to prove that it lives
@@ -36,24 +36,33 @@ final class BulkRoutes {
   }
 
   List<Route> routes() {
-    List<String> list =
-        List.of("prefix", "type", "filter", "sort", "limit", "after", "embeddings", Api.DATABASE);
     return List.of(
-        new Route("GET", "/api/list", 0, list, new Waiting(this::list)),
-        new Route(
-            "GET",
-            "/api/watch",
-            0,
-            List.of("prefix", "since", Api.DATABASE),
-            new Waiting(this::watch)),
-        new Route(
-            "POST",
-            "/api/import",
-            Integer.MAX_VALUE,
-            List.of(Api.DATABASE),
-            new Reading(
-                request ->
-                    new Import(node.store(Parameters.database(request)), request).answer())));
+        Route.get(
+                "/api/list",
+                Level.READ,
+                "documents, ascending by the ids' UTF-8 bytes, or as `sort` says")
+            .inDatabase()
+            .may("prefix", "string", "ids begin with it")
+            .may("type", "string", "the member `type` of each is this")
+            .may("filter", "string", "a filter in JSON")
+            .may("sort", "string", "fields, `-` before one for descending")
+            .may("limit", "integer(1..)", "most of them; 100 with `sort`, else all")
+            .may("after", "string", "ids come after it")
+            .may("embeddings", "boolean", "with embeddings")
+            .lists("Document")
+            .waiting(this::list),
+        Route.get("/api/watch", Level.READ, "changes as they come")
+            .inDatabase()
+            .may("prefix", "string", "ids begin with it")
+            .may("since", "integer(0..)", "changes after that arrival; else from now on")
+            .sends("Changed")
+            .waiting(this::watch),
+        Route.post("/api/import", Level.WRITE, "writes documents of any number")
+            .inDatabase()
+            .lines("{id: Id, data: any, embedding?: number[] | null, timestamp?: integer}")
+            .answers("{imported: integer}")
+            .reading(
+                request -> new Import(node.store(Parameters.database(request)), request).answer()));
   }
 
   private Answer list(Request request) {
@@ -159,17 +168,11 @@ final class BulkRoutes {
         sink -> {
           var woken = new Semaphore(0);
           sink.onClose(woken::release);
-          Runnable wake =
-              () -> {
-                if (woken.availablePermits() == 0) {
-                  woken.release();
-                }
-              };
-          CrdtStore.Subscription subscription = store.subscribe(wake);
+          watchers.join(store, woken);
           try {
             follow(store, prefix, start, sink, woken);
           } finally {
-            subscription.close();
+            watchers.leave(store, woken);
           }
         });
   }

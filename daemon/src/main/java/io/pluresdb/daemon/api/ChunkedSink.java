@@ -12,6 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A streamed answer on its way to a channel. At most the channel's high water mark and one buffer
@@ -29,7 +30,7 @@ final class ChunkedSink implements Sink {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final List<Runnable> closeActions = new ArrayList<>();
-  private ByteBuf buffer;
+  private @Nullable ByteBuf buffer; // None while there is nothing to send: most streams idle.
   private boolean started;
   private boolean closed;
 
@@ -41,7 +42,6 @@ final class ChunkedSink implements Sink {
     this.channel = channel;
     this.head = head;
     stallNanos = stall.toNanos();
-    buffer = channel.alloc().buffer(BUFFER_BYTES);
   }
 
   /** Whether the head has been sent, so that an error can no longer be answered. */
@@ -94,10 +94,15 @@ final class ChunkedSink implements Sink {
   @Override
   public void write(byte[] bytes, int from, int to) throws IOException {
     for (int at = from; at < to; ) {
-      int count = Math.min(to - at, BUFFER_BYTES - buffer.readableBytes());
-      buffer.writeBytes(bytes, at, count);
+      ByteBuf gathered = buffer;
+      if (gathered == null) {
+        gathered = channel.alloc().buffer(Math.min(to - at, BUFFER_BYTES), BUFFER_BYTES);
+        buffer = gathered;
+      }
+      int count = Math.min(to - at, BUFFER_BYTES - gathered.readableBytes());
+      gathered.writeBytes(bytes, at, count);
       at += count;
-      if (buffer.readableBytes() == BUFFER_BYTES) {
+      if (gathered.readableBytes() == BUFFER_BYTES) {
         flush();
       }
     }
@@ -110,16 +115,21 @@ final class ChunkedSink implements Sink {
       started = true;
       channel.write(head.get());
     }
-    if (buffer.isReadable()) {
-      channel.write(new DefaultHttpContent(buffer));
-      buffer = channel.alloc().buffer(BUFFER_BYTES);
+    ByteBuf gathered = buffer;
+    if (gathered != null) {
+      buffer = null;
+      channel.write(new DefaultHttpContent(gathered));
     }
     channel.flush();
   }
 
   /** Frees the buffer; call once, last. */
   void release() {
-    buffer.release();
+    ByteBuf gathered = buffer;
+    if (gathered != null) {
+      buffer = null;
+      gathered.release();
+    }
   }
 
   private void awaitWritable() throws IOException {

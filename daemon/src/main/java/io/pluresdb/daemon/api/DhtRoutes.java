@@ -1,6 +1,6 @@
 package io.pluresdb.daemon.api;
 
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Addresses;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.transport.dht.DhtId;
@@ -26,13 +26,21 @@ final class DhtRoutes {
 
   List<Route> routes() {
     return List.of(
-        new Route("GET", "/api/dht", 0, List.of(), new Waiting(this::dht)),
-        new Route(
-            "GET",
-            "/api/dht/lookup",
-            0,
-            List.of(Api.DATABASE, "topic"),
-            new Waiting(this::lookup)));
+        Route.get("/api/dht", Level.ADMIN, "the DHT as this device sees it")
+            .answers(
+                "{address: string, readOnly: boolean, tables: {family: string, id: string,"
+                    + " external: string, externalPort: integer, votes: integer, nodes: {id:"
+                    + " string, address: string, bucket: integer, state: string, proven: boolean,"
+                    + " answeredMillisAgo: integer}[]}[], topics: {topic: string, database: string,"
+                    + " announcedPort: integer, announcedAt: integer, peers: integer, nextMillis:"
+                    + " integer}[], storedTopics: integer, stored: {topic: string, peers:"
+                    + " integer}[], lookups: Lookup[], counters: map<integer>}")
+            .waiting(this::dht),
+        Route.get("/api/dht/lookup", Level.ADMIN, "a lookup that is made now")
+            .inDatabase()
+            .may("topic", "string", "40 or 64 hexadecimal digits; the database's unless given")
+            .answers("Lookup")
+            .waiting(this::lookup));
   }
 
   private Answer dht(Request request) {

@@ -9,9 +9,8 @@ import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.store.Transaction.Acknowledgement;
 import io.pluresdb.crdt.value.CanonicalJson;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.api.JsonMembers.Slice;
-import io.pluresdb.daemon.api.Route.Handler.Prompt;
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.search.Searches;
@@ -56,20 +55,50 @@ final class DocumentRoutes {
   }
 
   List<Route> routes() {
-    List<String> db = List.of(Api.DATABASE);
     return List.of(
-        new Route("POST", "/api/put", DOCUMENT_BODY_BYTES, db, new Prompt(this::put)),
-        new Route("POST", "/api/patch", DOCUMENT_BODY_BYTES, db, new Prompt(this::patch)),
-        new Route("POST", "/api/batch", BATCH_BODY_BYTES, db, new Prompt(this::batch)),
-        new Route(
-            "GET",
-            "/api/get",
-            0,
-            List.of("id", "at", "metadata", Api.DATABASE),
-            new Prompt(this::get)),
-        new Route(
-            "DELETE", "/api/delete", 0, List.of("id", Api.DATABASE), new Prompt(this::delete)),
-        new Route("POST", "/api/search", DOCUMENT_BODY_BYTES, db, new Waiting(this::search)));
+        Route.post("/api/put", Level.WRITE, "writes a document, whatever it was before")
+            .inDatabase()
+            .body(
+                "{id: Id, data: any, embedding?: number[] | null, durability?: Durability}",
+                DOCUMENT_BODY_BYTES)
+            .answers("Written")
+            .prompt(this::put),
+        Route.post("/api/patch", Level.WRITE, "merges a patch (RFC 7396) into a document")
+            .inDatabase()
+            .body("{id: Id, patch: any, durability?: Durability}", DOCUMENT_BODY_BYTES)
+            .answers("Written")
+            .prompt(this::patch),
+        Route.post("/api/batch", Level.WRITE, "does several things together or each on its own")
+            .inDatabase()
+            .body(
+                "{operations: Operation[1000], atomic?: boolean, durability?: Durability}",
+                BATCH_BODY_BYTES)
+            .answers("{results: Result[]}")
+            .prompt(this::batch),
+        Route.get("/api/get", Level.READ, "a document, now or at a moment")
+            .inDatabase()
+            .must("id", "Id", "which")
+            .may("at", "string", "a moment")
+            .may("metadata", "boolean", "also clock, embedding and conflicts")
+            .answers("FullDocument")
+            .prompt(this::get),
+        Route.delete("/api/delete", Level.WRITE, "deletes a document")
+            .inDatabase()
+            .must("id", "Id", "which")
+            .answers("Written")
+            .prompt(this::delete),
+        Route.post(
+                "/api/search",
+                Level.READ,
+                "finds documents by words, by an embedding, or by both; best first")
+            .inDatabase()
+            .body(
+                "{query?: string, field?: string, embedding?: number[], near?: any, filter?: any, alpha?:"
+                    + " number(0..1), limit?: integer(1..10000), threshold?: number(0..1),"
+                    + " waitMillis?: integer(0..600000)}",
+                DOCUMENT_BODY_BYTES)
+            .answers("Hit[]")
+            .waiting(this::search));
   }
 
   private CompletableFuture<Answer> put(Request request) {
@@ -101,8 +130,12 @@ final class DocumentRoutes {
   }
 
   private CompletableFuture<Answer> write(Request request, Edit edit, Acknowledgement ack) {
-    return store(request)
-        .submit(new Transaction(List.of(edit), ack))
+    var transaction = new Transaction(List.of(edit), ack);
+    CrdtStore store = store(request);
+    EntityTag.Condition condition = EntityTag.condition(request.headers());
+    return (condition == null
+            ? store.submit(transaction)
+            : store.submitIf(text(edit.id()), condition, transaction))
         .thenApply(receipt -> Answer.of(result(new JsonWriter(), edit)));
   }
 
@@ -212,10 +245,18 @@ final class DocumentRoutes {
           task -> Thread.ofVirtual().name("as-of").start(task));
     }
     NodeRecord document = store.get(id).orElseThrow(() -> CoreException.notFound(id));
-    return CompletableFuture.completedFuture(answer(document, metadata));
+    String etag = EntityTag.of(document);
+    return CompletableFuture.completedFuture(
+        EntityTag.isKnown(request.headers(), etag)
+            ? new Answer.Unchanged(etag)
+            : new Answer.Whole(json(document, metadata), etag));
   }
 
   private static Answer answer(NodeRecord document, boolean metadata) {
+    return new Answer.Whole(json(document, metadata), "");
+  }
+
+  private static byte[] json(NodeRecord document, boolean metadata) {
     var json = new JsonWriter().beginObject();
     document(json, document);
     if (metadata) {
@@ -226,7 +267,7 @@ final class DocumentRoutes {
       json.name("conflicts");
       conflicts(json, document);
     }
-    return Answer.of(json.endObject());
+    return json.endObject().toByteArray();
   }
 
   private Answer search(Request request) {

@@ -1,6 +1,6 @@
 package io.pluresdb.daemon.api;
 
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
@@ -19,15 +19,26 @@ final class EncryptionRoutes {
 
   List<Route> routes() {
     return List.of(
-        new Route("GET", "/api/encryption", 0, List.of(), new Waiting(request -> status())),
-        new Route(
-            "POST", "/api/encryption/secret", BODY_BYTES, List.of(), new Waiting(this::change)),
-        new Route(
-            "POST",
-            "/api/encryption/reencrypt",
-            BODY_BYTES,
-            List.of(),
-            new Waiting(this::reencrypt)));
+        Route.get("/api/encryption", Level.ADMIN, "how the data directory is encrypted")
+            .answers("Encryption")
+            .waiting(request -> status()),
+        Route.post(
+                "/api/encryption/secret",
+                Level.ADMIN,
+                "lets another password or key file unlock the data directory; secrets in hex")
+            .body(
+                "{oldMode: 'password' | 'key-file', old: string, newMode: 'password' | 'key-file',"
+                    + " new: string}",
+                BODY_BYTES)
+            .answers("Encryption")
+            .waiting(this::change),
+        Route.post(
+                "/api/encryption/reencrypt",
+                Level.ADMIN,
+                "seals everything with a new key, in the background")
+            .optionalBody("{}", BODY_BYTES)
+            .answers("Encryption")
+            .waiting(this::reencrypt));
   }
 
   private Answer status() {

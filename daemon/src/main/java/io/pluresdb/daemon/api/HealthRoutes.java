@@ -1,11 +1,9 @@
 package io.pluresdb.daemon.api;
 
-import io.pluresdb.daemon.api.Route.Handler.Prompt;
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Node;
 import java.time.InstantSource;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
@@ -13,9 +11,6 @@ import java.util.concurrent.TimeUnit;
 final class HealthRoutes {
   /** A daemon whose databases take longer to answer than this is not well. */
   static final long PULSE_SECONDS = 5;
-
-  /** What is told without a token: it names nobody and nothing. */
-  static final Set<String> PUBLIC = Set.of("/healthz", "/readyz");
 
   private final Node node;
   private final String version;
@@ -29,14 +24,15 @@ final class HealthRoutes {
 
   List<Route> routes() {
     return List.of(
-        new Route("GET", "/healthz", 0, List.of(), new Prompt(this::health)),
-        new Route("GET", "/readyz", 0, List.of(), new Prompt(this::readiness)),
-        new Route(
-            "GET",
-            "/metrics",
-            0,
-            List.of(),
-            new Waiting(request -> Metrics.of(node, version, clock).answer())));
+        Route.get("/healthz", Level.PUBLIC, "whether every database answers within 5 s")
+            .answers("{ok: boolean}")
+            .prompt(this::health),
+        Route.get("/readyz", Level.PUBLIC, "whether every database takes writes")
+            .answers("{ready: boolean}")
+            .prompt(this::readiness),
+        Route.get("/metrics", Level.READ, "what the daemon does, for Prometheus")
+            .writes("text/plain")
+            .waiting(request -> Metrics.of(node, version, clock).answer()));
   }
 
   private CompletableFuture<Answer> health(Request request) {

@@ -13,7 +13,7 @@ import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Path;
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.Author;
 import java.nio.charset.StandardCharsets;
@@ -36,18 +36,32 @@ final class HistoryRoutes {
   }
 
   List<Route> routes() {
-    List<String> db = List.of(Api.DATABASE);
     return List.of(
-        new Route(
-            "GET",
-            "/api/history",
-            0,
-            List.of("id", "limit", "before", Api.DATABASE),
-            new Waiting(this::history)),
-        new Route("POST", "/api/revert", BODY_BYTES, db, new Waiting(this::revert)),
-        new Route(
-            "GET", "/api/conflicts", 0, List.of("id", Api.DATABASE), new Waiting(this::conflicts)),
-        new Route("POST", "/api/conflicts/resolve", BODY_BYTES, db, new Waiting(this::resolve)));
+        Route.get("/api/history", Level.READ, "versions of a document, newest first")
+            .inDatabase()
+            .must("id", "Id", "of which document")
+            .may("limit", "integer(1..1000)", "most of them; default is 50")
+            .may("before", "integer(1..)", "`next` of the page before")
+            .answers("{versions: Version[], next: integer | null, truncated: boolean}")
+            .waiting(this::history),
+        Route.post("/api/revert", Level.WRITE, "makes a document look as it did")
+            .inDatabase()
+            .body("{id: Id, to: string}", BODY_BYTES)
+            .answers("Written")
+            .waiting(this::revert),
+        Route.get("/api/conflicts", Level.READ, "where concurrent values compete")
+            .inDatabase()
+            .may("id", "Id", "in that document only")
+            .lists("Contested")
+            .waiting(this::conflicts),
+        Route.post("/api/conflicts/resolve", Level.WRITE, "ends a conflict")
+            .inDatabase()
+            .body(
+                "{id: Id, path?: string, keys?: string[], choose?: 'winner' | integer(1..),"
+                    + " value?: any}",
+                BODY_BYTES)
+            .answers("Written")
+            .waiting(this::resolve));
   }
 
   private Answer history(Request request) {

@@ -23,6 +23,9 @@ import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
+import io.pluresdb.daemon.access.Caller;
+import io.pluresdb.daemon.access.Throttle;
+import io.pluresdb.daemon.access.Tokens;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -50,11 +53,17 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   /** Most of a refused body that is read and dropped so that the client gets to see the answer. */
   private static final long MAX_DISCARDED_BYTES = 16 << 20;
 
+  private static final byte[] NO_BYTES = {};
+  private static final String BEARER = "Bearer ";
+
   private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
 
   private final Api api;
   private final ApiOptions options;
-  private final @Nullable Access access;
+  private final Tokens tokens;
+  private final Throttle throttle;
+  private final @Nullable Caller peer;
+  private final @Nullable Origins origins;
 
   private @Nullable ChannelHandlerContext context;
   private @Nullable Exchange exchange;
@@ -76,6 +85,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     final HttpRequest head;
     final boolean keepAlive;
     @Nullable Route route;
+    Caller caller = Caller.NOBODY;
+    boolean entered;
     @Nullable ByteBuf body;
     @Nullable BodyStream stream;
     @Nullable ChunkedSink sink;
@@ -92,12 +103,22 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   /**
-   * @param access what TCP callers must prove, or null on the Unix socket
+   * @param peer who is at the other end of a Unix socket, or null over TCP
+   * @param origins where requests over TCP may come from, or null on the Unix socket
    */
-  HttpConnection(Api api, ApiOptions options, @Nullable Access access) {
+  HttpConnection(
+      Api api,
+      ApiOptions options,
+      Tokens tokens,
+      Throttle throttle,
+      @Nullable Caller peer,
+      @Nullable Origins origins) {
     this.api = api;
     this.options = options;
-    this.access = access;
+    this.tokens = tokens;
+    this.throttle = throttle;
+    this.peer = peer;
+    this.origins = origins;
   }
 
   @Override
@@ -115,6 +136,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     inbox.clear();
     Exchange current = exchange;
     if (current != null) {
+      leave(current);
       releaseBody(current);
       if (current.stream != null) {
         current.stream.fail();
@@ -146,13 +168,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   void drain() {
     draining = true;
     if (exchange == null
-        || (exchange.sink != null && exchange.route != null && endless(exchange.route))) {
+        || (exchange.sink != null && exchange.route != null && exchange.route.endless())) {
       close();
     }
-  }
-
-  private static boolean endless(Route route) {
-    return route.path().equals("/api/watch");
   }
 
   @Override
@@ -289,13 +307,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       throw new ApiException(
           400, "API_BAD_REQUEST", "the URI is malformed", "percent-encode paths and parameters");
     }
-    if (access != null) {
-      access.checkOrigin(headers.get(HttpHeaderNames.HOST), headers.get(HttpHeaderNames.ORIGIN));
-      if (!HealthRoutes.PUBLIC.contains(path)) {
-        access.checkToken(headers.get(HttpHeaderNames.AUTHORIZATION));
-      }
+    if (origins != null) {
+      origins.check(headers.get(HttpHeaderNames.HOST), headers.get(HttpHeaderNames.ORIGIN));
+    }
+    if (!api.isPublic(path)) {
+      current.caller = caller(headers.get(HttpHeaderNames.AUTHORIZATION));
+      throttle.enter(current.caller, System.nanoTime());
+      current.entered = true;
     }
     Route route = api.route(current.head.method().name(), path, query);
+    Api.authorize(current.caller, route, query);
     current.route = route;
     long length = HttpUtil.getContentLength(current.head, -1L);
     if (length > route.bodyBytes()) {
@@ -329,6 +350,28 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /** Who sent this: whose token it is, or who is at the other end of the Unix socket. */
+  private Caller caller(@Nullable String authorization) {
+    if (authorization == null) {
+      if (peer != null) {
+        return peer;
+      }
+      throw Tokens.unauthorized("the bearer token is missing");
+    }
+    if (!authorization.startsWith(BEARER)) {
+      throw Tokens.unauthorized("Authorization must be \"Bearer TOKEN\"");
+    }
+    return tokens.caller(authorization.substring(BEARER.length()));
+  }
+
+  /** A request of the caller's is over. */
+  private void leave(Exchange current) {
+    if (current.entered) {
+      current.entered = false;
+      throttle.leave(current.caller);
+    }
+  }
+
   private static ApiException tooLarge(Route route) {
     return ApiException.tooLarge(
         "the body of " + route.path(), route.bodyBytes(), "split it, or use /api/import");
@@ -348,13 +391,13 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static Request request(
       Exchange exchange, String path, Map<String, String> query, Request.Body body) {
     var headers = new HashMap<String, String>();
-    for (String name : List.of("accept", "content-encoding", "last-event-id")) {
+    for (String name : Request.HEADERS) {
       String value = exchange.head.headers().get(name);
       if (value != null) {
         headers.put(name, value);
       }
     }
-    return new Request(exchange.head.method().name(), path, query, headers, body);
+    return new Request(exchange.head.method().name(), path, query, headers, body, exchange.caller);
   }
 
   /** A part of the body. */
@@ -463,8 +506,20 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private void whole(Exchange current, Answer answer) {
     switch (answer) {
-      case Answer.Whole(byte[] json) ->
-          respond(current, HttpResponseStatus.OK, json, Answer.JSON, null);
+      case Answer.Whole(byte[] json, String etag) ->
+          respond(
+              current,
+              HttpResponseStatus.OK,
+              json,
+              Answer.JSON,
+              etag.isEmpty() ? Map.of() : Map.of(HttpHeaderNames.ETAG, etag));
+      case Answer.Unchanged(String etag) ->
+          respond(
+              current,
+              HttpResponseStatus.NOT_MODIFIED,
+              NO_BYTES,
+              Answer.JSON,
+              Map.of(HttpHeaderNames.ETAG, etag));
       case Answer.Streamed s -> throw new IllegalStateException("a prompt route streams nothing");
     }
   }
@@ -483,6 +538,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
               try {
                 switch (answering.answer()) {
                   case Answer.Whole answer -> onLoop(() -> whole(current, answer));
+                  case Answer.Unchanged answer -> onLoop(() -> whole(current, answer));
                   case Answer.Streamed(String type, Answer.Producer producer) ->
                       stream(current, type, producer);
                 }
@@ -557,6 +613,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   private void refuse(Exchange current, ApiException failure, @Nullable String allow) {
+    var extra = new HashMap<CharSequence, String>();
+    if (allow != null) {
+      extra.put(HttpHeaderNames.ALLOW, allow);
+    }
+    if (failure.status() == 401) {
+      extra.put(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
+    }
+    if (failure.retryAfterSeconds() > 0) {
+      extra.put(HttpHeaderNames.RETRY_AFTER, Long.toString(failure.retryAfterSeconds()));
+    }
     if (failure.status() == 500) {
       LOG.warn("A request failed. code={}", failure.code(), failure);
     }
@@ -564,7 +630,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       current.closing = true;
     }
     respond(
-        current, HttpResponseStatus.valueOf(failure.status()), failure.json(), Answer.JSON, allow);
+        current, HttpResponseStatus.valueOf(failure.status()), failure.json(), Answer.JSON, extra);
   }
 
   private void respond(
@@ -572,7 +638,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       HttpResponseStatus status,
       byte[] json,
       String type,
-      @Nullable String allow) {
+      Map<CharSequence, String> extra) {
     if (current.answered) {
       return;
     }
@@ -580,17 +646,13 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
         new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, status, Unpooled.wrappedBuffer(json));
     headers(current, response.headers(), type);
     response.headers().setInt(HttpHeaderNames.CONTENT_LENGTH, json.length);
-    if (allow != null) {
-      response.headers().set(HttpHeaderNames.ALLOW, allow);
-    }
-    if (status.code() == 401) {
-      response.headers().set(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
-    }
+    extra.forEach((name, value) -> response.headers().set(name, value));
     context().writeAndFlush(response);
     answered(current);
   }
 
   private void answered(Exchange current) {
+    leave(current);
     current.answered = true;
     current.sink = null;
     if (current.received) {

@@ -18,7 +18,9 @@ import io.netty.handler.codec.http.HttpDecoderConfig;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
-import io.pluresdb.daemon.node.Node;
+import io.pluresdb.daemon.access.Caller;
+import io.pluresdb.daemon.access.Throttle;
+import io.pluresdb.daemon.access.Tokens;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -29,7 +31,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -40,7 +41,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Serves {@link Api} over loopback TCP, to whoever has the token, and over a Unix socket, to
+ * Serves {@link Api} over loopback TCP, to whoever has a token, and over a Unix socket, to
  * processes of the same user. One event loop thread translates between sockets and routes; what may
  * wait runs on virtual threads.
  */
@@ -62,7 +63,8 @@ public final class HttpServer implements AutoCloseable {
 
   private final Api api;
   private final ApiOptions options;
-  private final String token;
+  private final Tokens tokens;
+  private final Throttle throttle;
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
@@ -71,26 +73,22 @@ public final class HttpServer implements AutoCloseable {
   private @Nullable InetSocketAddress address;
   private @Nullable Path socket;
 
-  private HttpServer(Api api, ApiOptions options, String token) {
+  private HttpServer(Api api, ApiOptions options, Tokens tokens) {
     this.api = api;
     this.options = options;
-    this.token = token;
+    this.tokens = tokens;
+    this.throttle = new Throttle(options.requestsPerSecond(), options.maxConcurrent());
   }
 
   /**
    * Binds and serves.
    *
-   * @param version of this program, for {@code /api/status}
-   * @param token what TCP callers must send; not empty
+   * @param tokens of which TCP callers must send one
    * @throws ApiException {@code API_BIND_FAILED} or {@code API_ALREADY_RUNNING}; nothing is left
    *     behind then
    */
-  public static HttpServer start(
-      Node node, String version, InstantSource clock, ApiOptions options, String token) {
-    if (token.isBlank()) {
-      throw ApiException.invalid("the API token must not be empty");
-    }
-    var server = new HttpServer(new Api(node, version, clock, options.keepAlive()), options, token);
+  public static HttpServer start(Api api, ApiOptions options, Tokens tokens) {
+    var server = new HttpServer(api, options, tokens);
     try {
       server.bind();
       return server;
@@ -205,7 +203,8 @@ public final class HttpServer implements AutoCloseable {
       refuse(channel);
       return;
     }
-    if (unix && !sameUser(channel)) {
+    Caller peer = unix ? peer(channel) : null;
+    if (unix && peer == null) {
       LOG.warn("A process of another user tried the Unix socket.");
       channel.close();
       return;
@@ -220,7 +219,7 @@ public final class HttpServer implements AutoCloseable {
                     .setMaxHeaderSize(MAX_HEADER_BYTES)
                     .setMaxChunkSize(BODY_CHUNK_BYTES),
                 MAX_PIPELINED),
-            new HttpConnection(api, options, unix ? null : access()));
+            new HttpConnection(api, options, tokens, throttle, peer, unix ? null : origins()));
   }
 
   /** Says why and closes, without a pipeline: the request is not read. */
@@ -241,25 +240,32 @@ public final class HttpServer implements AutoCloseable {
     channel.writeAndFlush(Unpooled.wrappedBuffer(body)).addListener(ChannelFutureListener.CLOSE);
   }
 
-  private Access access() {
+  private Origins origins() {
     InetSocketAddress bound = address();
     String literal = bound.getAddress().getHostAddress();
     String host = literal.contains(":") ? "[" + literal + "]" : literal;
-    return new Access(token, List.of("localhost", "127.0.0.1", "[::1]", host), bound.getPort());
+    return new Origins(List.of("localhost", "127.0.0.1", "[::1]", host), bound.getPort());
   }
 
-  /** Whether the peer runs as the user who owns the socket; true where the system cannot tell. */
-  private boolean sameUser(Channel channel) {
+  /**
+   * The user at the other end, who must be the one who owns the socket; null for another. Where the
+   * system cannot tell, the file's mode is what keeps others out.
+   */
+  private @Nullable Caller peer(Channel channel) {
     Path path = options.socket();
     try {
       UnixDomainPrincipal peer =
           channel.config().getOption(NioChannelOption.of(ExtendedSocketOptions.SO_PEERCRED));
-      return peer == null || path == null || peer.user().equals(Files.getOwner(path));
+      if (peer == null || path == null) {
+        return Caller.owner("socket");
+      }
+      return peer.user().equals(Files.getOwner(path))
+          ? Caller.owner("socket:" + peer.user().getName())
+          : null;
     } catch (UnsupportedOperationException e) {
-      // The file's mode is what keeps others out then.
-      return true;
+      return Caller.owner("socket");
     } catch (IOException e) {
-      return false;
+      return null;
     }
   }
 

@@ -1,6 +1,6 @@
 package io.pluresdb.daemon.api;
 
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.index.IndexDefinition;
 import io.pluresdb.storage.search.Searches;
@@ -19,11 +19,20 @@ final class IndexRoutes {
 
   List<Route> routes() {
     return List.of(
-        new Route("GET", "/api/indexes", 0, List.of(Api.DATABASE), new Waiting(this::list)),
-        new Route(
-            "POST", "/api/indexes", BODY_BYTES, List.of(Api.DATABASE), new Waiting(this::declare)),
-        new Route(
-            "DELETE", "/api/indexes", 0, List.of("fields", Api.DATABASE), new Waiting(this::drop)));
+        Route.get("/api/indexes", Level.READ, "indexes, and how far they are")
+            .inDatabase()
+            .answers("Index[]")
+            .waiting(this::list),
+        Route.post("/api/indexes", Level.ADMIN, "makes an index on 1 to 4 fields")
+            .inDatabase()
+            .body("{fields: string[4]}", BODY_BYTES)
+            .answers("{made: boolean}")
+            .waiting(this::declare),
+        Route.delete("/api/indexes", Level.ADMIN, "drops an index")
+            .inDatabase()
+            .must("fields", "string", "joined by commas")
+            .answers("{dropped: boolean}")
+            .waiting(this::drop));
   }
 
   private Answer list(Request request) {

@@ -82,9 +82,9 @@ public final class JsonMembers {
                   subject
                       + " has no member \""
                       + name
-                      + "\"; the nearest is \""
-                      + Nearest.to(name, allowed)
-                      + "\"");
+                      + (allowed.isEmpty()
+                          ? "\": it takes none"
+                          : "\"; the nearest is \"" + Nearest.to(name, allowed) + "\""));
             }
             parser.nextToken();
             if (members.put(name, value(parser, slice)) != null) {
@@ -262,6 +262,16 @@ public final class JsonMembers {
       return null;
     } catch (IOException e) {
       throw new IllegalStateException("a stored document is no JSON", e);
+    }
+  }
+
+  /** The string member {@code name} of any text, or nothing when it has none. */
+  static String memberIfAny(byte[] json, String name) {
+    try {
+      String member = stringMember(json, name);
+      return member == null ? "" : member;
+    } catch (IllegalStateException e) {
+      return "";
     }
   }
 

@@ -3,7 +3,7 @@ package io.pluresdb.daemon.api;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.reconcile.KeyScope;
 import io.pluresdb.crdt.store.Finding;
-import io.pluresdb.daemon.api.Route.Handler.Waiting;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.node.Addresses;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.Node.DatabaseStatus;
@@ -42,30 +42,93 @@ final class NodeRoutes {
   }
 
   List<Route> routes() {
-    List<String> db = List.of(Api.DATABASE);
     return List.of(
-        new Route("GET", "/api/status", 0, db, new Waiting(this::status)),
-        new Route("GET", "/api/peers", 0, db, new Waiting(this::peers)),
-        new Route("GET", "/api/devices", 0, db, new Waiting(this::devices)),
-        new Route("POST", "/api/approve", BODY_BYTES, db, new Waiting(this::approve)),
-        new Route("POST", "/api/revoke", BODY_BYTES, db, new Waiting(this::revoke)),
-        new Route("POST", "/api/adopt", BODY_BYTES, db, new Waiting(this::adopt)),
-        new Route(
-            "GET", "/api/doctor", 0, List.of(Api.DATABASE, "against"), new Waiting(this::doctor)),
-        new Route("POST", "/api/connect", BODY_BYTES, db, new Waiting(this::connect)),
-        new Route("POST", "/api/disconnect", BODY_BYTES, db, new Waiting(this::disconnect)),
-        new Route("POST", "/api/vacuum", BODY_BYTES, db, new Waiting(this::vacuum)),
-        new Route("POST", "/api/backup", BODY_BYTES, db, new Waiting(this::backup)),
-        new Route("POST", "/api/sync", BODY_BYTES, db, new Waiting(this::sync)),
-        new Route("POST", "/api/invite", BODY_BYTES, db, new Waiting(this::invite)),
-        new Route("POST", "/api/join", BODY_BYTES, db, new Waiting(this::join)));
+        Route.get("/api/status", Level.READ, "this device and its databases, or one of them")
+            .ofVisible()
+            .may(Api.DATABASE, "string(1..63)", "only that one")
+            .answers("Status")
+            .waiting(this::status),
+        Route.get("/api/peers", Level.READ, "sessions and wanted addresses")
+            .inDatabase()
+            .answers("Peer[]")
+            .waiting(this::peers),
+        Route.get("/api/devices", Level.READ, "members, who waits, and who was removed")
+            .inDatabase()
+            .answers("Device[]")
+            .waiting(this::devices),
+        Route.post("/api/approve", Level.ADMIN, "lets a device in, or gives it a greater role")
+            .about("device")
+            .inDatabase()
+            .body("{device: string, role?: string}", BODY_BYTES)
+            .answers("Device")
+            .waiting(this::approve),
+        Route.post("/api/revoke", Level.ADMIN, "removes a device, or leaves it a lesser role")
+            .about("device")
+            .inDatabase()
+            .body("{device: string, keep?: string}", BODY_BYTES)
+            .answers("Device")
+            .waiting(this::revoke),
+        Route.post("/api/adopt", Level.ADMIN, "writes what a device did that does not count again")
+            .about("device")
+            .inDatabase()
+            .body("{device: string}", BODY_BYTES)
+            .answers("{changes: integer}")
+            .waiting(this::adopt),
+        Route.get("/api/doctor", Level.ADMIN, "whether the device and the database are in order")
+            .inDatabase()
+            .may("against", "string", "compare with that peer instead")
+            .answers("{ok: boolean, checks: Check[]}")
+            .waiting(this::doctor),
+        Route.post("/api/connect", Level.ADMIN, "keeps an address, HOST:PORT, connected")
+            .about("address")
+            .inDatabase()
+            .body("{address: string}", BODY_BYTES)
+            .answers("{address: string}")
+            .waiting(this::connect),
+        Route.post("/api/disconnect", Level.ADMIN, "forgets an address")
+            .about("address")
+            .inDatabase()
+            .body("{address: string}", BODY_BYTES)
+            .answers("{address: string}")
+            .waiting(this::disconnect),
+        Route.post("/api/vacuum", Level.ADMIN, "takes off the log what all members have")
+            .inDatabase()
+            .optionalBody("{}", BODY_BYTES)
+            .answers("Log")
+            .waiting(this::vacuum),
+        Route.post(
+                "/api/backup",
+                Level.ADMIN,
+                "copies a database to an absolute path on the daemon's machine")
+            .about("path")
+            .inDatabase()
+            .body("{path: string, keys?: boolean}", BODY_BYTES)
+            .answers("Backup")
+            .waiting(this::backup),
+        Route.post("/api/sync", Level.ADMIN, "tries every address now; sessions that are up")
+            .inDatabase()
+            .optionalBody("{}", BODY_BYTES)
+            .answers("{peers: integer}")
+            .waiting(this::sync),
+        Route.post("/api/invite", Level.ADMIN, "an invite for one device")
+            .inDatabase()
+            .optionalBody(
+                "{role?: string, expiresSeconds?: integer(60..2592000), approval?: boolean}",
+                BODY_BYTES)
+            .answers("{url: string, expires: integer}")
+            .waiting(this::invite),
+        Route.post("/api/join", Level.ADMIN, "joins the database of an invite")
+            .inDatabase()
+            .body("{url: string, prefixes?: string[]}", BODY_BYTES)
+            .answers("{database: string, id: string, role: string, carriedOver: integer}")
+            .waiting(this::join));
   }
 
   private Answer status(Request request) {
     List<String> databases =
         request.query().containsKey(Api.DATABASE)
             ? List.of(Parameters.database(request))
-            : node.databases();
+            : request.caller().visible(node.databases());
     var json = new JsonWriter().beginObject();
     json.name("version").string(version);
     json.name("deviceId").string(node.deviceId());
@@ -140,6 +203,8 @@ final class NodeRoutes {
     json.name("peers").number(status.peers());
     json.name("trafficBytes").number(status.trafficBytes());
     json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.name("quota");
+    DatabaseRoutes.quota(json, node.quota(name));
     json.name("vectorInstructions").string(node.searches(name).instructions());
     json.name("indexes");
     IndexRoutes.indexes(json, node.searches(name));

@@ -1,5 +1,7 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.daemon.access.AuditLog;
+import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.api.Api;
 import io.pluresdb.daemon.api.ApiClient;
 import io.pluresdb.daemon.api.LocalClient;
@@ -22,6 +24,9 @@ import java.util.Optional;
 /** Who carries a command out: the daemon that holds the data directory, or this process. */
 final class Backend {
   private static final int MAX_NAME_BYTES = 128;
+  private static final String TOKENS_FILE = "tokens.json";
+  private static final String AUDIT_FILE = "audit.log";
+  private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
 
   private Backend() {}
 
@@ -53,8 +58,9 @@ final class Backend {
             NodeOptions.offline(deviceName(config, root.io()))
                 .with(new Secrets(root.io(), config))
                 .with(Embedders.of(config)));
+    // The main token is of no use here: nobody calls but this command.
     ApiClient inProcess =
-        new Api(node, Version.text(), root.io().clock(), Duration.ofSeconds(15)).client();
+        api(root.io(), node, dataDir, KEEP_ALIVE, tokens(dataDir, "", root.io())).client();
     return new ApiClient() {
       @Override
       public void exchange(Request request, Sink sink) throws IOException, InterruptedException {
@@ -66,6 +72,17 @@ final class Backend {
         node.close();
       }
     };
+  }
+
+  /** The tokens of a data directory. */
+  static Tokens tokens(Path dataDir, String main, Io io) {
+    return Tokens.open(dataDir.resolve(TOKENS_FILE), main, io.clock(), io.random());
+  }
+
+  /** The routes over an open data directory. */
+  static Api api(Io io, DeviceNode node, Path dataDir, Duration keepAlive, Tokens tokens) {
+    AuditLog audit = AuditLog.at(dataDir.resolve(AUDIT_FILE));
+    return new Api(node, Version.text(), io.clock(), keepAlive, tokens, audit);
   }
 
   /** A connection to the daemon of a data directory, if one answers. */

@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.daemon.api.Api;
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.config.Config;
 import io.pluresdb.daemon.config.Config.Entry;
@@ -75,6 +76,23 @@ final class Configuring {
     json.beginObject().name("key").string(entry.setting().key());
     json.name("value").string(text);
     return json.name("origin").string(entry.origin()).endObject();
+  }
+
+  @Command(
+      name = "typescript",
+      description = "Print a client of the HTTP API in TypeScript; it needs nothing but Node.")
+  static final class TypeScript implements Callable<Integer> {
+    private final Root root;
+
+    TypeScript(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      root.io().out().print(Api.typeScript(Version.text()));
+      return Main.OK;
+    }
   }
 
   @Command(name = "get", description = "Print one setting's value.")

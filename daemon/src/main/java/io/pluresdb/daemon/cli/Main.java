@@ -165,6 +165,9 @@ public final class Main {
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
     commands.put("migrate-from-sqlite", Migrating::new);
+    commands.put("db", Databases::command);
+    commands.put("token", Granting::command);
+    commands.put("audit", Granting.Audit::new);
     commands.put("status", Sharing.Status::new);
     commands.put("invite", Sharing.Invite::new);
     commands.put("join", Sharing.Join::new);
@@ -186,6 +189,7 @@ public final class Main {
     commands.put("diagnose", Diagnosis::new);
     commands.put("top", Top::new);
     commands.put("config", Configuring::command);
+    commands.put("typescript", Configuring.TypeScript::new);
     commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
     return commands;
   }

@@ -166,6 +166,13 @@ final class Root implements Runnable {
     }
   }
 
+  /** As {@link #call}, for what is about the whole device and no database. */
+  byte[] callDevice(Request request) throws InterruptedException {
+    try (ApiClient client = client()) {
+      return client.call(request);
+    }
+  }
+
   /** Prints an answer and a line end. */
   void print(byte[] answer) {
     io.out().write(answer, 0, answer.length);

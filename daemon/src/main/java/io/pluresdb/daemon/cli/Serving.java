@@ -1,6 +1,8 @@
 package io.pluresdb.daemon.cli;
 
 import io.pluresdb.crdt.compaction.CompactionSettings;
+import io.pluresdb.daemon.access.Tokens;
+import io.pluresdb.daemon.api.Api;
 import io.pluresdb.daemon.api.ApiOptions;
 import io.pluresdb.daemon.api.HttpServer;
 import io.pluresdb.daemon.config.Config;
@@ -141,12 +143,17 @@ final class Serving {
       Logging.set(config.get(Settings.LOG_LEVEL));
       Path dataDir = root.dataDir().toAbsolutePath();
       var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
-      var options = ApiOptions.at(api, dataDir.resolve(Ports.SOCKET_FILE));
+      var options =
+          ApiOptions.at(api, dataDir.resolve(Ports.SOCKET_FILE))
+              .limitedTo(
+                  config.get(Settings.API_MAX_CONNECTIONS),
+                  config.get(Settings.API_MAX_CONCURRENT),
+                  config.get(Settings.API_REQUESTS_PER_SECOND));
       try (Relaying.Started relay = Relaying.ofDaemon(config, root.io());
           DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
-        String token = token(dataDir);
-        try (HttpServer server =
-            HttpServer.start(node, Version.text(), root.io().clock(), options, token)) {
+        Tokens tokens = Backend.tokens(dataDir, token(dataDir), root.io());
+        Api routes = Backend.api(root.io(), node, dataDir, options.keepAlive(), tokens);
+        try (HttpServer server = HttpServer.start(routes, options, tokens)) {
           announce(dataDir, node, server, relay.address());
           try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
             var reloading = new Reloading(() -> root.config(flags()), config, node);

@@ -8,6 +8,7 @@ import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -55,7 +56,10 @@ final class Top implements Callable<Integer> {
     try (ApiClient daemon = root.daemon()) {
       MetricsPage before = look(daemon);
       for (boolean first = true; left > 0; left--, first = false) {
-        Thread.sleep(Duration.ofMillis(Math.round(seconds * 1e3)));
+        LockSupport.parkNanos(Math.round(seconds * 1e9));
+        if (Thread.interrupted()) {
+          throw new InterruptedException();
+        }
         MetricsPage now = look(daemon);
         if (screen) {
           root.io().out().print(HOME);

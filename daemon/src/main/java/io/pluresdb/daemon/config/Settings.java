@@ -45,6 +45,33 @@ public final class Settings {
           "Port of the HTTP API.",
           text -> port(text, 0));
 
+  public static final Setting<Integer> API_MAX_CONNECTIONS =
+      new Setting<>(
+          "api.max-connections",
+          "connections",
+          "1 to 65536",
+          "1024",
+          "Most connections to the HTTP API and its socket at once; streams take one each.",
+          text -> whole(text, 1, 65_536));
+
+  public static final Setting<Integer> API_MAX_CONCURRENT =
+      new Setting<>(
+          "api.max-concurrent",
+          "requests",
+          "1 to 65536",
+          "512",
+          "Most requests of one token that are being answered, streams included.",
+          text -> whole(text, 1, 65_536));
+
+  public static final Setting<Integer> API_REQUESTS_PER_SECOND =
+      new Setting<>(
+          "api.requests-per-second",
+          "requests a second",
+          "0 to 1000000, where 0 is no limit",
+          "0",
+          "Most requests of one token in a second.",
+          text -> whole(text, 0, 1_000_000));
+
   public static final Setting<HostPort> PEERS_LISTEN =
       new Setting<>(
           "peers.listen",
@@ -334,6 +361,9 @@ public final class Settings {
       List.of(
           API_BIND,
           API_PORT,
+          API_MAX_CONNECTIONS,
+          API_MAX_CONCURRENT,
+          API_REQUESTS_PER_SECOND,
           PEERS_LISTEN,
           PEERS_LAN,
           PEERS_STATIC,

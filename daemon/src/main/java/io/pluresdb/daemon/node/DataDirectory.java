@@ -224,7 +224,7 @@ public final class DataDirectory implements AutoCloseable {
    * Writes a file so that its old or its new content is there, whatever happens, readable by the
    * owner only.
    */
-  static void writeAtomically(Path file, byte[] content) {
+  public static void writeAtomically(Path file, byte[] content) {
     try {
       Path folder = file.toAbsolutePath().getParent();
       if (folder == null) {
@@ -244,11 +244,16 @@ public final class DataDirectory implements AutoCloseable {
         channel.force(true);
       }
       Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-        directory.force(true);
-      }
+      sync(folder);
     } catch (IOException e) {
       throw new StorageException.Failed("cannot write " + file + ": " + e, e);
+    }
+  }
+
+  /** Makes what was done to a file or folder durable. */
+  static void sync(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
     }
   }
 

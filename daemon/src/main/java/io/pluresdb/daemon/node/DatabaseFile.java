@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * @param pending devices that came with an invite of ours and wait for approval
  * @param joined how this device came in, or null where it founded the database
  * @param prefixes the documents this device holds begin with one of these; null for all
+ * @param quota how much it may take here; null for no limit
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 record DatabaseFile(
@@ -40,7 +41,8 @@ record DatabaseFile(
     List<Issued> invites,
     List<Pending> pending,
     @Nullable Credit joined,
-    @Nullable List<String> prefixes) {
+    @Nullable List<String> prefixes,
+    @Nullable Quota quota) {
   static final int FORMAT = 1;
 
   /** Most addresses kept for one database; the oldest gives way. */
@@ -165,6 +167,25 @@ record DatabaseFile(
     return prefixes == null ? List.of() : prefixes;
   }
 
+  /** How much it may take here. */
+  Quota quotaHeld() {
+    return quota == null ? Quota.NONE : quota;
+  }
+
+  DatabaseFile withQuota(Quota limit) {
+    return new DatabaseFile(
+        format,
+        database,
+        keys,
+        founder,
+        peers,
+        invites,
+        pending,
+        joined,
+        prefixes,
+        limit.equals(Quota.NONE) ? null : limit);
+  }
+
   /** The documents this device holds. */
   KeyScope scope() {
     return KeyScope.of(prefixesHeld());
@@ -182,24 +203,24 @@ record DatabaseFile(
       all.removeFirst();
     }
     return new DatabaseFile(
-        format, database, keys, founder, all, invites, pending, joined, prefixes);
+        format, database, keys, founder, all, invites, pending, joined, prefixes, quota);
   }
 
   DatabaseFile withoutPeer(String address) {
     var all = new ArrayList<>(peers);
     all.remove(address);
     return new DatabaseFile(
-        format, database, keys, founder, all, invites, pending, joined, prefixes);
+        format, database, keys, founder, all, invites, pending, joined, prefixes, quota);
   }
 
   DatabaseFile withKeys(Keys next) {
     return new DatabaseFile(
-        format, database, next, founder, peers, invites, pending, joined, prefixes);
+        format, database, next, founder, peers, invites, pending, joined, prefixes, quota);
   }
 
   DatabaseFile withInvites(List<Issued> open) {
     return new DatabaseFile(
-        format, database, keys, founder, peers, open, pending, joined, prefixes);
+        format, database, keys, founder, peers, open, pending, joined, prefixes, quota);
   }
 
   /** With a device that waits, in place of what it asked before. */
@@ -219,7 +240,8 @@ record DatabaseFile(
   }
 
   private DatabaseFile withAllPending(List<Pending> all) {
-    return new DatabaseFile(format, database, keys, founder, peers, invites, all, joined, prefixes);
+    return new DatabaseFile(
+        format, database, keys, founder, peers, invites, all, joined, prefixes, quota);
   }
 
   /** What {@code database.json} is in an encrypted data directory: the same, sealed, in hex. */

@@ -30,6 +30,7 @@ import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.transport.dht.AddressScope;
+import io.pluresdb.transport.dht.DhtCounter;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceId;
@@ -79,10 +80,13 @@ import java.util.NavigableMap;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -96,6 +100,9 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   /** How often it is looked whether the members have come to another key. */
   private static final Duration LOOK = Duration.ofSeconds(1);
+
+  /** Databases that are opened at a time. */
+  private static final int OPENERS = 8;
 
   private static final Duration MIN_VALIDITY = Duration.ofMinutes(1);
   private static final Duration MAX_VALIDITY = Duration.ofDays(30);
@@ -112,6 +119,10 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final ReencryptionJob reencryption;
   private final @Nullable LoadedEmbedder embedder;
   private final @Nullable Net net;
+
+  /** Held while databases come, go or change their names. */
+  private final ReentrantLock administering = new ReentrantLock();
+
   private volatile boolean closing;
   private volatile CompactionSettings compaction;
   private volatile List<InetSocketAddress> staticPeers;
@@ -149,11 +160,10 @@ public final class DeviceNode implements Node, AutoCloseable {
     this.embedder = embeddings == null ? null : new LoadedEmbedder(embeddings.load());
     Joins.recover(directory);
     Backups.recover(directory);
+    DatabaseFolders.recover(directory);
     Salvage.finish(directory);
     this.backups = new Backups(directory, environment);
-    for (String name : directory.databases()) {
-      databases.put(name, openDatabase(name));
-    }
+    openAll(directory.databases());
     this.reencryption = new ReencryptionJob(directory, databases, () -> closing);
     this.admission = new Admission(this, device, options.deviceName(), environment);
     NodeOptions.Network network = options.network();
@@ -221,6 +231,7 @@ public final class DeviceNode implements Node, AutoCloseable {
             List.of(),
             List.of(),
             null,
+            null,
             null)
         .save(directory.databaseFile(name), directory.vault());
   }
@@ -254,6 +265,24 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
   }
 
+  /** Opens databases, several at a time: what opening one takes is mostly waiting for the disk. */
+  private void openAll(List<String> names) {
+    try (var openers = Executors.newFixedThreadPool(Math.clamp(names.size(), 1, OPENERS))) {
+      var opened = new ArrayList<CompletableFuture<Void>>();
+      for (int i = 0; i < names.size(); i++) {
+        String name = names.get(i);
+        int nth = i + 1;
+        opened.add(
+            CompletableFuture.runAsync(
+                () -> databases.put(name, openDatabase(name, nth)), openers));
+      }
+      CompletableFuture.allOf(opened.toArray(CompletableFuture[]::new)).join();
+    } catch (CompletionException e) {
+      databases.values().forEach(LocalDatabase::close);
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+  }
+
   /** From now on remembers history for so long, in every database. */
   public void remember(CompactionSettings settings) {
     compaction = settings;
@@ -277,9 +306,20 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private LocalDatabase openDatabase(String name) {
+    return openDatabase(name, databases.size() + 1);
+  }
+
+  private LocalDatabase openDatabase(String name, int nth) {
     LocalDatabase database =
         LocalDatabase.open(
-            directory, name, device, environment, embedding(), this::established, this::keyMessage);
+            directory,
+            name,
+            device,
+            environment,
+            nth,
+            embedding(),
+            this::established,
+            this::keyMessage);
     database.store().execute(engine -> engine.remember(compaction));
     Membership membership = database.store().view().membership();
     boolean founder = Arrays.equals(membership.founder(), device.publicKey());
@@ -703,7 +743,152 @@ public final class DeviceNode implements Node, AutoCloseable {
 
   @Override
   public CrdtStore store(String name) {
-    return database(name).store();
+    return database(name).limited();
+  }
+
+  @Override
+  public Quota quota(String name) {
+    return database(name).file().quotaHeld();
+  }
+
+  @Override
+  public void limit(String name, Quota quota) {
+    database(name).update(file -> file.withQuota(quota));
+  }
+
+  @Override
+  public void createDatabase(String name, Quota quota) {
+    alone(
+        () -> {
+          requireFree(name);
+          String draft = DatabaseFolders.draft(directory, name);
+          found(directory, draft, device, new SecureRandom());
+          try (LocalDatabase made = openDatabase(draft)) {
+            made.update(file -> file.withQuota(quota));
+          }
+          DatabaseFolders.move(directory, draft, name);
+          serve(name);
+          return null;
+        });
+  }
+
+  @Override
+  public void dropDatabase(String name) {
+    alone(
+        () -> {
+          LocalDatabase database = database(name);
+          forget(database);
+          DatabaseFolders.drop(directory, name);
+          return null;
+        });
+  }
+
+  @Override
+  public void moveDatabase(String name, String to) {
+    alone(
+        () -> {
+          LocalDatabase database = database(name);
+          requireFree(to);
+          forget(database);
+          try {
+            DatabaseFolders.move(directory, name, to);
+          } catch (StorageException e) {
+            serve(name);
+            throw e;
+          }
+          serve(to);
+          return null;
+        });
+  }
+
+  @Override
+  public long copyDatabase(String name, String to) {
+    return alone(
+        () -> {
+          LocalDatabase original = database(name);
+          requireFree(to);
+          String draft = DatabaseFolders.draft(directory, to);
+          found(directory, draft, device, new SecureRandom());
+          long carried;
+          try (LocalDatabase copy = openDatabase(draft)) {
+            carried = Joins.carry(original.store(), copy.store());
+            original.searches().definitions().forEach(copy.searches()::declare);
+            copy.update(file -> file.withQuota(original.file().quotaHeld()));
+          }
+          DatabaseFolders.move(directory, draft, to);
+          serve(to);
+          return carried;
+        });
+  }
+
+  /** One at a time of what changes which databases there are. */
+  private <T extends @Nullable Object> T alone(Supplier<T> work) {
+    if (!administering.tryLock()) {
+      throw busy("databases are being changed");
+    }
+    try {
+      if (reencryption.isRunning()) {
+        throw busy("everything is being encrypted anew");
+      }
+      return work.get();
+    } finally {
+      administering.unlock();
+    }
+  }
+
+  private static NodeException busy(String why) {
+    return new NodeException("NODE_BUSY", why, "try again in a moment");
+  }
+
+  private void requireFree(String name) {
+    requireName(name);
+    if (admission.isJoining(name)) {
+      throw busy("database \"" + name + "\" is joining");
+    }
+    if (databases.containsKey(name)) {
+      throw new NodeException(
+          "NODE_DATABASE_EXISTS",
+          "there is a database \"" + name + "\" already",
+          "choose another name, or drop it first");
+    }
+    if (databases.size() >= MAX_DATABASES) {
+      throw new NodeException(
+          "NODE_TOO_MANY_DATABASES",
+          "there are " + databases.size() + " databases, which is the most",
+          "drop one, or use another data directory");
+    }
+  }
+
+  /** Opens a database and lets others find it. */
+  private LocalDatabase serve(String name) {
+    LocalDatabase database = openDatabase(name);
+    Net network = net;
+    NodeOptions.Network settings = options.network();
+    if (network != null && settings != null) {
+      govern(database, network.transport, network.dialer, network.relays, settings);
+      network.relays.useAll(database.file().peers());
+    }
+    databases.put(name, database);
+    start(database);
+    if (network != null) {
+      follow(database, network);
+    }
+    return database;
+  }
+
+  /** Lets nobody find a database any more and closes it. */
+  private void forget(LocalDatabase database) {
+    databases.remove(database.name());
+    Net network = net;
+    if (network != null) {
+      network.followOnly(database.id(), List.of());
+      for (Dialer.Target target : network.dialer.targets()) {
+        if (target.databaseId().equals(database.id())) {
+          network.dialer.remove(target.candidate(), database.id());
+        }
+      }
+    }
+    database.close();
   }
 
   @Override
@@ -1137,9 +1322,11 @@ public final class DeviceNode implements Node, AutoCloseable {
             });
     return entry.thenApplyAsync(
         entered -> {
+          administering.lock();
           try {
             return finishJoin(join, name, keys, invite, network);
           } finally {
+            administering.unlock();
             admission.endJoining(name);
           }
         },
@@ -1302,6 +1489,9 @@ public final class DeviceNode implements Node, AutoCloseable {
       return NetworkCounters.NONE;
     }
     var dht = new TreeMap<String, Long>();
+    for (DhtCounter counter : DhtCounter.values()) {
+      dht.put(counter.key(), 0L);
+    }
     if (net.dht != null) {
       net.dht.status().join().counters().forEach((counter, value) -> dht.put(counter.key(), value));
     }

@@ -100,16 +100,25 @@ final class Joins {
                 hex.formatHex(invite.inviter()),
                 hex.formatHex(InviteUrl.inviteId(invite.secret())),
                 hex.formatHex(InviteUrl.claim(invite.secret(), device.publicKey()))),
-            prefixes.isEmpty() ? null : prefixes)
+            prefixes.isEmpty() ? null : prefixes,
+            null)
         .save(directory.databaseFile(draft), directory.vault());
     try (LocalDatabase joined =
         LocalDatabase.open(
-            directory, draft, device, environment, null, session -> {}, (session, message) -> {})) {
+            directory,
+            draft,
+            device,
+            environment,
+            1,
+            null,
+            session -> {},
+            (session, message) -> {})) {
       return old == null ? 0 : carry(old.store(), joined.store());
     }
   }
 
-  private static long carry(CrdtStore from, CrdtStore to) {
+  /** Puts every document of a store into another. */
+  static long carry(CrdtStore from, CrdtStore to) {
     long carried = 0;
     var edits = new ArrayList<Edit>();
     int bytes = 0;

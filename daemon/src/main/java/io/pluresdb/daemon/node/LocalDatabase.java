@@ -4,6 +4,7 @@ import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.store.Anchor;
+import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
@@ -23,10 +24,13 @@ import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +50,7 @@ final class LocalDatabase implements AutoCloseable {
   private final RocksOptions options;
   private final AnchorFile anchor;
   private final ReplicaStore store;
+  private final LimitedStore limited;
   private final SearchIndexes searches;
   private final Replicator replicator;
   private volatile DatabaseFile file; // Written under this.
@@ -80,11 +85,13 @@ final class LocalDatabase implements AutoCloseable {
     this.searches = searches;
     this.replicator = replicator;
     this.epochs = new Epochs(this, self, environment.wallClock());
+    this.limited = new LimitedStore(name, store, () -> this.file.quotaHeld(), this::bytesOnDisk);
   }
 
   /**
    * Opens a database that has its {@code database.json}; an empty store is made.
    *
+   * @param nth how many databases of this process are open then: with many, each gets less memory
    * @param embedding what makes embeddings, or null
    * @param onEstablished hears of each session that is kept; must not block
    * @param onKeys hears what peers say about keys; must not block
@@ -94,13 +101,14 @@ final class LocalDatabase implements AutoCloseable {
       String name,
       DeviceIdentity device,
       Environment environment,
+      int nth,
       SearchIndexes.@Nullable Embedding embedding,
       Consumer<Session> onEstablished,
       BiConsumer<Session, KeyMessage> onKeys) {
     Path filePath = directory.databaseFile(name);
     DatabaseFile file = DatabaseFile.load(filePath, directory.vault());
     ReplicaIdentity identity = identity(file, device);
-    RocksOptions options = options(directory);
+    RocksOptions options = options(directory).ofMany(nth);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
     Storage storage = sealed(rocks, directory.vault(), environment);
     AnchorFile anchor = null;
@@ -255,6 +263,29 @@ final class LocalDatabase implements AutoCloseable {
 
   ReplicaStore store() {
     return store;
+  }
+
+  /** The store as applications write to it, within the quota. */
+  CrdtStore limited() {
+    return limited;
+  }
+
+  /** Everything that is kept for the database. */
+  private long bytesOnDisk() {
+    try (Stream<Path> files = Files.walk(filePath.resolveSibling("."))) {
+      return files.mapToLong(LocalDatabase::sizeOrZero).sum();
+    } catch (IOException | UncheckedIOException e) {
+      // A folder went away while it was read: merging does that.
+      return storage.bytesOnDisk();
+    }
+  }
+
+  private static long sizeOrZero(Path file) {
+    try {
+      return Files.isRegularFile(file) ? Files.size(file) : 0;
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   SearchIndexes searches() {

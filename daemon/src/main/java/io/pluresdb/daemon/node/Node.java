@@ -47,8 +47,42 @@ public interface Node {
   /** Names of the databases, ascending. */
   List<String> databases();
 
-  /** The store of a database. */
+  /** The store of a database; it refuses what would take it over its quota. */
   CrdtStore store(String database);
+
+  /** Most databases of a device. */
+  int MAX_DATABASES = 256;
+
+  /**
+   * Makes a database that this device founds, with a sync key of its own.
+   *
+   * @param name 1 to 63 of a to z, 0 to 9, - and _, beginning with a letter or digit
+   * @throws NodeException {@code NODE_DATABASE_EXISTS}, {@code NODE_TOO_MANY_DATABASES}, or {@code
+   *     NODE_BUSY} while a join or another of these runs
+   */
+  void createDatabase(String name, Quota quota);
+
+  /**
+   * Deletes a database from this device, with its keys. Other members keep theirs, and are not
+   * told.
+   */
+  void dropDatabase(String name);
+
+  /** Gives a database another name on this device. Its sessions end and come back. */
+  void moveDatabase(String name, String to);
+
+  /**
+   * Makes a database of its own, with its own sync key, out of the documents, embeddings, field
+   * indexes and quota of another. It has neither the history nor the members of that one.
+   *
+   * @return number of documents
+   */
+  long copyDatabase(String name, String to);
+
+  Quota quota(String database);
+
+  /** Sets a quota; what is over it stays. */
+  void limit(String database, Quota quota);
 
   /** What finds documents of a database by what they hold. */
   Searches searches(String database);
@@ -355,7 +389,7 @@ public interface Node {
    * @param sessions names as {@link io.pluresdb.transport.session.SessionCounters} has them
    * @param halfOpen accepted connections whose handshake is not finished now
    * @param limits of connections, by name
-   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; empty without DHT
+   * @param dht names as {@link io.pluresdb.transport.dht.DhtCounter} has them; zero without DHT
    */
   record NetworkCounters(
       Map<String, Long> sessions,

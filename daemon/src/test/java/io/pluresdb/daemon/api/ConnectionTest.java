@@ -389,12 +389,7 @@ class ConnectionTest {
 
   private HttpServer start(
       InetSocketAddress address, @org.jspecify.annotations.Nullable Path socket) {
-    return HttpServer.start(
-        served.node,
-        "0",
-        java.time.InstantSource.fixed(FakeNode.STARTED),
-        ApiOptions.at(address, socket),
-        Served.TOKEN);
+    return HttpServer.start(Served.api(served.node), ApiOptions.at(address, socket), served.tokens);
   }
 
   @Test

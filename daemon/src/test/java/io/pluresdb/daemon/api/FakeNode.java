@@ -5,6 +5,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.daemon.node.Quota;
 import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
@@ -37,6 +38,7 @@ public final class FakeNode implements Node {
   private final FakeSearches searches = new FakeSearches(store);
   private volatile CompletableFuture<Void> pulse = CompletableFuture.completedFuture(null);
   private volatile Map<String, String> stopped = Map.of();
+  private volatile Quota quota = Quota.NONE;
   private final Set<String> wanted = new ConcurrentSkipListSet<>();
 
   public FakeStore store() {
@@ -65,6 +67,45 @@ public final class FakeNode implements Node {
           "NODE_UNKNOWN_DATABASE", "there is no database " + database, "status lists them");
     }
     return store;
+  }
+
+  @Override
+  public void createDatabase(String name, Quota quota) {
+    throw exists(name);
+  }
+
+  private static NodeException exists(String name) {
+    return new NodeException(
+        "NODE_DATABASE_EXISTS", "there is a database " + name, "choose another name");
+  }
+
+  @Override
+  public void dropDatabase(String name) {
+    store(name);
+  }
+
+  @Override
+  public void moveDatabase(String name, String to) {
+    store(name);
+    throw exists(to);
+  }
+
+  @Override
+  public long copyDatabase(String name, String to) {
+    store(name);
+    throw exists(to);
+  }
+
+  @Override
+  public Quota quota(String database) {
+    store(database);
+    return quota;
+  }
+
+  @Override
+  public void limit(String database, Quota limit) {
+    store(database);
+    quota = limit;
   }
 
   @Override

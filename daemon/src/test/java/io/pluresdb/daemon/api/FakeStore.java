@@ -30,6 +30,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -86,6 +87,16 @@ public final class FakeStore implements CrdtStore {
     lastAcknowledgement = transaction.acknowledgement();
     listeners.forEach(Runnable::run);
     return CompletableFuture.completedFuture(new Receipt(ACTOR, arrival, arrival));
+  }
+
+  @Override
+  public CompletableFuture<Receipt> submitIf(
+      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
+    if (!expected.test(get(id))) {
+      return CompletableFuture.failedFuture(
+          new CoreException(CoreException.Kind.PRECONDITION_FAILED, id + " is not as expected"));
+    }
+    return submit(transaction);
   }
 
   private synchronized long commit(Transaction transaction) {

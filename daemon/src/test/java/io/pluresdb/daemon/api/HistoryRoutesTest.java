@@ -18,7 +18,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -41,7 +40,7 @@ class HistoryRoutesTest {
   void joinTwoNodes() {
     laptop = start("laptop");
     phone = start("phone");
-    client = new Api(laptop, "0.0.0-test", InstantSource.system(), Duration.ofSeconds(30)).client();
+    client = Served.api(laptop).client();
     put(laptop, "{\"title\":\"Milk\",\"n\":1}");
     put(laptop, "{\"title\":\"Oat milk\",\"n\":1}");
     put(phone, "{\"title\":\"Bread\",\"n\":1}");

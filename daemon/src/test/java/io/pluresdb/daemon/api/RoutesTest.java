@@ -40,13 +40,7 @@ class RoutesTest {
     return switch (transport) {
       case "tcp" -> served.tcp();
       case "unix" -> served.unix();
-      default ->
-          new Api(
-                  served.node,
-                  "0.0.0-test",
-                  java.time.InstantSource.fixed(FakeNode.STARTED.plusMillis(1_500)),
-                  Served.LONG)
-              .client();
+      default -> Served.api(served.node).client();
     };
   }
 

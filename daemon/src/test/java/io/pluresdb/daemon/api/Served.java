@@ -1,5 +1,8 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.daemon.access.AuditLog;
+import io.pluresdb.daemon.access.Tokens;
+import io.pluresdb.daemon.node.Node;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -11,26 +14,45 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Random;
 
 /** A server over a fake node on real sockets, and raw connections to it. */
 final class Served implements AutoCloseable {
   static final String TOKEN = "token-of-this-test";
   static final Duration SHORT = Duration.ofMillis(300);
   static final Duration LONG = Duration.ofSeconds(30);
+  static final InstantSource CLOCK = InstantSource.fixed(FakeNode.STARTED.plusMillis(1_500));
 
   final FakeNode node = new FakeNode();
   final Path directory;
+  final Tokens tokens;
+  final AuditLog audit;
   final HttpServer server;
 
   private Served(ApiOptions options, Path directory) {
     this.directory = directory;
-    server =
-        HttpServer.start(
-            node,
-            "0.0.0-test",
-            InstantSource.fixed(FakeNode.STARTED.plusMillis(1_500)),
-            options,
-            TOKEN);
+    tokens = Tokens.inMemory(TOKEN, CLOCK, new Random(1));
+    audit = AuditLog.at(directory.resolve("audit.log"));
+    server = HttpServer.start(api(node, options.keepAlive(), tokens, audit), options, tokens);
+  }
+
+  /** The routes over a node. */
+  private static Api api(Node node, Duration keepAlive, Tokens tokens, AuditLog audit) {
+    return new Api(node, "0.0.0-test", CLOCK, keepAlive, tokens, audit);
+  }
+
+  static Api api(Node node) {
+    return api(node, LONG, Tokens.inMemory(TOKEN, CLOCK, new Random(1)), AuditLog.none());
+  }
+
+  /** With a limit on what one caller may ask at once and in a second. */
+  static Served limited(int concurrent, int perSecond) throws IOException {
+    Path directory = Files.createTempDirectory("pluresdb-api");
+    var anywhere = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    return new Served(
+        ApiOptions.at(anywhere, directory.resolve("pluresdb.sock"))
+            .limitedTo(256, concurrent, perSecond),
+        directory);
   }
 
   static Served withDefaults() throws IOException {
@@ -46,6 +68,8 @@ final class Served implements AutoCloseable {
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
             directory.resolve("pluresdb.sock"),
             maxConnections,
+            maxConnections,
+            0,
             head,
             idle,
             body,

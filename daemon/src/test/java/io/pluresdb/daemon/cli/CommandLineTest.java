@@ -98,6 +98,42 @@ class CommandLineTest {
 
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
+  void databasesAndTokens_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    good("made database work\n", "db", "create", "work", "--max-documents", "1");
+    good("put a\n", "--db", "work", "put", "a", "1");
+    assertThat(run("--db", "work", "put", "b", "1").err())
+        .contains("NODE_QUOTA_EXCEEDED", "quota.documents is 1");
+    good(
+        "quota of work: 2097152 bytes\n",
+        "db",
+        "quota",
+        "work",
+        "--max-bytes",
+        "2M",
+        "--max-documents",
+        "0");
+    good("copied 1 documents to database copy\n", "db", "copy", "work", "copy");
+    good("moved database copy to other\n", "db", "move", "copy", "other");
+    assertThat(run("db", "list").out().lines())
+        .anySatisfy(line -> assertThat(line).startsWith("other").endsWith("2097152 bytes"));
+    good("1\n", "--db", "other", "get", "a");
+    assertThat(run("db", "drop", "other").code()).isEqualTo(2);
+    good("dropped database other\n", "db", "drop", "other", "--confirm", "other");
+    assertThat(run("--db", "other", "get", "a").code()).isEqualTo(3);
+    assertThat(run("token", "create", "app", "--databases", "work", "--expires", "1d").out())
+        .startsWith("plt_");
+    assertThat(run("token", "list").out()).contains("app   read   work");
+    good("revoked token app\n", "token", "revoke", "app");
+    assertThat(run("audit").out().lines().skip(1).findFirst().orElseThrow())
+        .contains("DELETE /api/tokens", "app", "ok");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
   void documents_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
     good("Made " + dataDir() + ".\n", "init", dataDir().toString());
     if (served) {

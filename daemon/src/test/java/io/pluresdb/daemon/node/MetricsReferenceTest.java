@@ -3,6 +3,8 @@ package io.pluresdb.daemon.node;
 import static io.pluresdb.daemon.node.Eventually.await;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.pluresdb.daemon.access.AuditLog;
+import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.api.Api;
 import io.pluresdb.daemon.api.Request;
 import java.io.IOException;
@@ -12,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,7 +32,15 @@ class MetricsReferenceTest extends LocalNodes {
   }
 
   private static String page(DeviceNode node) throws InterruptedException {
-    try (var client = new Api(node, "1", InstantSource.system(), Duration.ofSeconds(15)).client()) {
+    try (var client =
+        new Api(
+                node,
+                "1",
+                InstantSource.system(),
+                Duration.ofSeconds(15),
+                Tokens.inMemory("", InstantSource.system(), new Random(1)),
+                AuditLog.none())
+            .client()) {
       return new String(client.call(Request.get("/metrics")), StandardCharsets.UTF_8);
     }
   }

@@ -133,7 +133,10 @@ public final class EncryptedStorage implements Storage {
   /** Whether a storage holds the rows of an encrypted one. */
   public static boolean isEncrypted(Storage storage) {
     byte[] header = storage.get(Table.STATE, HEADER_KEY);
-    return header != null && header.length > 1 + SALT_BYTES;
+    // A plain document may have the header's key as its id; no plain stand has this one.
+    return header != null
+        && header.length > 1 + SALT_BYTES
+        && storage.get(Table.STAND, VERSION_KEY) != null;
   }
 
   /**

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -130,7 +131,10 @@ public final class HttpEmbedder implements EmbedText {
       if (tried == TRIES) {
         throw failure;
       }
-      Thread.sleep(pause);
+      LockSupport.parkNanos(pause.toNanos());
+      if (Thread.interrupted()) {
+        throw new InterruptedException();
+      }
       pause = pause.multipliedBy(2);
     }
   }

@@ -9,7 +9,8 @@ import java.nio.file.Path;
  *     when missing
  * @param writeBufferMebibytes size of the write buffer of the two large tables (LOG and STATE), 1
  *     to 256; up to three of each exist under load, one when idle
- * @param blockCacheMebibytes memory for blocks read from disk, shared by all tables, 1 to 4096
+ * @param blockCacheMebibytes memory for blocks read from disk, shared by all storages of this
+ *     process that name the same size, 1 to 4096
  * @param maxOpenFiles table files kept open, 16 to 65,536
  * @param backgroundThreads threads that flush and compact, 1 to 64
  * @param walRecovery how a damaged write-ahead log is met
@@ -23,6 +24,9 @@ public record RocksOptions(
     int backgroundThreads,
     WalRecovery walRecovery,
     boolean compressed) {
+
+  /** Write buffers of one table that databases share among them. */
+  private static final int SHARED_BUFFER_MEBIBYTES = 64;
 
   /** What opening does with a write-ahead log that fails its checksums. */
   public enum WalRecovery {
@@ -70,6 +74,14 @@ public record RocksOptions(
         backgroundThreads,
         walRecovery,
         compressed);
+  }
+
+  /**
+   * Returns these settings for the {@code nth} database of a process, from 1: the first have large
+   * write buffers, and many together do not take more memory than some large ones.
+   */
+  public RocksOptions ofMany(int nth) {
+    return withWriteBuffer(Math.clamp(SHARED_BUFFER_MEBIBYTES / nth, 1, writeBufferMebibytes));
   }
 
   /** Returns these settings for values that do not compress. */

@@ -3,6 +3,8 @@ package io.pluresdb.storage.rocks;
 import io.pluresdb.crdt.store.Storage.Table;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.rocksdb.AbstractNativeReference;
 import org.rocksdb.BlockBasedTableConfig;
 import org.rocksdb.BloomFilter;
@@ -48,6 +50,9 @@ final class RocksTuning implements AutoCloseable {
   /** A filter in front of each write buffer too: most documents that are written are new. */
   private static final double BUFFER_BLOOM_SHARE = 0.02;
 
+  /** Blocks of all databases of this process, by the size in MiB; never closed. */
+  private static final Map<Integer, Cache> CACHES = new ConcurrentHashMap<>();
+
   private final List<AbstractNativeReference> owned = new ArrayList<>();
   private final RocksOptions options;
   private final Cache blockCache;
@@ -55,7 +60,8 @@ final class RocksTuning implements AutoCloseable {
 
   RocksTuning(RocksOptions options) {
     this.options = options;
-    this.blockCache = own(new LRUCache(options.blockCacheMebibytes() * MIB));
+    this.blockCache =
+        CACHES.computeIfAbsent(options.blockCacheMebibytes(), mib -> new LRUCache(mib * MIB));
     this.bloom = own(new BloomFilter(BLOOM_BITS_PER_KEY));
   }
 

@@ -156,6 +156,11 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     return true;
   }
 
+  /** The indexes on fields. */
+  public List<IndexDefinition> definitions() {
+    return fields.all().stream().map(FieldIndex::definition).toList();
+  }
+
   @Override
   public boolean drop(IndexDefinition definition) {
     FieldIndex index = fields.find(definition);

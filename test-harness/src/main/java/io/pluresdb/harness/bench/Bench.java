@@ -59,6 +59,14 @@ public final class Bench implements Callable<Integer> {
     return print(PutBench::run);
   }
 
+  @Command(description = "Requests over HTTP, beside a bare handler of the same Netty stack.")
+  int http(
+      @Option(names = "--seconds", defaultValue = "3", description = "Of each measurement.")
+          int seconds)
+      throws Exception {
+    return print(folder -> HttpBench.run(folder, seconds));
+  }
+
   @Command(description = "Puts and gets with encryption at rest, beside the same without.")
   int encrypted() throws Exception {
     return print(EncryptedBench::run);

@@ -83,9 +83,9 @@ public record Scenario(
             case LOSS, REPEAT, REORDER, CORRUPT -> !faithful;
             case NEVER_READS -> random.nextInt(5) == 0;
             case EQUIVOCATE ->
-                !members
-                    && liars.contains(Standing.MEMBER)
-                    && (forgets ? fresh : random).nextInt(5) == 0;
+                liars.contains(Standing.MEMBER)
+                    && (forgets || members ? fresh : random).nextInt(5) == 0;
+            case WITHHOLD -> !members && !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
             case COMPACT, FALSE_SNAPSHOT -> forgets;

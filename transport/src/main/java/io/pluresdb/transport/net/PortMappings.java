@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -98,28 +99,15 @@ public final class PortMappings implements AutoCloseable {
     while (!closed) {
       Gateway gateway = finder.get();
       try {
-        if (gateway == null) {
-          Thread.sleep(LOOK);
-        } else {
+        if (gateway != null) {
           use(gateway);
+          continue;
         }
-      } catch (InterruptedException e) {
-        return;
       } catch (IOException e) {
         log.debug("no socket for port mappings cause={}", e.toString());
-        if (!pause()) {
-          return;
-        }
       }
-    }
-  }
-
-  private static boolean pause() {
-    try {
-      Thread.sleep(LOOK);
-      return true;
-    } catch (InterruptedException e) {
-      return false;
+      // close() interrupts.
+      LockSupport.parkNanos(LOOK.toNanos());
     }
   }
 

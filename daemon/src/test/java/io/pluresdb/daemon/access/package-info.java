@@ -1,0 +1,4 @@
+@NullMarked
+package io.pluresdb.daemon.access;
+
+import org.jspecify.annotations.NullMarked;
