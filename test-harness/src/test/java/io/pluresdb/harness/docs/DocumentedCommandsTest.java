@@ -59,7 +59,6 @@ class DocumentedCommandsTest {
     var lines = new LinkedHashMap<String, String>();
     lines.put("./verify", "every build");
     lines.put("bin/package", installed);
-    lines.put("packaging/test-install", "by hand: needs root and debootstrap");
     lines.put("sudo apt install ./target/dist/pluresdb_", installed + " (dpkg)");
     lines.put("sudo systemctl ", systemd);
     lines.put("sudo systemd-creds ", systemd);

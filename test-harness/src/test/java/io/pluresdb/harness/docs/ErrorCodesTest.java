@@ -66,7 +66,7 @@ class ErrorCodesTest {
   @Test
   void errorCode_ofTheSources_isInTheReference_andTheOtherWayRound() throws IOException {
     var inSources = new TreeSet<String>();
-    for (String module : new String[] {"crdt", "storage", "transport", "daemon"}) {
+    for (String module : new String[] {"crdt", "storage", "transport", "client", "daemon"}) {
       try (Stream<Path> files = Files.walk(ROOT.resolve(module).resolve("src/main/java"))) {
         for (Path file : files.filter(one -> one.toString().endsWith(".java")).toList()) {
           String text = Files.readString(file);
