@@ -440,7 +440,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           speakQuic(transport, whereabouts, quic);
         }
         lan = announce(network, listening, transport, transportEnvironment);
-        mappings = mapPorts(network, listening, dht);
+        mappings = mapPorts(network, listening, dht, whereabouts);
       }
       var started =
           new Net(transport, listening, dialer, lan, dht, mappings, relays, whereabouts, quic);
@@ -512,24 +512,37 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private @Nullable PortMappings mapPorts(
-      NodeOptions.Network network, InetSocketAddress listening, @Nullable DhtDiscovery dht) {
+      NodeOptions.Network network,
+      InetSocketAddress listening,
+      @Nullable DhtDiscovery dht,
+      @Nullable Whereabouts whereabouts) {
     if (!network.portMapping() || listening.getAddress().isLoopbackAddress()) {
       return null;
     }
     var ports = new EnumMap<PortKind, Integer>(PortKind.class);
     ports.put(PortKind.TCP, listening.getPort());
-    if (dht != null) {
-      ports.put(PortKind.UDP, dht.address().getPort());
+    if (whereabouts != null) {
+      ports.put(PortKind.UDP, whereabouts.udp().address().getPort());
     }
-    return PortMappings.start(
-        ports,
-        environment.random(),
-        mapped -> {
-          if (dht != null) {
-            InetSocketAddress external = external(mapped);
-            dht.announcePort(external == null ? listening.getPort() : external.getPort());
-          }
-        });
+    PortMappings mappings =
+        PortMappings.start(
+            ports,
+            environment.random(),
+            mapped -> {
+              if (dht != null) {
+                InetSocketAddress external = external(mapped);
+                dht.announcePort(external == null ? listening.getPort() : external.getPort());
+              }
+            });
+    if (whereabouts != null) {
+      whereabouts.ask(
+          () ->
+              mappings.status().mappings().stream()
+                  .filter(mapping -> mapping.kind() == PortKind.UDP)
+                  .map(PortMapping::external)
+                  .toList());
+    }
+    return mappings;
   }
 
   /** Where anybody reaches the port of sessions; null behind a further NAT, or without mapping. */
