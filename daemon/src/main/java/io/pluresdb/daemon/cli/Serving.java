@@ -153,14 +153,14 @@ final class Serving {
           DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
         Tokens tokens = Backend.tokens(dataDir, token(dataDir), root.io());
         Api routes = Backend.api(root.io(), node, dataDir, options.keepAlive(), tokens);
-        try (HttpServer server = HttpServer.start(routes, options, tokens)) {
+        try (HttpServer server = HttpServer.start(routes, options, tokens);
+            var manager = new ServiceManager(root.io().environment(), node::pulse)) {
+          var reloading = new Reloading(() -> root.config(flags()), config, node);
+          // Before anybody can know that it is ready: until then the signal ends the process.
+          Hangup.run(() -> manager.reload(reloading::reload));
           announce(dataDir, node, server, relay.address());
-          try (var manager = new ServiceManager(root.io().environment(), node::pulse)) {
-            var reloading = new Reloading(() -> root.config(flags()), config, node);
-            Hangup.run(() -> manager.reload(reloading::reload));
-            manager.ready("taking requests at " + text(server.address()));
-            awaitStop();
-          }
+          manager.ready("taking requests at " + text(server.address()));
+          awaitStop();
         } finally {
           Files.deleteIfExists(dataDir.resolve(Ports.FILE));
         }
