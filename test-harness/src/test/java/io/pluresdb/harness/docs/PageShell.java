@@ -133,6 +133,8 @@ final class PageShell implements AutoCloseable {
     Path script = script(start.script());
     Path out = out(start.name());
     Path err = beside(out, ".err");
+    // What an earlier one of this name printed must not be taken for this one's.
+    Files.deleteIfExists(out);
     send(". '" + script + "' >'" + out + "' 2>'" + err + "' </dev/null & echo \"$!\"");
     String pid = answer();
     if (pid == null) {
