@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,7 +36,10 @@ class ReloadTest {
   @Test
   void hangup_takesOverWhatItCan_namesTheRest_andKeepsAllOfAWrongFile() throws IOException {
     Path directory = temporary.resolve("a");
-    try (DaemonProcess daemon = DaemonProcess.start(directory)) {
+    // Whoever runs the tests may ignore the signal (nohup), and so would the daemon.
+    List<String> hearing = List.of("env", "--default-signal=HUP");
+    String listen = "127.0.0.1:" + DaemonProcess.freePort();
+    try (DaemonProcess daemon = DaemonProcess.start(directory, hearing, listen, List.of())) {
       daemon.put("x", "1");
       Path file = directory.resolve("config.toml");
       Files.writeString(file, "log.level = \"debug\"\nhistory.keep-days = 1\napi.bind = \"::1\"\n");
