@@ -2,6 +2,7 @@ package io.pluresdb.crdt.auth;
 
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.MembershipEntry.Fork;
+import io.pluresdb.crdt.auth.MembershipEntry.Keep;
 import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier.Head;
@@ -16,7 +17,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,8 +39,14 @@ public final class Membership {
   /** Most entries of signers that no admission of an admin leads to. */
   public static final int MAX_STRAY = 256;
 
+  /** Most actors of which one signer may say that it cannot take back what they did. */
+  public static final int MAX_KEPT = 256;
+
   /** Most proofs of forks of one device; those at the least places are kept. */
   public static final int MAX_FORKS = 64;
+
+  private static final Comparator<Head> PLACES =
+      Comparator.comparingLong(Head::seq).thenComparing(Head::hash, MembershipEntry.HASHES);
 
   private final Hash database;
   private final byte[] founder;
@@ -46,6 +55,7 @@ public final class Membership {
   private final NavigableMap<byte[], Admit> members = new TreeMap<>(Arrays::compareUnsigned);
   private final NavigableMap<byte[], Role> roles = new TreeMap<>(Arrays::compareUnsigned);
   private final Map<ActorId, Head> forks = new HashMap<>();
+  private final Map<ActorId, Head> kept = new HashMap<>();
   private final Hash hash;
 
   private Membership(Hash database, byte[] founder, NavigableMap<byte[], MembershipEntry> entries) {
@@ -60,6 +70,13 @@ public final class Membership {
         case Revoke revoke -> {}
         case Fork fork ->
             forks.merge(fork.actor(), fork.common(), (a, b) -> a.seq() <= b.seq() ? a : b);
+        case Keep keep -> {}
+      }
+    }
+    for (Keep keep : keeps()) {
+      Role role = verdicts.role(keep.signer());
+      if (role != null && role.includes(Role.WRITE)) {
+        kept.merge(keep.actor(), keep.place(), (a, b) -> PLACES.compare(a, b) >= 0 ? a : b);
       }
     }
     var out = new ByteWriter(32 * entries.size() + 32);
@@ -119,10 +136,15 @@ public final class Membership {
     var counts = new TreeMap<byte[], Integer>(Arrays::compareUnsigned);
     int strays = 0;
     var proofs = new ArrayList<Map.Entry<byte[], Fork>>();
+    var keeps = new ArrayList<Keep>();
     for (var each : order) {
       byte[] signer = signer(each.getValue());
       if (each.getValue() instanceof Fork fork) {
         proofs.add(Map.entry(each.getKey(), fork));
+        continue;
+      }
+      if (each.getValue() instanceof Keep keep) {
+        keeps.add(keep);
         continue;
       }
       boolean stray = !depths.containsKey(signer);
@@ -133,7 +155,11 @@ public final class Membership {
         strays += stray ? 1 : 0;
       }
     }
-    keepProofs(proofs, kept);
+    var admitted = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    admitted.add(founder);
+    kept.values().forEach(entry -> admitted.add(entry.device()));
+    keepProofs(proofs, admitted, kept);
+    keepKept(keeps, admitted, kept);
     return kept;
   }
 
@@ -142,14 +168,15 @@ public final class Membership {
       case Admit admit -> admit.signer();
       case Revoke revoke -> revoke.signer();
       case Fork fork -> fork.device();
+      case Keep keep -> keep.signer();
     };
   }
 
-  private void keepProofs(
-      List<Map.Entry<byte[], Fork>> proofs, NavigableMap<byte[], MembershipEntry> kept) {
-    var admitted = new TreeMap<byte[], Integer>(Arrays::compareUnsigned);
-    admitted.put(founder, 0);
-    kept.values().forEach(entry -> admitted.put(entry.device(), 0));
+  private static void keepProofs(
+      List<Map.Entry<byte[], Fork>> proofs,
+      Set<byte[]> admitted,
+      NavigableMap<byte[], MembershipEntry> kept) {
+    var counts = new TreeMap<byte[], Integer>(Arrays::compareUnsigned);
     proofs.sort(
         Comparator.<Map.Entry<byte[], Fork>>comparingLong(p -> p.getValue().common().seq())
             .thenComparing(Map.Entry::getKey, Arrays::compareUnsigned));
@@ -157,11 +184,30 @@ public final class Membership {
     for (var proof : proofs) {
       // One proof an actor suffices: the one at the least place ends it.
       Fork fork = proof.getValue();
-      Integer count = admitted.get(fork.device());
-      if (count != null && count < MAX_FORKS && cut.putIfAbsent(fork.actor(), true) == null) {
-        admitted.put(fork.device(), count + 1);
+      if (admitted.contains(fork.device())
+          && counts.getOrDefault(fork.device(), 0) < MAX_FORKS
+          && cut.putIfAbsent(fork.actor(), true) == null) {
+        counts.merge(fork.device(), 1, Integer::sum);
         kept.put(proof.getKey(), fork);
       }
+    }
+  }
+
+  /** Of each signer and actor the one that reaches furthest. */
+  private static void keepKept(
+      List<Keep> keeps, Set<byte[]> admitted, NavigableMap<byte[], MembershipEntry> kept) {
+    var furthest = new TreeMap<byte[], TreeMap<ActorId, Keep>>(Arrays::compareUnsigned);
+    for (Keep keep : keeps) {
+      if (admitted.contains(keep.signer())) {
+        furthest
+            .computeIfAbsent(keep.signer(), s -> new TreeMap<>())
+            .merge(keep.actor(), keep, (a, b) -> PLACES.compare(a.place(), b.place()) >= 0 ? a : b);
+      }
+    }
+    for (TreeMap<ActorId, Keep> bySigner : furthest.values()) {
+      bySigner.values().stream()
+          .limit(MAX_KEPT)
+          .forEach(keep -> kept.put(keep.hash().bytes(), keep));
     }
   }
 
@@ -181,6 +227,10 @@ public final class Membership {
    */
   public @Nullable Head limit(ActorId actor, byte[] device) {
     Head limit = verdicts.limit(actor, device);
+    Head least = kept.get(actor);
+    if (limit != null && least != null && least.seq() > limit.seq()) {
+      limit = least;
+    }
     Head fork = forks.get(actor);
     return fork != null && (limit == null || fork.seq() < limit.seq()) ? fork : limit;
   }
@@ -232,6 +282,17 @@ public final class Membership {
       }
     }
     return forks;
+  }
+
+  /** What was said to have left logs, whether it counts or not. */
+  public List<Keep> keeps() {
+    var keeps = new ArrayList<Keep>();
+    for (MembershipEntry entry : entries.values()) {
+      if (entry instanceof Keep keep) {
+        keeps.add(keep);
+      }
+    }
+    return keeps;
   }
 
   /** What a device that was removed must know to see that it was. */

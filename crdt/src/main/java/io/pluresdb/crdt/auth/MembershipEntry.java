@@ -10,6 +10,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.value.Utf8;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -32,6 +33,8 @@ import org.jspecify.annotations.Nullable;
  *         | 2 u8 | database 32 | device 32 | keep u8 | atMillis u64
  *         | heads varint | (actor 16 | seq varint | hash 32) * | seen | signer 32 | signature 64   Revoke
  *         | 3 u8 | database 32 | device 32 | nonce 16 | seq varint | hash 32 | branch | branch     Fork
+ *         | 4 u8 | database 32 | device 32 | nonce 16 | seq varint | previous hash 32 | link
+ *         | signature 64 | signer 32 | signature 64                                              Keep
  * seen   := count varint | entry hash 32 *                                               ascending
  * branch := links varint | link * | signature 64
  * </pre>
@@ -448,6 +451,85 @@ public sealed interface MembershipEntry {
     }
   }
 
+  /**
+   * {@code signer} cannot take back what an actor did up to {@code head}: it left the log before
+   * the signer heard that the actor should end earlier. No removal ends the actor before that while
+   * the signer may write.
+   *
+   * @param head the last of these changes, signed by its author
+   * @param signer Ed25519 public key, 32 bytes
+   * @param signature over all that stands before it
+   */
+  record Keep(Hash database, SignedHead head, byte[] signer, byte[] signature)
+      implements MembershipEntry {
+    private static final int KIND = 4;
+
+    /** Makes and signs an entry. */
+    public static Keep sign(Hash database, SignedHead head, Signer signer) {
+      var unsigned = new Keep(database, head, signer.publicKey(), new byte[64]);
+      return new Keep(database, head, unsigned.signer, signer.sign(unsigned.signed()));
+    }
+
+    public ActorId actor() {
+      return head.genesis().actor(database);
+    }
+
+    /** Up to where the actor counts. */
+    Head place() {
+      return head.head(database, actor());
+    }
+
+    @Override
+    public byte[] device() {
+      return head.genesis().deviceKey();
+    }
+
+    @Override
+    public boolean isAuthentic() {
+      return head.isAuthentic(database, actor()) && Signer.verify(signer, signed(), signature);
+    }
+
+    private byte[] signed() {
+      var out = new ByteWriter(320);
+      out.bytes("pluresdb-member-v1\0".getBytes(StandardCharsets.US_ASCII));
+      writeUnsigned(out);
+      return out.toByteArray();
+    }
+
+    private void writeUnsigned(ByteWriter out) {
+      out.u8(KIND).bytes(database.bytes());
+      head.genesis().write(out);
+      out.varint(head.seq()).bytes(head.previous().bytes());
+      head.link().write(out);
+      out.bytes(head.signature()).bytes(signer);
+    }
+
+    @Override
+    public void write(ByteWriter out) {
+      writeUnsigned(out);
+      out.bytes(signature);
+    }
+
+    private static Keep read(Hash database, byte[] device, ByteReader in) {
+      var genesis = new Genesis(device, in.bytes(Genesis.NONCE_BYTES));
+      return new Keep(
+          database,
+          SignedHead.read(genesis, in),
+          in.bytes(Signer.KEY_BYTES),
+          in.bytes(Signer.SIGNATURE_BYTES));
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof Keep entry && hash().equals(entry.hash());
+    }
+
+    @Override
+    public int hashCode() {
+      return hash().hashCode();
+    }
+  }
+
   /** Hashes as unsigned bytes. */
   Comparator<Hash> HASHES = (a, b) -> Arrays.compareUnsigned(a.bytes(), b.bytes());
 
@@ -481,8 +563,9 @@ public sealed interface MembershipEntry {
       case Admit.KIND -> Admit.read(database, device, in);
       case Revoke.KIND -> Revoke.read(database, device, in);
       case Fork.KIND -> Fork.read(database, device, in);
+      case Keep.KIND -> Keep.read(database, device, in);
       default ->
-          throw new CodecException("kind of a membership entry must be 1 to 3, but is " + kind);
+          throw new CodecException("kind of a membership entry must be 1 to 4, but is " + kind);
     };
   }
 

@@ -81,6 +81,7 @@ final class Verdicts {
         case Revoke revoke ->
             removals.computeIfAbsent(revoke.device(), d -> new ArrayList<>()).add(i);
         case MembershipEntry.Fork fork -> {}
+        case MembershipEntry.Keep keep -> {}
       }
     }
     depths.putAll(depths(founder, this.entries));
@@ -155,6 +156,7 @@ final class Verdicts {
       case Admit admit -> admit.seen();
       case Revoke revoke -> revoke.seen();
       case MembershipEntry.Fork fork -> List.of();
+      case MembershipEntry.Keep keep -> List.of();
     };
   }
 
@@ -414,7 +416,9 @@ final class Verdicts {
     }
     var newest = new ArrayList<MembershipEntry>();
     for (int i = complete.nextSetBit(0); i >= 0; i = complete.nextSetBit(i + 1)) {
-      if (!seen.get(i) && !(entries.get(i) instanceof MembershipEntry.Fork)) {
+      // Others come and go without having been seen.
+      boolean counts = entries.get(i) instanceof Admit || entries.get(i) instanceof Revoke;
+      if (!seen.get(i) && counts) {
         newest.add(entries.get(i));
       }
     }

@@ -90,7 +90,8 @@ final class Compaction {
         replica.view().frontier(),
         stands().known(replica.view().membership()),
         now(),
-        settings.leaseMillis());
+        // Who may not write cannot say that something left its log; see Replica#keeps.
+        replica.mayWrite() ? settings.leaseMillis() : Long.MAX_VALUE);
   }
 
   CompactionStatus status() {

@@ -67,6 +67,9 @@ public final class ReplicaEngine {
    */
   static final long TICKS_BETWEEN_CLAIMS = 600;
 
+  /** Ticks between two looks for what a stop kept this device from saying. */
+  private static final long TICKS_BETWEEN_KEEPS = 60;
+
   /** What is told about a write: exactly one of the two is not null. */
   public interface WriteCallback {
     void done(@Nullable Receipt receipt, @Nullable RuntimeException failure);
@@ -344,7 +347,7 @@ public final class ReplicaEngine {
         .sum();
   }
 
-  private void grow(List<MembershipEntry> entries) {
+  private void grow(List<? extends MembershipEntry> entries) {
     commit();
     if (broken != null) {
       return;
@@ -374,9 +377,21 @@ public final class ReplicaEngine {
       peer.session.countsAgain(first);
     }
     adoptOwn();
+    keepWhatIsGone();
     // What counts may have changed on both sides without a change having arrived.
     probe();
     release();
+  }
+
+  /** Says what cannot be taken back, so that it counts everywhere. */
+  private void keepWhatIsGone() {
+    if (broken == null && !replica.hasStaged()) {
+      List<MembershipEntry.Keep> keeps = replica.keeps();
+      if (!keeps.isEmpty()) {
+        events.accept("actors should end before what left the log: what they did there is kept");
+        grow(keeps);
+      }
+    }
   }
 
   /** The first arrival that did not count before and does now; the greatest long for none. */
@@ -1072,6 +1087,9 @@ public final class ReplicaEngine {
     release();
     expire();
     adoptOwn();
+    if (ticks % TICKS_BETWEEN_KEEPS == 1) {
+      keepWhatIsGone();
+    }
     if (!peers.isEmpty() && !mayPublish()) {
       return;
     }

@@ -55,16 +55,32 @@ public record SignedHead(
   }
 
   public static SignedHead read(ByteReader in) {
-    long seq = in.varint();
-    if (seq == 0) {
-      throw new CodecException("seq of a head must be 1 or more");
+    Unsigned place = Unsigned.read(in);
+    return place.by(Genesis.read(in), in);
+  }
+
+  /** Reads one whose genesis stands elsewhere: {@code seq | previous | link | signature}. */
+  public static SignedHead read(Genesis genesis, ByteReader in) {
+    return Unsigned.read(in).by(genesis, in);
+  }
+
+  private record Unsigned(long seq, Hash previous, Change.Link link) {
+    static Unsigned read(ByteReader in) {
+      long seq = in.varint();
+      if (seq == 0) {
+        throw new CodecException("seq of a head must be 1 or more");
+      }
+      var previous = new Hash(in.bytes(Hash.BYTES));
+      Change.Link link = Change.Link.read(in);
+      if (link.timestamp() < 0) {
+        throw new CodecException("timestamp must be 0 or more");
+      }
+      return new Unsigned(seq, previous, link);
     }
-    var previous = new Hash(in.bytes(Hash.BYTES));
-    Change.Link link = Change.Link.read(in);
-    if (link.timestamp() < 0) {
-      throw new CodecException("timestamp must be 0 or more");
+
+    SignedHead by(Genesis genesis, ByteReader in) {
+      return new SignedHead(seq, previous, link, genesis, in.bytes(Signer.SIGNATURE_BYTES));
     }
-    return new SignedHead(seq, previous, link, Genesis.read(in), in.bytes(Signer.SIGNATURE_BYTES));
   }
 
   /** A row or an entry of a snapshot. */

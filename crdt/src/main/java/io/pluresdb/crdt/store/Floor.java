@@ -68,6 +68,11 @@ final class Floor {
     return Frontier.of(places);
   }
 
+  /** The last change of each actor that is gone, as it proves itself. */
+  Map<ActorId, SignedHead> heads() {
+    return heads;
+  }
+
   /** Every actor some of whose changes are gone, with the last seq that is. */
   Map<ActorId, Long> seqs() {
     return seqs;

@@ -983,6 +983,39 @@ public final class Replica {
   }
 
   /**
+   * Statements that what left the log cannot be taken back, where the membership has actors end
+   * before that; none where this device said so already, or may not write. Call it when nothing is
+   * staged.
+   */
+  public List<MembershipEntry.Keep> keeps() {
+    if (!mayWrite() || isJoining()) {
+      return List.of();
+    }
+    Membership membership = committed.membership;
+    byte[] self = identity.signer().publicKey();
+    var keeps = new ArrayList<MembershipEntry.Keep>();
+    committed
+        .floor
+        .heads()
+        .forEach(
+            (actor, head) -> {
+              Head limit = limits.limit(staging, actor, head.genesis().deviceKey());
+              if (limit != null
+                  && limit.seq() < head.seq()
+                  && head.isAuthentic(identity.database(), actor)
+                  && membership.keeps().stream()
+                      .noneMatch(
+                          keep ->
+                              Arrays.equals(keep.signer(), self)
+                                  && keep.actor().equals(actor)
+                                  && keep.head().seq() >= head.seq())) {
+                keeps.add(MembershipEntry.Keep.sign(identity.database(), head, identity.signer()));
+              }
+            });
+    return keeps;
+  }
+
+  /**
    * Whether this storage may be an earlier one that took the place of another, and has not caught
    * up with a peer since. The others may have cut what it lacks off their logs, because this device
    * had said that it has it.

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
 import io.pluresdb.crdt.auth.MembershipEntry.Fork;
 import io.pluresdb.crdt.auth.MembershipEntry.Fork.Branch;
+import io.pluresdb.crdt.auth.MembershipEntry.Keep;
 import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.auth.NaiveMembership.Mutant;
 import io.pluresdb.crdt.causal.ActorId;
@@ -18,6 +19,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.op.SignedHead;
 import io.pluresdb.crdt.property.Property;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -298,11 +300,93 @@ class MembershipTest {
     assertThat(Fork.of(DATABASE, genesis, head(3), one, other).isAuthentic()).isFalse();
   }
 
+  /** Change {@code seq} of an actor of a device, signed by it. */
+  private static SignedHead signed(int device, int nonce, long seq) {
+    byte[] nonces = new byte[16];
+    nonces[0] = (byte) nonce;
+    nonces[1] = (byte) (nonce >>> 8);
+    var genesis = new Genesis(key(device), nonces);
+    Change.Link link = link((int) seq);
+    Hash hash = link.hash(DATABASE, genesis.actor(DATABASE), seq, Hash.ZERO);
+    byte[] signature = SIGNERS.get(device).sign(hash.bytes());
+    return new SignedHead(seq, Hash.ZERO, link, genesis, signature);
+  }
+
+  private static Keep keep(int signer, SignedHead head) {
+    return Keep.sign(DATABASE, head, SIGNERS.get(signer));
+  }
+
+  @Test
+  void removal_ofWhatAWriterCannotTakeBack_endsTheActorLater() {
+    Admit admin = admit(0, 1, Role.ADMIN);
+    Admit writer = admit(0, 2, Role.WRITE);
+    Admit reader = admit(0, 3, Role.READ);
+    ActorId actor = signed(2, 0, 1).genesis().actor(DATABASE);
+    Revoke removal = revoke(0, 2, null, Map.of(actor, head(5)), admin, writer, reader);
+    Membership removed = of(List.of(admin, writer, reader, removal));
+    assertThat(removed.limit(actor, key(2))).isEqualTo(head(5));
+
+    Head furthest = signed(2, 0, 9).head(DATABASE, actor);
+    Membership kept = removed.with(List.of(keep(1, signed(2, 0, 9)), keep(0, signed(2, 0, 8))));
+    assertThat(kept.limit(actor, key(2))).isEqualTo(furthest);
+    // Of one signer only the furthest is kept, and one that does not reach so far ends nothing.
+    assertThat(kept.with(List.of(keep(1, signed(2, 0, 7)))).hash()).isEqualTo(kept.hash());
+    assertThat(removed.with(List.of(keep(1, signed(2, 0, 3)))).limit(actor, key(2)))
+        .isEqualTo(head(5));
+    // Only who may write now can say so, and a new entry need not have seen it.
+    assertThat(removed.with(List.of(keep(3, signed(2, 0, 9)))).limit(actor, key(2)))
+        .isEqualTo(head(5));
+    assertThat(removed.with(List.of(keep(2, signed(2, 0, 9)))).limit(actor, key(2)))
+        .isEqualTo(head(5));
+    Revoke demotion = revoke(0, 1, Role.READ, Map.of(), admin);
+    assertThat(removed.with(List.of(keep(1, signed(2, 0, 9)), demotion)).limit(actor, key(2)))
+        .isEqualTo(head(5));
+    assertThat(kept.newest()).isEqualTo(removed.newest());
+  }
+
+  @Test
+  void keptChanges_notSignedByTheirAuthor_areNoEntry() {
+    SignedHead real = signed(2, 0, 9);
+    var forged =
+        new SignedHead(9, Hash.ZERO, link(10), real.genesis(), SIGNERS.get(1).sign(new byte[32]));
+    assertThat(keep(1, real).isAuthentic()).isTrue();
+    assertThat(keep(1, forged).isAuthentic()).isFalse();
+  }
+
+  @Test
+  void keptChanges_overTheLimit_areThoseOfTheLeastActors() {
+    Admit writer = admit(0, 1, Role.WRITE);
+    var keeps = new ArrayList<Keep>();
+    for (int i = 0; i < Membership.MAX_KEPT + 3; i++) {
+      keeps.add(keep(1, signed(2, i, 2)));
+      keeps.add(keep(1, signed(2, i, 3)));
+    }
+    var all = new ArrayList<MembershipEntry>(keeps);
+    all.add(writer);
+    Membership membership = of(all);
+    List<ActorId> least =
+        keeps.stream().map(Keep::actor).distinct().sorted().limit(Membership.MAX_KEPT).toList();
+    assertThat(membership.keeps())
+        .allMatch(keep -> keep.head().seq() == 3)
+        .extracting(Keep::actor)
+        .containsExactlyInAnyOrderElementsOf(least);
+    Collections.reverse(all);
+    Membership oneByOne = of(List.of());
+    for (MembershipEntry entry : all) {
+      oneByOne = oneByOne.with(List.of(entry));
+    }
+    // Those that came before the signer was admitted come again.
+    assertThat(oneByOne.with(all).hash()).isEqualTo(membership.hash());
+    // Strangers fill nothing.
+    assertThat(membership.with(List.of(keep(4, signed(2, 0, 5)))).hash())
+        .isEqualTo(membership.hash());
+  }
+
   @Test
   void entry_withOneBitChanged_isNotAuthentic() {
     Admit admin = admit(0, 1, Role.ADMIN);
     Revoke removal = revoke(0, 1, Role.READ, Map.of(actor(1, 0), head(5)), admin);
-    for (MembershipEntry entry : List.of(admin, removal)) {
+    for (MembershipEntry entry : List.of(admin, removal, keep(1, signed(2, 0, 9)))) {
       byte[] bytes = entry.toByteArray();
       assertThat(MembershipEntry.read(new ByteReader(bytes))).isEqualTo(entry);
       for (int i = 1; i < bytes.length; i += 7) {

@@ -128,6 +128,7 @@ final class NaiveMembership {
               || (depth(revoke.signer()) < Integer.MAX_VALUE
                   && mayAct(revoke, revoke.signer(), List.of()));
       case MembershipEntry.Fork fork -> false;
+      case MembershipEntry.Keep keep -> false;
     };
   }
 

@@ -38,6 +38,9 @@ class RevocationPropertyTest {
     record Admit(int signer, int device, Role role) implements Action {}
 
     record Cut(int device) implements Action {}
+
+    /** The device believes that nobody else counts. */
+    record CutFreely(int device) implements Action {}
   }
 
   private static Gen<List<Action>> schedule() {
@@ -51,6 +54,25 @@ class RevocationPropertyTest {
         Gen.of(
             random ->
                 random.nextInt(6) == 0 ? new Action.Cut(random.nextInt(DEVICES)) : action(random)));
+  }
+
+  /** The first three stay members and cut whatever they have; the others are removed. */
+  private static Gen<List<Action>> scheduleWithFreeCuts() {
+    return Gen.list(
+        5,
+        60,
+        Gen.of(
+            random -> {
+              int roll = random.nextInt(12);
+              if (roll == 0) {
+                return new Action.CutFreely(random.nextInt(3));
+              }
+              if (roll < 3) {
+                return new Action.Remove(random.nextInt(ADMINS), 3 + random.nextInt(2), null);
+              }
+              Action action = action(random);
+              return action instanceof Action.Remove ? new Action.Sync(0, 2) : action;
+            }));
   }
 
   private static Action action(RandomGenerator random) {
@@ -94,6 +116,12 @@ class RevocationPropertyTest {
       case Action.Admit(var signer, var device, var role) ->
           devices.get(signer).admit(devices.get(device), role);
       case Action.Cut(var device) -> cut(devices, devices.get(device));
+      case Action.CutFreely(var device) -> {
+        Replica replica = devices.get(device).engine.replica();
+        while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+          assertThat(replica.hasStaged()).isFalse();
+        }
+      }
       case Action.Write write -> {
         Device device = devices.get(write.device);
         refusable(() -> device.write(edit(device, write)));
@@ -179,6 +207,11 @@ class RevocationPropertyTest {
   @Test
   void removals_whereLogsAreCut_endEqualEverywhere() {
     Property.forAll(240, scheduleWithCuts(), RevocationPropertyTest::endEqual);
+  }
+
+  @Test
+  void removals_ofWhatLeftLogs_endEqualEverywhere() {
+    Property.forAll(240, scheduleWithFreeCuts(), RevocationPropertyTest::endEqual);
   }
 
   private static void endEqual(List<Action> actions) {

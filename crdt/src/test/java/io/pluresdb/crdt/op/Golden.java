@@ -331,6 +331,8 @@ public final class Golden {
     formats.add(membership("removal", removal()));
     formats.add(membership("fork", fork()));
     formats.add(
+        membership("kept changes", MembershipEntry.Keep.sign(DATABASE, signedHead(), SIGNER)));
+    formats.add(
         new Format(
             "signed head",
             signedHead().toByteArray(),

@@ -53,6 +53,8 @@ public enum Mutant {
   NO_COMEBACK("engine.ReplicaEngine", "adoptOwn", Body.NOTHING),
   /** Everything may leave the log, whoever lacks it. */
   CUTS_TOO_MUCH("compaction.StableCut", "seq", Body.MAX),
+  /** Nobody says what cannot be taken back. */
+  NO_KEEPS("engine.ReplicaEngine", "keepWhatIsGone", Body.NOTHING),
   /** A device whose database was put back removes others before it has heard of anything. */
   HASTY_REMOVAL("store.ActorGuard", "isBehind", Body.ZERO),
   /** Nobody looks at the heads of a snapshot. */

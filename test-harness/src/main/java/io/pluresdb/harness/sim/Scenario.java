@@ -67,9 +67,7 @@ public record Scenario(
     boolean faithful = random.nextBoolean();
     boolean members = random.nextInt(3) == 0;
     boolean copies = random.nextInt(6) == 0;
-    // What is cut above the cut cannot be taken back; see Limits.
-    boolean ends = members || copies;
-    boolean forgets = ends ? fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
+    boolean forgets = (members || copies) ? fresh.nextInt(2) == 0 : random.nextInt(5) < 2;
     List<Standing> liars =
         switch (random.nextInt(5)) {
           case 0 -> List.of(Standing.MEMBER);
@@ -89,16 +87,17 @@ public record Scenario(
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
             case COMPACT, FALSE_SNAPSHOT -> forgets;
-            case CUT -> forgets && !ends;
+            case CUT -> forgets && !copies;
             default -> !fault.isLie() || !liars.isEmpty();
           };
       if (random.nextInt(100) < 55 && possible) {
         faults.add(fault);
       }
     }
-    if (forgets && faults.contains(Fault.EQUIVOCATE)) {
+    // A branch of a fork that was cut above the cut cannot be taken back.
+    boolean forks = copies || faults.contains(Fault.EQUIVOCATE);
+    if (forgets && forks) {
       faults.remove(Fault.CUT);
-      ends = true;
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
@@ -113,7 +112,7 @@ public record Scenario(
         window,
         liars,
         faults.contains(Fault.CLONE) ? 1 + random.nextInt(2) : 0,
-        forgets ? memory(random.nextBoolean() && !ends) : null);
+        forgets ? memory(random.nextBoolean() && !forks) : null);
   }
 
   /** Whether a device may be left behind because its lease ended. */

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.auth.MembershipEntry.Admit;
+import io.pluresdb.crdt.auth.MembershipEntry.Keep;
 import io.pluresdb.crdt.auth.MembershipEntry.Revoke;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
@@ -292,10 +293,7 @@ final class Settlement {
   private void checkRemovals(Replica replica) {
     Membership members = replica.view().membership();
     for (MembershipEntry entry : members.entries()) {
-      if (!(entry instanceof Revoke revoke)
-          || !isUncontested(members, revoke.signer())
-          || fired.containsKey(Fault.CUT)
-          || scenario.cutsFreely()) {
+      if (!(entry instanceof Revoke revoke) || !isUncontested(members, revoke.signer())) {
         continue;
       }
       for (SimNode node : nodes) {
@@ -308,6 +306,9 @@ final class Settlement {
               accepted != null
                   ? accepted.seq()
                   : wasReadmitted(members, revoke.device()) ? Long.MAX_VALUE : 0;
+          for (Keep keep : members.keeps()) {
+            bound = keep.actor().equals(actor) ? Math.max(bound, keep.head().seq()) : bound;
+          }
           long counts = replica.view().frontier().seq(actor);
           if (counts > bound) {
             throw new Violation(

@@ -909,6 +909,9 @@ public final class SimCluster {
         node,
         engine -> {
           engine.turn(true);
+          if (!engine.replica().mayWrite()) {
+            return; // It waits for everybody.
+          }
           node.storage.chains().cutsFreely(true);
           try {
             long before = engine.replica().log().floor().arrivals();
