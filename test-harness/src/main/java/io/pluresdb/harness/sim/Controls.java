@@ -167,7 +167,11 @@ public final class Controls {
           Control.of(Mutant.NO_FORK_PROOF, under(Fault.CLONE), Invariant.I2),
           Control.of(Mutant.NO_COMEBACK, under(Fault.CLONE), Invariant.I2, Invariant.I3),
           Control.of(Mutant.CUTS_TOO_MUCH, under(Fault.COMPACT), Invariant.I3),
-          Control.of(Mutant.NO_KEEPS, under(Fault.REVOKE, Fault.CUT), Invariant.I2, Invariant.I9),
+          Control.of(
+              Mutant.NO_KEEPS,
+              under(Fault.REVOKE, Fault.PARTITION, Fault.CUT),
+              Invariant.I2,
+              Invariant.I9),
           Control.of(
               Mutant.HASTY_REMOVAL,
               under(Fault.BIT_FLIP, Fault.DEMOTE, Fault.COMPACT),
