@@ -50,6 +50,8 @@ public record Scenario(
   /** Where devices say what they have: they do so when it has been quiet for ten seconds. */
   private static final long LONG_FAULT_MILLIS = 100_000;
 
+  private static final int LONG_PARTITIONS = 4;
+
   public Scenario {
     if (replicas < 2 || replicas > MAX_REPLICAS) {
       throw new IllegalArgumentException(
@@ -280,6 +282,10 @@ public record Scenario(
           case CORRUPT -> 5 + random.nextInt(15);
           default -> random.nextInt(1_001);
         };
+    if (fault == Fault.PARTITION && faults.contains(Fault.CUT)) {
+      // Whoever others do not wait for was away for long.
+      millis = Math.min(rest, LONG_PARTITIONS * millis);
+    }
     switch (fault) {
       case LATE_ADMISSION, NEVER_READS, CLONE -> {} // Once per schedule, or per clone.
       case RESTORE, RESTORE_WITHOUT_ANCHOR, BIT_FLIP, ROLLBACK -> {
