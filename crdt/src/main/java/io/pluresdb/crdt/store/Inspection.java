@@ -1,6 +1,7 @@
 package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier.Head;
@@ -77,6 +78,7 @@ public final class Inspection {
       findings.add(checked("log", inspection::log));
       findings.add(checked("arrivals", inspection::arrivals));
       findings.add(checked("dots", inspection::dots));
+      findings.add(checked("ends", inspection::ends));
       findings.add(checked("fingerprints", inspection::fingerprints));
       findings.add(checked("replay", inspection::replay));
       return findings;
@@ -280,6 +282,33 @@ public final class Inspection {
           ELSEWHERE);
     }
     return Finding.ok("arrivals", expected + " arrivals without a gap");
+  }
+
+  /** No actor ends before what is not in the log any more. */
+  private Finding ends() {
+    Membership members = replica.view().membership();
+    int actors = 0;
+    try (var rows = snapshot.scan(Table.FLOOR, new byte[0], null)) {
+      while (rows.next()) {
+        ActorId actor = ActorId.read(new ByteReader(rows.key()));
+        SignedHead floor = SignedHead.read(rows.value());
+        Head limit = members.limit(actor, floor.genesis().deviceKey());
+        if (limit != null && limit.seq() < floor.seq()) {
+          return Finding.error(
+              "ends",
+              "changes of actor "
+                  + actor.hex()
+                  + " count up to "
+                  + limit.seq()
+                  + ", but left this log up to "
+                  + floor.seq()
+                  + " before that was known, so this device cannot take them back",
+              "start over with an empty data directory and join again");
+        }
+        actors++;
+      }
+    }
+    return Finding.ok("ends", actors + " actors count beyond what left the log");
   }
 
   /** Every change is in the log once, where the arrival log says, and no other has its number. */

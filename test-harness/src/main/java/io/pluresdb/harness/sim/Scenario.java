@@ -103,6 +103,12 @@ public record Scenario(
     }
     int replicas = 3 + random.nextInt(3);
     int window = random.nextInt(3) == 0 ? 2_048 : 0;
+    int clones = faults.contains(Fault.CLONE) ? 1 + random.nextInt(2) : 0;
+    boolean expires = forgets && random.nextBoolean() && !forks;
+    if (expires || faults.contains(Fault.CUT)) {
+      // Who may only read cannot say what it has cut.
+      faults.remove(Fault.DEMOTE);
+    }
     return new Scenario(
         seed,
         replicas,
@@ -113,8 +119,8 @@ public record Scenario(
         Defect.NONE,
         window,
         liars,
-        faults.contains(Fault.CLONE) ? 1 + random.nextInt(2) : 0,
-        forgets ? memory(random.nextBoolean() && !forks) : null);
+        clones,
+        forgets ? memory(expires) : null);
   }
 
   /** Whether a device may be left behind because its lease ended. */
