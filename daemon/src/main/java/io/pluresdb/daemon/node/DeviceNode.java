@@ -1158,6 +1158,11 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
+  public long remakeEdges(String name) {
+    return CrdtStore.await(database(name).store().call(engine -> engine.replica().remakeEdges()));
+  }
+
+  @Override
   public BackupManifest backup(String name, Path target, boolean keys) {
     return backups.take(database(name), target, keys);
   }

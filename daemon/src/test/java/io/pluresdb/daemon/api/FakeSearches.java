@@ -1,7 +1,9 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.doc.Edge;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.IndexDefinition;
@@ -75,6 +77,17 @@ final class FakeSearches implements Searches {
       }
     }
     return hits;
+  }
+
+  @Override
+  public EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit) {
+    return new EdgeIndex.Page(
+        List.of(new EdgeIndex.Found("edge:1", Edge.checked(id, "knows", "b"))), null);
   }
 
   @Override

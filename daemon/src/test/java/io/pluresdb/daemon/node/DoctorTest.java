@@ -90,6 +90,7 @@ class DoctorTest extends LocalNodes {
             "dots",
             "fingerprints",
             "replay",
+            "edges",
             "indexes",
             "anchor",
             "clock",

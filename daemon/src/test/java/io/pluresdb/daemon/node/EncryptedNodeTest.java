@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.doc.Edge;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.EdgeIndex.Direction;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
@@ -43,9 +46,15 @@ class EncryptedNodeTest {
   private static final String DB = Node.DEFAULT_DATABASE;
   private static final EncryptionConfig PASSWORD = EncryptionConfig.password("correct horse");
 
-  /** An id, a field, a value, a word of a text, an element of a list, a prefix, a device. */
+  /** An id, a field, a value, a word of a text, an element of a list, a relation. */
   private static final List<String> PLANTED =
-      List.of("plantedid", "plantedfield", "plantedvalue", "plantedtext", "plantedelement");
+      List.of(
+          "plantedid",
+          "plantedfield",
+          "plantedvalue",
+          "plantedtext",
+          "plantedelement",
+          "plantedrelation");
 
   @TempDir Path temporary;
 
@@ -101,6 +110,10 @@ class EncryptedNodeTest {
     CrdtStore.await(
         node.store(DB).submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
     node.store(DB).delete("plantedid7");
+    Edge edge = Edge.checked("plantedid1", "plantedrelation", "plantedid2");
+    node.store(DB).put(edge.id(), edge.document("{}".getBytes(StandardCharsets.UTF_8)));
+    assertThat(node.searches(DB).edges("plantedid2", Direction.IN, null, null, 9).edges())
+        .containsExactly(new EdgeIndex.Found(edge.id(), edge));
     node.searches(DB).await(10_000);
     assertThat(search(node)).hasSize(10);
   }

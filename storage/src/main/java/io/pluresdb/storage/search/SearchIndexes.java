@@ -3,6 +3,7 @@ package io.pluresdb.storage.search;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CommitView;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.storage.embedding.EmbedText;
 import io.pluresdb.storage.index.DerivedIndex;
@@ -199,6 +200,18 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   @Override
   public CrdtStore.Documents find(DocumentQuery query) {
     return Finder.find(CommitView.of(storage), fields.all(), query);
+  }
+
+  @Override
+  public EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit) {
+    try (var snapshot = storage.snapshot()) {
+      return EdgeIndex.of(snapshot, id, direction, relation, after, limit);
+    }
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.pluresdb.storage.search;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
@@ -79,6 +80,18 @@ public interface Searches {
 
   /** The documents of a query, all of one moment; close the answer. */
   CrdtStore.Documents find(DocumentQuery query);
+
+  /**
+   * The edges of a document whose ends both exist, as of the newest commit.
+   *
+   * @see EdgeIndex#of
+   */
+  EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit);
 
   /** How the two legs of a search are put together. */
   sealed interface Fusion {
