@@ -221,7 +221,7 @@ public final class EdgeIndex {
   }
 
   /** What differs from the documents of one commit, at most {@code limit} sentences. */
-  static List<String> differences(Storage.Snapshot snapshot, int limit) {
+  public static List<String> differences(Storage.Snapshot snapshot, int limit) {
     var differences = new ArrayList<String>();
     long edges = 0;
     try (var rows = snapshot.scan(Table.STATE, NOTHING, null)) {

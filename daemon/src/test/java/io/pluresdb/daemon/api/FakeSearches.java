@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.doc.Edge;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.IndexDefinition;
@@ -106,7 +107,15 @@ final class FakeSearches implements Searches {
   }
 
   @Override
-  public void requireDimension(byte[] document, float[] embedding) {}
+  public void prepareDimensions() {}
+
+  @Override
+  public void requireDimensions(List<Edit> edits) {}
+
+  @Override
+  public List<String> mixedDimensions(int limit) {
+    return List.of();
+  }
 
   @Override
   public void await(long millis) {}

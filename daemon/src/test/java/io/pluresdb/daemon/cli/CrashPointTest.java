@@ -25,6 +25,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
@@ -265,6 +266,55 @@ class CrashPointTest {
         "init",
         "@/d",
         "--encrypt");
+  }
+
+  @Test
+  void encryptionEnable_killed_isDoneOrCanBeDone() throws Exception {
+    Path whole = withDocuments("whole");
+    String planted = "plantedinhere";
+    try (DeviceNode node = open(whole)) {
+      node.store(DB).put(planted, ("{\"w\":\"" + planted + "\"}").getBytes(StandardCharsets.UTF_8));
+    }
+    Path secret = secretFile("password", "correct horse");
+    var swept = new AtomicInteger();
+    sweep(
+        whole,
+        directory -> {
+          Path root = directory.resolve("d");
+          // Opened in between it is as it was, or encrypted; else the command goes on.
+          if (swept.getAndIncrement() % 2 == 0) {
+            try (DeviceNode node = open(directory, secret)) {
+              requireWhole(node, DOCUMENTS);
+            }
+          }
+          try {
+            DeviceNode.encrypt(root, () -> EncryptionConfig.password("correct horse"));
+          } catch (EncryptionException e) {
+            assertThat(e.code()).isEqualTo("ENCRYPTION_ENABLED_ALREADY");
+          }
+          assertThat(readable(root, planted)).isEmpty();
+          try (DeviceNode node = open(directory, secret)) {
+            requireWhole(node, DOCUMENTS);
+            assertThat(node.store(DB).get(planted)).isPresent();
+          }
+        },
+        "--password-file",
+        secret.toString(),
+        "encryption",
+        "enable");
+  }
+
+  /** Files that hold a word. */
+  private static List<Path> readable(Path folder, String word) throws IOException {
+    var found = new ArrayList<Path>();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (Files.readString(file, StandardCharsets.ISO_8859_1).contains(word)) {
+          found.add(file);
+        }
+      }
+    }
+    return found;
   }
 
   @Test

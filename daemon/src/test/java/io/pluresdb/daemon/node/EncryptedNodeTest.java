@@ -187,6 +187,62 @@ class EncryptedNodeTest {
   }
 
   @Test
+  void enable_ofAPlainDirectory_leavesNothingReadable_andKeepsTheActor() throws IOException {
+    Path root = temporary.resolve("a");
+    String actor;
+    String hash;
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      plant(node);
+      node.createDatabase("more", Quota.NONE);
+      node.store("more").put("plantedid-more", "{}".getBytes(StandardCharsets.UTF_8));
+      actor = node.store(DB).status().frontier().toString();
+      hash = node.store(DB).status().stateHash().hex();
+    }
+    assertThat(found(root)).isNotEmpty();
+    assertThat(DeviceNode.encrypt(root, () -> PASSWORD)).isGreaterThan(600);
+    assertThat(found(root)).isEmpty();
+    assertThat(holdsNumbers(root)).isFalse();
+    assertThat(Files.exists(root.resolve("databases/.encrypting"))).isFalse();
+    assertThat(refused(NodeOptions.offline("a")).code()).isEqualTo("ENCRYPTION_SECRET_NEEDED");
+    try (DeviceNode node = open("a")) {
+      assertThat(node.store(DB).status().frontier()).hasToString(actor);
+      assertThat(node.store(DB).status().stateHash().hex()).isEqualTo(hash);
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      assertThat(node.databases()).containsExactly(DB, "more");
+      assertThat(search(node)).hasSize(10);
+      put(node, "plantedid-after", "1");
+      assertThat(node.store(DB).status().frontier().heads()).hasSize(1);
+      assertThat(node.searches(DB).status())
+          .extracting(Searches.IndexStatus::kind)
+          .contains("fields");
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+    }
+    assertThat(found(root)).isEmpty();
+    assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+        .isInstanceOf(EncryptionException.class)
+        .hasMessageContaining("encrypted already");
+  }
+
+  @Test
+  void enable_besideFilesThatWouldStay_isRefused_andADirectoryInUseIsNotTouched()
+      throws IOException {
+    Path root = temporary.resolve("a");
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      put(node, "a", "1");
+      assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+          .isInstanceOf(StorageException.OpenFailed.class);
+    }
+    Path damaged =
+        Files.createDirectory(root.resolve("databases/default/damaged-20260101T000000Z"));
+    assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+        .isInstanceOf(EncryptionException.class)
+        .hasMessageContaining(damaged.toString());
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      assertThat(get(node, "a")).isEqualTo("1");
+    }
+  }
+
+  @Test
   void databaseFile_isSealed_soThatItsKeyCannotBeRead() throws IOException {
     Path root = init("a");
     String file = Files.readString(root.resolve("databases/default/database.json"));

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CommitView;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.storage.embedding.EmbedText;
 import io.pluresdb.storage.index.DerivedIndex;
@@ -129,6 +130,13 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   public static SearchIndexes open(
       Storage storage, CrdtStore store, @Nullable Path folder, @Nullable Embedding embedding) {
     return new SearchIndexes(storage, store, folder, embedding);
+  }
+
+  /**
+   * Whether a row of {@link Storage.Table#INDEX} names files, and is worth nothing without them.
+   */
+  public static boolean namesFiles(byte[] key) {
+    return TextIndex.namesFiles(key) || VectorIndex.namesFiles(key);
   }
 
   @Override
@@ -260,8 +268,18 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   }
 
   @Override
-  public void requireDimension(byte[] document, float[] embedding) {
-    dimensions.require(document, embedding.length);
+  public void prepareDimensions() {
+    dimensions.prepare();
+  }
+
+  @Override
+  public void requireDimensions(List<Edit> edits) {
+    edits.forEach(dimensions::require);
+  }
+
+  @Override
+  public List<String> mixedDimensions(int limit) {
+    return dimensions.mixed(limit);
   }
 
   @Override
