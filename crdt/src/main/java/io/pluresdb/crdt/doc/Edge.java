@@ -1,6 +1,8 @@
 package io.pluresdb.crdt.doc;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.op.ChangeBody;
@@ -147,12 +149,27 @@ public record Edge(String from, String relation, String to) {
     return mentionsMark(row) ? of(DocumentState.read(row)) : null;
   }
 
-  /** Whether the row may have the register of the mark; most have not, and are not decoded. */
+  /** Whether the row has the register of the mark; most have not, and are not decoded. */
   private static boolean mentionsMark(byte[] row) {
-    byte first = MARK[1];
-    for (int i = 1; i + MARK.length <= row.length + 1; i++) {
-      if (row[i] == first && Arrays.equals(row, i - 1, i - 1 + MARK.length, MARK, 0, MARK.length)) {
-        return true;
+    var in = new ByteReader(row);
+    in.u8();
+    for (int left = in.count("contexts of a document", row.length); left > 0; left--) {
+      in.skip(ActorId.BYTES);
+      in.varint();
+      in.skip(Long.BYTES);
+    }
+    for (int left = in.count("registers of a document", row.length); left > 0; left--) {
+      int length = in.count("register bytes", row.length);
+      int key = in.position();
+      in.skip(length);
+      int order = Arrays.compareUnsigned(row, key, key + length, MARK, 0, MARK.length);
+      if (order >= 0) {
+        return order == 0;
+      }
+      for (int siblings = in.count("siblings", row.length); siblings > 0; siblings--) {
+        in.varint();
+        in.varint();
+        in.skip(in.count("value bytes", row.length));
       }
     }
     return false;

@@ -39,24 +39,27 @@ import org.junit.jupiter.api.io.TempDir;
  * repeated.
  *
  * <p>{@code strace} kills the process when one of its threads makes the n-th of those system calls
- * that change files. {@code -Dtest.jvm="-Dcrash.points=all"} tries every call and n; by default a
- * few are tried of each command.
+ * that change files. {@code -Dtest.jvm="-Dcrash.points=all"} tries every call and n, a number so
+ * many of each command; by default a few are tried.
  */
 class CrashPointTest {
-  private static final boolean ALL = "all".equals(System.getProperty("crash.points"));
+  /** Points of a command that are tried; 0 for all. */
+  private static final int TRIED = tried(System.getProperty("crash.points", "3"));
+
   private static final String CALLS =
       "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,write,pwrite64,ftruncate,fallocate,"
           + "mkdir,mkdirat,link,linkat";
   private static final Pattern CALL = Pattern.compile("^(\\d+) +(\\w+)\\(");
-
-  /** Points of a command that are tried where not all are. */
-  private static final int SOME = 3;
 
   private static final int KILLED = 137;
   private static final int DOCUMENTS = 40;
   private static final String DB = Node.DEFAULT_DATABASE;
 
   @TempDir Path temporary;
+
+  private static int tried(String points) {
+    return points.equals("all") ? 0 : Integer.parseInt(points);
+  }
 
   @BeforeEach
   void canTrace() throws InterruptedException {
@@ -81,7 +84,7 @@ class CrashPointTest {
   private void sweep(Path whole, Check check, String... command)
       throws IOException, InterruptedException {
     List<Point> points = points(whole, command);
-    int step = ALL ? 1 : Math.max(1, points.size() / SOME);
+    int step = TRIED == 0 ? 1 : Math.max(1, points.size() / TRIED);
     int killed = 0;
     int tried = 0;
     for (int i = step / 2; i < points.size(); i += step) {
