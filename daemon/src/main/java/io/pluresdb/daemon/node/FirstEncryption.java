@@ -123,6 +123,7 @@ final class FirstEncryption {
     for (String name : names) {
       copy(name, vault);
     }
+    BackupFiles.syncFolder(directory.database(".").normalize());
     DataDirectory.writeAtomically(draft.resolve(READY), NOTHING);
     switchOver(directory);
   }
