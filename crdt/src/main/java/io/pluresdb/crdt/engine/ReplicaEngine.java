@@ -1192,6 +1192,11 @@ public final class ReplicaEngine {
     return waiting.changes();
   }
 
+  /** How long the oldest of them has waited, in ticks, about seconds; 0 when none waits. */
+  public long pendingTicks() {
+    return waiting.oldestTicks(ticks);
+  }
+
   public Counters counters() {
     return new Counters(localChanges, foreignChanges, knownRuns, divergences, Map.copyOf(rejected));
   }

@@ -62,6 +62,15 @@ final class WaitingRuns {
     return changes;
   }
 
+  /** How many ticks the oldest has waited; 0 when none waits. */
+  long oldestTicks(long tick) {
+    long oldest = tick;
+    for (Held one : held) {
+      oldest = Math.min(oldest, one.sinceTick);
+    }
+    return tick - oldest;
+  }
+
   /** Whether something that this peer sent waits. */
   boolean holdsOf(Object peer) {
     return shares.containsKey(peer);

@@ -46,6 +46,8 @@ public final class Inspection {
   /** Above, the state is not computed again from the log: that takes as much memory as it has. */
   public static final int MAX_REPLAYED_DOCUMENTS = 20_000;
 
+  private static final int MAX_EDGE_DIFFERENCES = 3;
+
   private static final String ELSEWHERE =
       "a device that still has the data can serve it: start over with an empty data directory and"
           + " join again, or restore a backup";
@@ -81,6 +83,7 @@ public final class Inspection {
       findings.add(checked("ends", inspection::ends));
       findings.add(checked("fingerprints", inspection::fingerprints));
       findings.add(checked("replay", inspection::replay));
+      findings.add(checked("edges", inspection::edges));
       return findings;
     } catch (StorageException | CodecException e) {
       return List.of(Finding.error("rows", String.valueOf(e.getMessage()), ELSEWHERE));
@@ -354,6 +357,15 @@ public final class Inspection {
       }
     }
     return Finding.ok("dots", runs + " runs of changes are in the log once");
+  }
+
+  /** The index of edges holds the documents that are edges, and no others. */
+  private Finding edges() {
+    List<String> differences = EdgeIndex.differences(snapshot, MAX_EDGE_DIFFERENCES);
+    return differences.isEmpty()
+        ? Finding.ok("edges", "the index of edges agrees with the documents")
+        : Finding.error(
+            "edges", String.join("; ", differences), "make it anew: pluresdb edge rebuild");
   }
 
   /** What is stored of the documents' sums is what they add up to. */

@@ -73,12 +73,19 @@ public record NodeRecord(
         conflicts);
   }
 
-  private static float @Nullable [] embedding(DocumentState state) {
+  /** The embedding as raw little-endian floats, or null. */
+  static byte @Nullable [] rawEmbedding(DocumentState state) {
     RegisterState register = state.register(Register.embedding());
-    if (register == null) {
+    return register == null
+        ? null
+        : register.siblings().stream().max(Sibling.BY_TIME).orElseThrow().value();
+  }
+
+  private static float @Nullable [] embedding(DocumentState state) {
+    byte[] raw = rawEmbedding(state);
+    if (raw == null) {
       return null;
     }
-    byte[] raw = register.siblings().stream().max(Sibling.BY_TIME).orElseThrow().value();
     float[] embedding = new float[raw.length / 4];
     ByteBuffer.wrap(raw).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(embedding);
     return embedding;

@@ -154,6 +154,9 @@ public final class Replica {
           new CodecException("format"));
     }
     requireScope(storage, identity.scope());
+    if (!EdgeIndex.isMade(storage)) {
+      EdgeIndex.make(storage);
+    }
     byte[] instance = require(storage.get(Table.META, Rows.META_INSTANCE));
     var in = new ByteReader(require(storage.get(Table.META, Rows.META_REPLICA)));
     Rows.requireVersion("replica row", 1, in.u8());
@@ -258,6 +261,7 @@ public final class Replica {
       batch.put(Table.META, Rows.META_FORMAT, new byte[] {Rows.FORMAT});
       batch.put(Table.META, Rows.META_INSTANCE, environment.randomBytes(Anchor.INSTANCE_BYTES));
       batch.put(Table.META, Rows.META_REPLICA, Rows.replicaRow(0, Fingerprint.ZERO, 0, 0));
+      EdgeIndex.begin(batch);
       storage.commit(batch, Durability.SYNCED);
     }
   }
@@ -1494,6 +1498,7 @@ public final class Replica {
       batch.delete(Table.STATE, id);
     }
     committed.buckets.replace(id, document.before(), row);
+    EdgeIndex.replace(batch, id, document.before(), row);
     return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 
@@ -1516,6 +1521,15 @@ public final class Replica {
     if (own != null && row != null) {
       guard.record(own.actor(), row);
     }
+  }
+
+  /**
+   * Makes the index of edges anew; call it when nothing is staged.
+   *
+   * @return how many edges there are
+   */
+  public long remakeEdges() {
+    return EdgeIndex.make(storage);
   }
 
   /** Makes every earlier commit survive power loss. */

@@ -58,6 +58,18 @@ public final class JsonPatch {
     return List.copyOf(result.values());
   }
 
+  /** Whether the value at {@code path} may be another after the patch. */
+  public boolean touches(byte[] path) {
+    for (Leaf leaf : leaves) {
+      int common = Math.min(leaf.path().length, path.length);
+      if (Arrays.equals(leaf.path(), 0, common, path, 0, common)
+          && (leaf.path().length >= path.length || !isObject(leaf))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private static NavigableMap<byte[], Leaf> subtree(
       NavigableMap<byte[], Leaf> document, byte[] path) {
     byte[] end = Path.subtreeEnd(path);

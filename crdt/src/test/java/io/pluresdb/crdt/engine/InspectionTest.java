@@ -47,7 +47,7 @@ class InspectionTest {
   private void assertOnly(String... errors) {
     Map<String, Finding> findings = findings();
     assertThat(findings)
-        .containsOnlyKeys("rows", "log", "arrivals", "dots", "fingerprints", "replay");
+        .containsOnlyKeys("rows", "log", "arrivals", "dots", "fingerprints", "replay", "edges");
     assertThat(
             findings.values().stream()
                 .filter(finding -> finding.status() != Status.OK)
@@ -123,6 +123,26 @@ class InspectionTest {
     other[other.length - 1]++;
     change(Table.BUCKET, bucket.key, other);
     assertOnly("fingerprints");
+  }
+
+  @Test
+  void edgeThatIsNotInTheIndex_orNoEdge_isFound_andMendedByMakingItAnew() {
+    a.put("e", "{\"_edge\":true,\"from\":\"doc:1\",\"relation\":\"r\",\"to\":\"doc:2\"}");
+    assertOnly();
+    Row edge = lastRow(Table.INDEX);
+    change(Table.INDEX, edge.key, new byte[0]);
+    assertOnly("edges");
+    assertThat(finding("edges").message()).contains("document e ");
+    assertThat(a.engine.replica().remakeEdges()).isEqualTo(1);
+    assertOnly();
+    byte[] other = edge.key.clone();
+    other[other.length - 1]++;
+    change(Table.INDEX, other, edge.value);
+    assertOnly("edges");
+    // As a database of before there was such an index, or a killed making of it, is opened.
+    change(Table.INDEX, new byte[] {8}, new byte[0]);
+    a.restart();
+    assertOnly();
   }
 
   @Test

@@ -73,6 +73,7 @@ public final class Api {
             new BulkRoutes(node, keepAlive).routes(),
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
+            new EdgeRoutes(node).routes(),
             new EncryptionRoutes(node).routes(),
             new NodeRoutes(node, version, clock).routes(),
             new DatabaseRoutes(node).routes(),

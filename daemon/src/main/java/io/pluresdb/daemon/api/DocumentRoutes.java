@@ -19,6 +19,7 @@ import io.pluresdb.storage.text.TextQuery;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** Routes that read or write single documents and batches. */
@@ -103,20 +104,22 @@ final class DocumentRoutes {
 
   private CompletableFuture<Answer> put(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", PUT);
-    Edit put = put(body);
-    float[] embedding = body.floats("embedding");
-    if (embedding == null) {
-      return write(request, put, acknowledgement(body));
+    return write(request, put(body), acknowledgement(body));
+  }
+
+  /**
+   * Lets a write of edits go on, when it is known whether their dimensions may be checked: the
+   * first check reads documents, so not on the event loop.
+   */
+  private CompletableFuture<Answer> checked(
+      Request request, List<Edit> edits, Supplier<CompletableFuture<Answer>> write) {
+    if (edits.stream().noneMatch(Searches::concernsDimension)) {
+      return write.get();
     }
-    // The first of a collection reads documents, so not on the event loop.
-    byte[] data = body.required("data").bytes();
-    Acknowledgement ack = acknowledgement(body);
     return CompletableFuture.runAsync(
-            () ->
-                node.searches(Parameters.database(request))
-                    .requireDimension(CanonicalJson.canonical(data), embedding),
+            () -> node.searches(Parameters.database(request)).prepareDimensions(),
             task -> Thread.ofVirtual().name("dimension").start(task))
-        .thenCompose(checked -> write(request, put, ack));
+        .thenCompose(prepared -> write.get());
   }
 
   private CompletableFuture<Answer> patch(Request request) {
@@ -130,6 +133,10 @@ final class DocumentRoutes {
   }
 
   private CompletableFuture<Answer> write(Request request, Edit edit, Acknowledgement ack) {
+    return checked(request, List.of(edit), () -> submit(request, edit, ack));
+  }
+
+  private CompletableFuture<Answer> submit(Request request, Edit edit, Acknowledgement ack) {
     var transaction = new Transaction(List.of(edit), ack);
     CrdtStore store = store(request);
     EntityTag.Condition condition = EntityTag.condition(request.headers());
@@ -170,8 +177,14 @@ final class DocumentRoutes {
       edits.add(BatchOperation.read(operations.get(i), "operations[" + i + "]"));
     }
     Acknowledgement ack = acknowledgement(body);
+    boolean atomic = body.bool("atomic", true);
+    return checked(request, edits, () -> submit(request, edits, ack, atomic));
+  }
+
+  private CompletableFuture<Answer> submit(
+      Request request, List<Edit> edits, Acknowledgement ack, boolean atomic) {
     CrdtStore store = store(request);
-    if (body.bool("atomic", true)) {
+    if (atomic) {
       return store
           .submit(new Transaction(edits, ack))
           .thenApply(

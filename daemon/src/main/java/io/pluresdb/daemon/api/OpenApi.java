@@ -4,9 +4,13 @@ import io.pluresdb.daemon.access.Level;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 
 /** The OpenAPI 3.1 document of a table of routes. */
 final class OpenApi {
+  /** Paths that are listed, added to and removed from. */
+  private static final Set<String> COLLECTIONS = Set.of("tokens", "databases", "indexes", "edges");
+
   private static final String SCHEMAS = "#/components/schemas/";
 
   private final JsonWriter json = new JsonWriter();
@@ -120,7 +124,7 @@ final class OpenApi {
   static String operationId(Route route) {
     String path = route.path().replaceFirst("^/(api/)?", "");
     var id = new StringBuilder();
-    boolean single = !path.equals("tokens") && !path.equals("databases") && !path.equals("indexes");
+    boolean single = !COLLECTIONS.contains(path);
     for (String part : path.split("[/.-]")) {
       id.append(id.isEmpty() ? part : capital(part));
     }

@@ -62,6 +62,7 @@ final class Shapes {
         "Hit",
         "{id: Id, data: any, timestamp: integer, score: number, highlights?: Highlight[], explain?:"
             + " {text: Leg, vector: Leg}}");
+    all.put("Edge", "{id: Id, from: Id, relation: string, to: Id}");
     all.put("Index", "{kind: string, fields: string[], arrivals: integer, error: string}");
     all.put(
         "Step",

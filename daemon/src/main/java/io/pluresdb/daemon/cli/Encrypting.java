@@ -4,6 +4,7 @@ import io.pluresdb.daemon.api.ApiClient;
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.api.Request;
 import io.pluresdb.daemon.node.DataDirectory;
+import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
@@ -29,13 +30,14 @@ final class Encrypting {
   static Object command(Root root) {
     return new CommandLine(new Group())
         .addSubcommand(new Status(root))
+        .addSubcommand(new Enable(root))
         .addSubcommand(new ChangePassword(root))
         .addSubcommand(new Reencrypt(root));
   }
 
   @Command(
       name = "encryption",
-      description = "How the data directory is encrypted; init --encrypt makes such a one.")
+      description = "How the data directory is encrypted, and by what it is unlocked.")
   static final class Group implements Runnable {
     @CommandLine.Spec private CommandLine.Model.@Nullable CommandSpec spec;
 
@@ -43,7 +45,7 @@ final class Encrypting {
     public void run() {
       if (spec != null) {
         throw new CommandLine.ParameterException(
-            spec.commandLine(), "say status, change-password or reencrypt");
+            spec.commandLine(), "say status, enable, change-password or reencrypt");
       }
     }
   }
@@ -99,6 +101,34 @@ final class Encrypting {
   }
 
   @Command(
+      name = "enable",
+      description = {
+        "Encrypt a data directory that is not; no daemon may run on it, and it needs as much room"
+            + " again.",
+        "Killed in the middle, nothing has changed or all has; done again, it goes on."
+      })
+  static final class Enable implements Callable<Integer> {
+    private final Root root;
+
+    Enable(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      Path directory = root.dataDir();
+      long rows = DeviceNode.encrypt(directory, root.secrets()::fresh);
+      if (root.json()) {
+        root.print(
+            new JsonWriter().beginObject().name("rows").number(rows).endObject().toByteArray());
+      } else {
+        root.io().out().println("encrypted " + directory + ", " + rows + " rows");
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(
       name = "change-password",
       description = "Let another password or key file unlock the data; nothing is rewritten.")
   static final class ChangePassword implements Callable<Integer> {
@@ -126,7 +156,7 @@ final class Encrypting {
         throw new EncryptionException(
             "ENCRYPTION_NOT_ENABLED",
             root.dataDir() + " is not encrypted",
-            "init --encrypt makes an encrypted data directory");
+            "encryption enable encrypts it");
       }
       Path file = root.dataDir().resolve("encryption.json");
       EncryptionConfig old = root.secrets().of(KeyVault.metadata(file));

@@ -161,6 +161,7 @@ public final class Main {
     commands.put("conflicts", Past.Conflicts::new);
     commands.put("vsearch", Documents.VectorSearch::new);
     commands.put("search", Documents.Search::new);
+    commands.put("edge", Linking::command);
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);

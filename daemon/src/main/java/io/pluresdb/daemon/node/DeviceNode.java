@@ -268,6 +268,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     }
     DataDirectory directory = DataDirectory.open(root);
     try {
+      FirstEncryption.finish(directory);
       unlock(directory, options.secret());
       return new DeviceNode(directory, options, DeviceIdentity.load(directory.deviceKey()));
     } catch (RuntimeException e) {
@@ -898,7 +899,7 @@ public final class DeviceNode implements Node, AutoCloseable {
           found(directory, draft, device, new SecureRandom());
           long carried;
           try (LocalDatabase copy = openDatabase(draft)) {
-            carried = Joins.carry(original.store(), copy.store());
+            carried = Joins.carry(original, copy);
             original.searches().definitions().forEach(copy.searches()::declare);
             copy.update(file -> file.withQuota(original.file().quotaHeld()));
           }
@@ -1158,6 +1159,11 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   @Override
+  public long remakeEdges(String name) {
+    return CrdtStore.await(database(name).store().call(engine -> engine.replica().remakeEdges()));
+  }
+
+  @Override
   public BackupManifest backup(String name, Path target, boolean keys) {
     return backups.take(database(name), target, keys);
   }
@@ -1180,6 +1186,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       Backups.requireKeys(manifest, root + " has no device key");
     }
     try (DataDirectory directory = DataDirectory.open(root)) {
+      FirstEncryption.finish(directory);
       unlock(directory, secret);
       Backups.restore(directory, backup, manifest, name);
     }
@@ -1198,12 +1205,37 @@ public final class DeviceNode implements Node, AutoCloseable {
   public static Salvage.Outcome recoverLog(Path root, String name, NodeOptions.Secret secret) {
     requireStore(root, name);
     try (DataDirectory directory = DataDirectory.open(root)) {
+      FirstEncryption.finish(directory);
       unlock(directory, secret);
       Salvage.finish(directory);
       DeviceIdentity device = DeviceIdentity.load(directory.deviceKey());
       DatabaseFile file = DatabaseFile.load(directory.databaseFile(name), directory.vault());
       var environment = new Environment(InstantSource.system(), new SecureRandom());
       return new Salvage(directory, LocalDatabase.identity(file, device), environment, name).run();
+    }
+  }
+
+  /**
+   * Encrypts a data directory that is not, which nobody else may hold. Killed in the middle, it is
+   * as it was or encrypted at the next start; done again, it goes on where it was.
+   *
+   * @param secret what unlocks it from then on; asked when it is needed
+   * @return rows that were sealed
+   * @throws NodeException {@code NODE_NOT_INITIALIZED} where there is no data directory
+   * @throws io.pluresdb.storage.crypto.EncryptionException {@code ENCRYPTION_ENABLED_ALREADY},
+   *     {@code ENCRYPTION_PLAIN_FILES}
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} while a daemon holds the directory
+   */
+  public static long encrypt(Path root, Supplier<EncryptionConfig> secret) {
+    if (!DataDirectory.isInitialized(root)) {
+      throw new NodeException(
+          "NODE_NOT_INITIALIZED",
+          root + " is no PluresDB data directory",
+          "init --encrypt makes an encrypted one");
+    }
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      var environment = new Environment(InstantSource.system(), new SecureRandom());
+      return FirstEncryption.run(directory, secret, environment);
     }
   }
 
@@ -1303,7 +1335,7 @@ public final class DeviceNode implements Node, AutoCloseable {
       throw new EncryptionException(
           "ENCRYPTION_NOT_ENABLED",
           "this data directory is not encrypted",
-          "make an encrypted one with `pluresdb init --encrypt` and join the database there");
+          "stop the daemon and encrypt it: pluresdb encryption enable");
     }
     return vault;
   }
@@ -1595,7 +1627,16 @@ public final class DeviceNode implements Node, AutoCloseable {
   }
 
   private Doctor doctor(LocalDatabase database) {
-    return new Doctor(directory, database, environment.wallClock(), net != null);
+    Net network = net;
+    return new Doctor(
+        directory,
+        database,
+        environment.wallClock(),
+        new Doctor.Surroundings(
+            network != null,
+            network == null ? null : network.dht,
+            network == null ? null : network.relays,
+            reencryption.failure()));
   }
 
   @Override

@@ -15,6 +15,8 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.IndexBehindException;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.transport.dht.LookupTrace;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.identity.IdentityException;
 import io.pluresdb.transport.session.Session;
@@ -33,8 +35,10 @@ import java.util.SortedMap;
 import java.util.StringJoiner;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -56,6 +60,12 @@ final class Doctor {
   private static final String RECOVER =
       "restore a backup, or keep what precedes the damage: pluresdb wal recover";
 
+  private static final String OFFLINE = "the daemon does not run";
+
+  private static final int MAX_MIXED = 5;
+  private static final long LOOKUP_MILLIS = 15_000;
+  private static final long RELAY_MILLIS = 5_000;
+  private static final long RELAY_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
   private static final int MAX_INDEX_DIFFERENCES = 3;
   private static final long INDEX_MILLIS = 10_000;
   private static final int NAMED = 20;
@@ -66,13 +76,28 @@ final class Doctor {
   private final DataDirectory directory;
   private final LocalDatabase database;
   private final InstantSource clock;
-  private final boolean online;
+  private final Surroundings around;
 
-  Doctor(DataDirectory directory, LocalDatabase database, InstantSource clock, boolean online) {
+  /**
+   * What is not of one database.
+   *
+   * @param online whether there is a network
+   * @param dht null where it is not used
+   * @param relays null without a network
+   * @param reencryption why sealing anew stopped, empty when it did not
+   */
+  record Surroundings(
+      boolean online,
+      @Nullable DhtDiscovery dht,
+      @Nullable RelayLinks relays,
+      String reencryption) {}
+
+  Doctor(
+      DataDirectory directory, LocalDatabase database, InstantSource clock, Surroundings around) {
     this.directory = directory;
     this.database = database;
     this.clock = clock;
-    this.online = online;
+    this.around = around;
   }
 
   /** All checks, in the order in which they should be read. */
@@ -83,10 +108,14 @@ final class Doctor {
     findings.add(log());
     findings.addAll(Inspection.of(database.replica()));
     findings.add(indexes());
+    findings.add(embeddings());
+    findings.add(background());
     findings.add(anchor());
     findings.add(clock());
     findings.add(pending());
     findings.add(peers());
+    findings.add(dht());
+    findings.add(relays());
     findings.add(divergence());
     findings.add(encryption());
     findings.add(keys());
@@ -234,19 +263,25 @@ final class Doctor {
   }
 
   private Finding pending() {
-    long pending = database.store().status().pending();
-    return pending == 0
+    record Waiting(int changes, long seconds) {}
+    Waiting waiting =
+        CrdtStore.await(
+            database.store().call(engine -> new Waiting(engine.pending(), engine.pendingTicks())));
+    return waiting.changes == 0
         ? Finding.ok("pending", "no change waits for another")
         : Finding.warning(
             "pending",
-            pending + " changes wait for changes that have not come",
+            waiting.changes
+                + " changes wait for changes that have not come, the oldest for "
+                + waiting.seconds
+                + " s",
             "connect the device that has them; peers shows which are connected");
   }
 
   private Finding peers() {
     int connected = database.replicator().connections().size();
-    if (!online) {
-      return Finding.notApplicable("peers", "the daemon does not run");
+    if (!around.online) {
+      return Finding.notApplicable("peers", OFFLINE);
     }
     if (connected > 0) {
       return Finding.ok("peers", connected + " connected");
@@ -257,6 +292,117 @@ final class Doctor {
             "no other device is connected",
             "see `pluresdb peers` for why, or `pluresdb connect HOST:PORT`")
         : Finding.notApplicable("peers", "no other device is a member");
+  }
+
+  /** Looks for the database's peers, and says who answered. */
+  private Finding dht() {
+    DhtDiscovery dht = around.dht;
+    if (dht == null) {
+      return Finding.notApplicable("dht", around.online ? "the DHT is not used" : OFFLINE);
+    }
+    LookupTrace lookup;
+    try {
+      lookup =
+          dht.search(DhtDiscovery.topic(database.keys()))
+              .orTimeout(LOOKUP_MILLIS, TimeUnit.MILLISECONDS)
+              .join();
+    } catch (CompletionException e) {
+      return Finding.warning("dht", "a lookup has no end: " + e.getCause(), "try again");
+    }
+    return lookup.answers() > 0
+        ? Finding.ok(
+            "dht",
+            lookup.answers()
+                + " of "
+                + lookup.queries()
+                + " nodes answered, in "
+                + lookup.durationMillis()
+                + " ms")
+        : Finding.warning(
+            "dht",
+            lookup.queries() == 0
+                ? "no node of the DHT is known"
+                : "none of " + lookup.queries() + " nodes answered",
+            "let UDP through to the Internet, name nodes that can be reached (peers.dht-bootstrap),"
+                + " or use a relay; dht --lookup shows every step");
+  }
+
+  /** Tries relays that are not connected once more, and says which still are not. */
+  private Finding relays() {
+    RelayLinks relays = around.relays;
+    if (relays == null || relays.status().isEmpty()) {
+      return Finding.notApplicable("relays", around.online ? "none is used" : OFFLINE);
+    }
+    long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(RELAY_MILLIS);
+    if (!unreachable(relays).isEmpty()) {
+      relays.hurry();
+    }
+    while (!unreachable(relays).isEmpty() && System.nanoTime() - end < 0) {
+      LockSupport.parkNanos(RELAY_POLL_NANOS);
+    }
+    List<String> unreachable = unreachable(relays);
+    return unreachable.isEmpty()
+        ? Finding.ok("relays", relays.status().size() + " connected")
+        : Finding.warning(
+            "relays",
+            String.join("; ", unreachable),
+            "check its address, and the proxy if there is one; devices behind other routers may"
+                + " not be reached meanwhile");
+  }
+
+  private static List<String> unreachable(RelayLinks relays) {
+    return relays.status().stream()
+        .filter(relay -> !relay.connected())
+        .map(
+            relay ->
+                relay.url().text()
+                    + " is not connected"
+                    + (relay.lastError().isEmpty() ? "" : ": " + relay.lastError()))
+        .toList();
+  }
+
+  private Finding embeddings() {
+    List<String> mixed = database.searches().mixedDimensions(MAX_MIXED);
+    return mixed.isEmpty()
+        ? Finding.ok("embeddings", "those of each type have one dimension")
+        : Finding.warning(
+            "embeddings",
+            String.join("; ", mixed),
+            "write the documents with the other ones again: a search finds those that are as long"
+                + " as what it looks for");
+  }
+
+  /** What works by itself, and whom nobody waits for. */
+  private Finding background() {
+    var failures = new ArrayList<String>();
+    String files = database.files().backgroundFailure();
+    if (files != null) {
+      failures.add("files of the store: " + files);
+    }
+    for (Searches.IndexStatus index : database.searches().status()) {
+      if (!index.error().isEmpty()) {
+        failures.add(
+            "index of "
+                + index.kind()
+                + (index.fields().isEmpty() ? "" : " " + String.join(",", index.fields()))
+                + ": "
+                + index.error());
+      }
+    }
+    Searches.EmbeddingStats embedding = database.searches().embeddingStats();
+    if (embedding != null && !embedding.error().isEmpty()) {
+      failures.add("making embeddings: " + embedding.error());
+    }
+    if (!around.reencryption.isEmpty()) {
+      failures.add("sealing with a new key: " + around.reencryption);
+    }
+    return failures.isEmpty()
+        ? Finding.ok("background", "nothing failed")
+        : Finding.error(
+            "background",
+            String.join("; ", failures),
+            "look at checksums and disk above, mend the cause and restart the daemon: what was not"
+                + " done is done then");
   }
 
   private Finding divergence() {
@@ -310,13 +456,18 @@ final class Doctor {
         return Finding.error("keys", file + " is not what was written", remedy);
       }
       KeyVault vault = directory.vault();
-      if (vault != null && !KeyVault.metadata(directory.encryption()).equals(vault.metadata())) {
+      // It may just be written, too.
+      if (vault != null && !isAsWritten(vault) && !isAsWritten(vault)) {
         return Finding.error("keys", directory.encryption() + " is not what was written", remedy);
       }
     } catch (StorageException | IdentityException | EncryptionException e) {
       return Finding.error("keys", String.valueOf(e.getMessage()), remedy);
     }
     return Finding.ok("keys", "the files with keys can be read");
+  }
+
+  private boolean isAsWritten(KeyVault vault) {
+    return KeyVault.metadata(directory.encryption()).equals(vault.metadata());
   }
 
   private static Finding disk(Path root) {

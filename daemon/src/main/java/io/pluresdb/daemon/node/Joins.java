@@ -2,8 +2,9 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
-import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.transport.identity.DeviceIdentity;
@@ -113,41 +114,52 @@ final class Joins {
             null,
             session -> {},
             (session, message) -> {})) {
-      return old == null ? 0 : carry(old.store(), joined.store());
+      if (old == null) {
+        return 0;
+      }
+      // They are of this device, whatever others have.
+      old.searches().definitions().forEach(joined.searches()::declare);
+      return carry(old, joined);
     }
   }
 
-  /** Puts every document of a store into another. */
-  static long carry(CrdtStore from, CrdtStore to) {
+  /** Puts every document of a database into another, with its typed fields. */
+  static long carry(LocalDatabase from, LocalDatabase into) {
+    CrdtStore to = into.store();
     long carried = 0;
     var edits = new ArrayList<Edit>();
     int bytes = 0;
     var inFlight = new ArrayDeque<CompletableFuture<CrdtStore.Receipt>>();
-    try (CrdtStore.Documents documents = from.list("", null)) {
-      while (documents.hasNext()) {
-        NodeRecord document = documents.next();
-        float[] embedding = document.embedding();
-        edits.add(
-            embedding == null
-                ? Edit.put(document.id(), document.data())
-                : Edit.put(document.id(), document.data(), embedding));
-        bytes += document.data().length;
-        carried++;
-        if (edits.size() >= EDITS_PER_TRANSACTION || bytes >= BYTES_PER_TRANSACTION) {
+    try (var snapshot = from.replica().storage().snapshot();
+        var rows = snapshot.scan(Table.STATE, new byte[0], null)) {
+      while (rows.next()) {
+        List<Edit> document = DocumentReader.again(snapshot, rows.key(), rows.value());
+        carried += document.isEmpty() ? 0 : 1;
+        // The row is about as large as what is made of it.
+        bytes += rows.value().length;
+        for (Edit edit : document) {
+          edits.add(edit);
+          if (edits.size() >= EDITS_PER_TRANSACTION) {
+            submit(to, edits, inFlight);
+            bytes = 0;
+          }
+        }
+        if (bytes >= BYTES_PER_TRANSACTION) {
           submit(to, edits, inFlight);
           bytes = 0;
         }
       }
     }
-    if (!edits.isEmpty()) {
-      submit(to, edits, inFlight);
-    }
+    submit(to, edits, inFlight);
     inFlight.forEach(CrdtStore::await);
     return carried;
   }
 
   private static void submit(
       CrdtStore to, List<Edit> edits, ArrayDeque<CompletableFuture<CrdtStore.Receipt>> inFlight) {
+    if (edits.isEmpty()) {
+      return;
+    }
     inFlight.add(to.submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
     edits.clear();
     if (inFlight.size() >= TRANSACTIONS_IN_FLIGHT) {

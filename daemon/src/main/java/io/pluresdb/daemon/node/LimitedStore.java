@@ -10,6 +10,7 @@ import io.pluresdb.crdt.store.Moment;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.RunOutcome;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.storage.search.Searches;
 import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.List;
@@ -24,7 +25,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A database as its applications write to it: what would take it over its {@link Quota} is refused
- * with {@code NODE_QUOTA_EXCEEDED}. Deleting and reading always work.
+ * with {@code NODE_QUOTA_EXCEEDED}, and what would mix dimensions of embeddings in a collection.
+ * Deleting and reading always work.
  *
  * <p>Writes that are under way are counted too, so documents never exceed the limit; of several at
  * once near it, one may be refused that would have had room.
@@ -36,6 +38,7 @@ final class LimitedStore implements CrdtStore {
   private final CrdtStore store;
   private final Supplier<Quota> quota;
   private final LongSupplier bytes;
+  private final Searches searches;
   private final AtomicLong underWay = new AtomicLong();
   private long measuredAtNanos = System.nanoTime() - MEASURE_NANOS; // Guarded by this.
   private long measured; // Guarded by this.
@@ -43,11 +46,13 @@ final class LimitedStore implements CrdtStore {
   /**
    * @param bytes what the database takes on disk
    */
-  LimitedStore(String name, CrdtStore store, Supplier<Quota> quota, LongSupplier bytes) {
+  LimitedStore(
+      String name, CrdtStore store, Supplier<Quota> quota, LongSupplier bytes, Searches searches) {
     this.name = name;
     this.store = store;
     this.quota = quota;
     this.bytes = bytes;
+    this.searches = searches;
   }
 
   @Override
@@ -63,6 +68,7 @@ final class LimitedStore implements CrdtStore {
 
   private CompletableFuture<Receipt> within(
       Transaction transaction, Supplier<CompletableFuture<Receipt>> submission) {
+    searches.requireDimensions(transaction.edits());
     Quota limit = quota.get();
     boolean shrinks = transaction.edits().stream().allMatch(Edit.Delete.class::isInstance);
     if (shrinks || limit.equals(Quota.NONE)) {

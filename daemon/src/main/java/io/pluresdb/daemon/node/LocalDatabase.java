@@ -85,7 +85,8 @@ final class LocalDatabase implements AutoCloseable {
     this.searches = searches;
     this.replicator = replicator;
     this.epochs = new Epochs(this, self, environment.wallClock());
-    this.limited = new LimitedStore(name, store, () -> this.file.quotaHeld(), this::bytesOnDisk);
+    this.limited =
+        new LimitedStore(name, store, () -> this.file.quotaHeld(), this::bytesOnDisk, searches);
   }
 
   /**

@@ -217,6 +217,13 @@ public interface Node {
   CompletableFuture<LogStatus> vacuum(String database);
 
   /**
+   * Makes the index of edges anew; writes wait meanwhile.
+   *
+   * @return how many edges there are
+   */
+  long remakeEdges(String database);
+
+  /**
    * Copies a database as of one moment, while it is read and written.
    *
    * @param target a folder that does not exist yet

@@ -182,6 +182,12 @@ public final class FakeNode implements Node {
   }
 
   @Override
+  public long remakeEdges(String database) {
+    store(database);
+    return 0;
+  }
+
+  @Override
   public BackupManifest backup(String database, Path target, boolean keys) {
     store(database);
     return new BackupManifest(

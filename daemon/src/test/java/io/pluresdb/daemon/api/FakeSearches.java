@@ -1,7 +1,10 @@
 package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.CoreException;
+import io.pluresdb.crdt.doc.Edge;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.IndexDefinition;
@@ -78,6 +81,17 @@ final class FakeSearches implements Searches {
   }
 
   @Override
+  public EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit) {
+    return new EdgeIndex.Page(
+        List.of(new EdgeIndex.Found("edge:1", Edge.checked(id, "knows", "b"))), null);
+  }
+
+  @Override
   public @Nullable EmbeddingStats embeddingStats() {
     return null;
   }
@@ -93,7 +107,15 @@ final class FakeSearches implements Searches {
   }
 
   @Override
-  public void requireDimension(byte[] document, float[] embedding) {}
+  public void prepareDimensions() {}
+
+  @Override
+  public void requireDimensions(List<Edit> edits) {}
+
+  @Override
+  public List<String> mixedDimensions(int limit) {
+    return List.of();
+  }
 
   @Override
   public void await(long millis) {}

@@ -134,6 +134,37 @@ class CommandLineTest {
 
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
+  void edges_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    run("put", "ann", "{}");
+    run("put", "ben", "{}");
+    String made = run("edge", "add", "ann", "knows", "ben", "{\"since\":1999}").out();
+    assertThat(made).startsWith("put edge:");
+    String id = made.substring(4).strip();
+    assertThat(run("get", id).out())
+        .isEqualTo(
+            "{\"_edge\":true,\"from\":\"ann\",\"relation\":\"knows\",\"since\":1999,"
+                + "\"to\":\"ben\"}\n");
+    assertThat(run("edge", "list", "ben").out().lines().skip(1))
+        .singleElement()
+        .asString()
+        .matches("ann +knows +ben +" + id);
+    assertThat(run("--json", "edge", "list", "ann", "--direction", "out").out())
+        .isEqualTo(
+            "{\"id\":\"" + id + "\",\"from\":\"ann\",\"relation\":\"knows\",\"to\":\"ben\"}\n");
+    assertThat(run("edge", "list", "ann", "--relation", "likes").out().lines()).hasSize(1);
+    assertThat(run("edge", "list", "ann", "--direction", "up").err()).contains("direction must be");
+    good("edges 1\n", "edge", "rebuild");
+    good("deleted " + id + "\n", "edge", "drop", "ann", "knows", "ben");
+    assertThat(run("edge", "drop", "ann", "knows", "ben").code()).isEqualTo(3);
+    assertThat(run("edge", "list", "ben").out().lines()).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
   void documents_withAndWithoutADaemon_areTheSame(boolean served) throws Exception {
     good("Made " + dataDir() + ".\n", "init", dataDir().toString());
     if (served) {

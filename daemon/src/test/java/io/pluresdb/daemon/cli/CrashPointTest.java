@@ -25,6 +25,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
@@ -38,24 +39,27 @@ import org.junit.jupiter.api.io.TempDir;
  * repeated.
  *
  * <p>{@code strace} kills the process when one of its threads makes the n-th of those system calls
- * that change files. {@code -Dtest.jvm="-Dcrash.points=all"} tries every call and n; by default a
- * few are tried of each command.
+ * that change files. {@code -Dtest.jvm="-Dcrash.points=all"} tries every call and n, a number so
+ * many of each command; by default a few are tried.
  */
 class CrashPointTest {
-  private static final boolean ALL = "all".equals(System.getProperty("crash.points"));
+  /** Points of a command that are tried; 0 for all. */
+  private static final int TRIED = tried(System.getProperty("crash.points", "3"));
+
   private static final String CALLS =
       "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,write,pwrite64,ftruncate,fallocate,"
           + "mkdir,mkdirat,link,linkat";
   private static final Pattern CALL = Pattern.compile("^(\\d+) +(\\w+)\\(");
-
-  /** Points of a command that are tried where not all are. */
-  private static final int SOME = 3;
 
   private static final int KILLED = 137;
   private static final int DOCUMENTS = 40;
   private static final String DB = Node.DEFAULT_DATABASE;
 
   @TempDir Path temporary;
+
+  private static int tried(String points) {
+    return points.equals("all") ? 0 : Integer.parseInt(points);
+  }
 
   @BeforeEach
   void canTrace() throws InterruptedException {
@@ -80,7 +84,7 @@ class CrashPointTest {
   private void sweep(Path whole, Check check, String... command)
       throws IOException, InterruptedException {
     List<Point> points = points(whole, command);
-    int step = ALL ? 1 : Math.max(1, points.size() / SOME);
+    int step = TRIED == 0 ? 1 : Math.max(1, points.size() / TRIED);
     int killed = 0;
     int tried = 0;
     for (int i = step / 2; i < points.size(); i += step) {
@@ -265,6 +269,55 @@ class CrashPointTest {
         "init",
         "@/d",
         "--encrypt");
+  }
+
+  @Test
+  void encryptionEnable_killed_isDoneOrCanBeDone() throws Exception {
+    Path whole = withDocuments("whole");
+    String planted = "plantedinhere";
+    try (DeviceNode node = open(whole)) {
+      node.store(DB).put(planted, ("{\"w\":\"" + planted + "\"}").getBytes(StandardCharsets.UTF_8));
+    }
+    Path secret = secretFile("password", "correct horse");
+    var swept = new AtomicInteger();
+    sweep(
+        whole,
+        directory -> {
+          Path root = directory.resolve("d");
+          // Opened in between it is as it was, or encrypted; else the command goes on.
+          if (swept.getAndIncrement() % 2 == 0) {
+            try (DeviceNode node = open(directory, secret)) {
+              requireWhole(node, DOCUMENTS);
+            }
+          }
+          try {
+            DeviceNode.encrypt(root, () -> EncryptionConfig.password("correct horse"));
+          } catch (EncryptionException e) {
+            assertThat(e.code()).isEqualTo("ENCRYPTION_ENABLED_ALREADY");
+          }
+          assertThat(readable(root, planted)).isEmpty();
+          try (DeviceNode node = open(directory, secret)) {
+            requireWhole(node, DOCUMENTS);
+            assertThat(node.store(DB).get(planted)).isPresent();
+          }
+        },
+        "--password-file",
+        secret.toString(),
+        "encryption",
+        "enable");
+  }
+
+  /** Files that hold a word. */
+  private static List<Path> readable(Path folder, String word) throws IOException {
+    var found = new ArrayList<Path>();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (Files.readString(file, StandardCharsets.ISO_8859_1).contains(word)) {
+          found.add(file);
+        }
+      }
+    }
+    return found;
   }
 
   @Test

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.storage.index.IndexDefinition;
 import java.io.IOException;
@@ -130,6 +131,36 @@ class DatabasesTest {
     assertThatThrownBy(() -> node.moveDatabase("office", "Not a name"))
         .hasMessageContaining("a database name must match");
     assertThat(get("office", "a")).isEqualTo("1");
+  }
+
+  @Test
+  void embedding_ofAnotherDimensionThanItsType_isRefusedWhicheverWayItComes() {
+    CrdtStore store = node.store("default");
+    store.putWithEmbedding("a", json("{\"type\":\"t\"}"), new float[] {1, 2});
+    store.putWithEmbedding("b", json("{\"type\":\"u\"}"), new float[] {1, 2, 3});
+    for (Edit edit :
+        List.of(
+            Edit.put("c", json("{\"type\":\"t\"}"), new float[] {1, 2, 3}),
+            Edit.patch("b", json("{\"type\":\"t\"}")))) {
+      assertThatThrownBy(() -> store.batch(List.of(Edit.put("d", json("1")), edit)))
+          .hasMessageContaining("type \"t\" must have 2 numbers");
+    }
+    assertThat(get("default", "b")).isEqualTo("{\"type\":\"u\"}");
+    assertThat(get("default", "d")).isEqualTo("none");
+    assertThat(embeddings().status()).isEqualTo(Finding.Status.OK);
+    // As it comes from another device, past the checks.
+    node.database("default")
+        .store()
+        .putWithEmbedding("c", json("{\"type\":\"t\"}"), new float[] {1, 2, 3});
+    assertThat(embeddings().status()).isEqualTo(Finding.Status.WARNING);
+    assertThat(embeddings().message()).contains("type \"t\"", "{2=1, 3=1}");
+  }
+
+  private Finding embeddings() {
+    return node.doctor("default").stream()
+        .filter(finding -> finding.name().equals("embeddings"))
+        .findAny()
+        .orElseThrow();
   }
 
   @Test

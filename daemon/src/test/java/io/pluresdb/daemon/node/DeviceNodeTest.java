@@ -7,8 +7,11 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.index.IndexDefinition;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -38,6 +41,41 @@ class DeviceNodeTest extends LocalNodes {
         .containsExactly("\"a\"");
     assertThat(a.devices(DB)).extracting("name").containsExactlyInAnyOrder("a", "b");
     assertThat(b.devices(DB)).hasSize(2).anyMatch(Node.Device::self);
+  }
+
+  @Test
+  void join_keepsTypesOfFields_andTheIndexesOfTheDevice() {
+    DeviceNode a = start("a", 0);
+    DeviceNode b = start("b", 0);
+    b.searches(DB).declare(IndexDefinition.parse("n"));
+    put(b, "d", "{\"n\":1,\"o\":{}}");
+    List<byte[]> values = List.of("1".getBytes(StandardCharsets.US_ASCII));
+    b.store(DB)
+        .batch(
+            List.of(
+                Edit.spliceText("d", "o.text", 0, 0, "hello"),
+                Edit.insertIntoList("d", "list", 0, values),
+                Edit.addToSet("d", "set", values),
+                Edit.spliceText("d", "empty", 0, 0, "")));
+    put(b, "only", "{}");
+    b.store(DB).batch(List.of(Edit.spliceText("only", "t", 0, 0, "x")));
+    put(b, "v", "7");
+    join(a, b);
+    String whole = "{\"empty\":\"\",\"list\":[1],\"n\":1,\"o\":{\"text\":\"hello\"},\"set\":[1]}";
+    await("b's document on a", () -> get(a, "d").equals(whole) && get(a, "v").equals("7"));
+    // Refused if they were plain values.
+    a.store(DB)
+        .batch(
+            List.of(
+                Edit.spliceText("d", "o.text", Edit.END, 0, "!"),
+                Edit.insertIntoList("d", "list", Edit.END, values),
+                Edit.addToSet("d", "set", values),
+                Edit.spliceText("d", "empty", 0, 0, "no more"),
+                Edit.spliceText("only", "t", 1, 0, "y")));
+    assertThat(get(a, "d")).contains("\"hello!\"", "[1,1]", "\"set\":[1]", "no more");
+    assertThat(get(a, "only")).isEqualTo("{\"t\":\"xy\"}");
+    assertThat(b.searches(DB).status())
+        .anyMatch(index -> index.kind().equals("fields") && index.fields().equals(List.of("n")));
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node.DhtReport;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;
@@ -59,6 +60,26 @@ class DhtNodesTest extends LocalNodes {
 
   private static DhtReport report(DeviceNode node) {
     return node.dht().join();
+  }
+
+  private static Finding doctor(DeviceNode node) {
+    return node.doctor(DB).stream()
+        .filter(finding -> finding.name().equals("dht"))
+        .findAny()
+        .orElseThrow();
+  }
+
+  @Test
+  void doctor_looksForPeersNow_andSaysWhoAnswered() {
+    DeviceNode a = start("a");
+    assertThat(doctor(a).status()).as(doctor(a).message()).isEqualTo(Finding.Status.OK);
+    assertThat(doctor(a).message()).contains("nodes answered");
+    entry.close();
+    assertThat(doctor(a).status()).as(doctor(a).message()).isEqualTo(Finding.Status.WARNING);
+    DeviceNode alone = start("b", List.of(), true);
+    assertThat(doctor(alone).status()).isEqualTo(Finding.Status.WARNING);
+    assertThat(doctor(alone).message()).contains("no node of the DHT is known");
+    assertThat(doctor(openOffline("c")).status()).isEqualTo(Finding.Status.NOT_APPLICABLE);
   }
 
   @Test

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.auth.Role;
+import io.pluresdb.crdt.doc.Edge;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.EdgeIndex.Direction;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
@@ -43,9 +46,15 @@ class EncryptedNodeTest {
   private static final String DB = Node.DEFAULT_DATABASE;
   private static final EncryptionConfig PASSWORD = EncryptionConfig.password("correct horse");
 
-  /** An id, a field, a value, a word of a text, an element of a list, a prefix, a device. */
+  /** An id, a field, a value, a word of a text, an element of a list, a relation. */
   private static final List<String> PLANTED =
-      List.of("plantedid", "plantedfield", "plantedvalue", "plantedtext", "plantedelement");
+      List.of(
+          "plantedid",
+          "plantedfield",
+          "plantedvalue",
+          "plantedtext",
+          "plantedelement",
+          "plantedrelation");
 
   @TempDir Path temporary;
 
@@ -101,6 +110,10 @@ class EncryptedNodeTest {
     CrdtStore.await(
         node.store(DB).submit(new Transaction(edits, Transaction.Acknowledgement.LOCAL)));
     node.store(DB).delete("plantedid7");
+    Edge edge = Edge.checked("plantedid1", "plantedrelation", "plantedid2");
+    node.store(DB).put(edge.id(), edge.document("{}".getBytes(StandardCharsets.UTF_8)));
+    assertThat(node.searches(DB).edges("plantedid2", Direction.IN, null, null, 9).edges())
+        .containsExactly(new EdgeIndex.Found(edge.id(), edge));
     node.searches(DB).await(10_000);
     assertThat(search(node)).hasSize(10);
   }
@@ -170,6 +183,62 @@ class EncryptedNodeTest {
         // Compression hides some of them, too.
         assertThat(found(temporary.resolve(folder)).isEmpty()).isEqualTo(encrypted);
       }
+    }
+  }
+
+  @Test
+  void enable_ofAPlainDirectory_leavesNothingReadable_andKeepsTheActor() throws IOException {
+    Path root = temporary.resolve("a");
+    String actor;
+    String hash;
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      plant(node);
+      node.createDatabase("more", Quota.NONE);
+      node.store("more").put("plantedid-more", "{}".getBytes(StandardCharsets.UTF_8));
+      actor = node.store(DB).status().frontier().toString();
+      hash = node.store(DB).status().stateHash().hex();
+    }
+    assertThat(found(root)).isNotEmpty();
+    assertThat(DeviceNode.encrypt(root, () -> PASSWORD)).isGreaterThan(600);
+    assertThat(found(root)).isEmpty();
+    assertThat(holdsNumbers(root)).isFalse();
+    assertThat(Files.exists(root.resolve("databases/.encrypting"))).isFalse();
+    assertThat(refused(NodeOptions.offline("a")).code()).isEqualTo("ENCRYPTION_SECRET_NEEDED");
+    try (DeviceNode node = open("a")) {
+      assertThat(node.store(DB).status().frontier()).hasToString(actor);
+      assertThat(node.store(DB).status().stateHash().hex()).isEqualTo(hash);
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      assertThat(node.databases()).containsExactly(DB, "more");
+      assertThat(search(node)).hasSize(10);
+      put(node, "plantedid-after", "1");
+      assertThat(node.store(DB).status().frontier().heads()).hasSize(1);
+      assertThat(node.searches(DB).status())
+          .extracting(Searches.IndexStatus::kind)
+          .contains("fields");
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+    }
+    assertThat(found(root)).isEmpty();
+    assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+        .isInstanceOf(EncryptionException.class)
+        .hasMessageContaining("encrypted already");
+  }
+
+  @Test
+  void enable_besideFilesThatWouldStay_isRefused_andADirectoryInUseIsNotTouched()
+      throws IOException {
+    Path root = temporary.resolve("a");
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      put(node, "a", "1");
+      assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+          .isInstanceOf(StorageException.OpenFailed.class);
+    }
+    Path damaged =
+        Files.createDirectory(root.resolve("databases/default/damaged-20260101T000000Z"));
+    assertThatThrownBy(() -> DeviceNode.encrypt(root, () -> PASSWORD))
+        .isInstanceOf(EncryptionException.class)
+        .hasMessageContaining(damaged.toString());
+    try (DeviceNode node = DeviceNode.open(root, NodeOptions.offline("a"))) {
+      assertThat(get(node, "a")).isEqualTo("1");
     }
   }
 

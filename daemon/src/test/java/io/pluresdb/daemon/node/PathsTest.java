@@ -4,6 +4,7 @@ import static io.pluresdb.daemon.node.Eventually.await;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.dht.AddressFamily;
 import io.pluresdb.transport.dht.DhtId;
@@ -69,6 +70,31 @@ class PathsTest extends LocalNodes {
     } finally {
       relay.close();
     }
+  }
+
+  private static Finding doctor(DeviceNode node) {
+    return node.doctor(DB).stream()
+        .filter(finding -> finding.name().equals("relays"))
+        .findAny()
+        .orElseThrow();
+  }
+
+  @Test
+  void doctor_triesRelaysThatAreNotConnected_andNamesThoseThatStayAway() {
+    var options = new RelayOptions(loopback(0), null, Map.of(), false, RelayLimits.of(Map.of()));
+    RelayServer relay =
+        RelayServer.start(
+            options, new Environment(InstantSource.system(), new SplittableRandom(1)));
+    var url = RelayUrl.parse("ws://127.0.0.1:" + relay.address().getPort());
+    DeviceNode a = startAt(url, "a");
+    try {
+      assertThat(doctor(a).message()).isEqualTo("1 connected");
+    } finally {
+      relay.close();
+    }
+    await("the relay to be missed", () -> doctor(a).status() == Finding.Status.WARNING);
+    assertThat(doctor(a).message()).contains(url.text() + " is not connected");
+    assertThat(doctor(start("b")).status()).isEqualTo(Finding.Status.NOT_APPLICABLE);
   }
 
   /** The same invite, which names relays only. */

@@ -11,7 +11,7 @@ public final class EncryptionException extends RuntimeException {
    * @param code {@code ENCRYPTION_WRONG_PASSWORD}, {@code ENCRYPTION_WRONG_KEY_FILE}, {@code
    *     ENCRYPTION_SECRET_NEEDED}, {@code ENCRYPTION_SECRET_REFUSED}, {@code
    *     ENCRYPTION_METADATA_DAMAGED}, {@code ENCRYPTION_FILE_DAMAGED}, {@code
-   *     ENCRYPTION_NOT_ENABLED}
+   *     ENCRYPTION_NOT_ENABLED}, {@code ENCRYPTION_ENABLED_ALREADY}, {@code ENCRYPTION_PLAIN_FILES}
    * @param message what was wrong and what is allowed
    * @param hint what to do next
    */

@@ -103,7 +103,7 @@ public final class KeyVault {
       throw new EncryptionException(
           "ENCRYPTION_NOT_ENABLED",
           "the data directory is not encrypted: there is no " + file,
-          "`pluresdb init --encrypt` makes an encrypted one");
+          "`pluresdb encryption enable` encrypts it");
     } catch (IOException e) {
       throw EncryptionMetadata.damaged(file + " cannot be read: " + e);
     }

@@ -290,6 +290,14 @@ public final class RocksStorage implements Storage {
     return report.greatestKeys().get(familyId(table));
   }
 
+  /**
+   * What failed last while files were written and merged in the background, and was not overcome
+   * since; null for nothing.
+   */
+  public @Nullable String backgroundFailure() {
+    return tuning.backgroundErrors().newest();
+  }
+
   /** Rewrites every table without what was deleted or overwritten; readers and writers go on. */
   public void compact() {
     long stamp = lifetime.readLock();

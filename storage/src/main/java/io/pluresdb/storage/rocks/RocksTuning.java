@@ -57,16 +57,24 @@ final class RocksTuning implements AutoCloseable {
   private final RocksOptions options;
   private final Cache blockCache;
   private final Filter bloom;
+  private final BackgroundErrors backgroundErrors;
 
   RocksTuning(RocksOptions options) {
     this.options = options;
     this.blockCache =
         CACHES.computeIfAbsent(options.blockCacheMebibytes(), mib -> new LRUCache(mib * MIB));
+    this.backgroundErrors = own(new BackgroundErrors());
     this.bloom = own(new BloomFilter(BLOOM_BITS_PER_KEY));
+  }
+
+  /** Hears what goes wrong on RocksDB's own threads. */
+  BackgroundErrors backgroundErrors() {
+    return backgroundErrors;
   }
 
   DBOptions database() {
     return own(new DBOptions())
+        .setListeners(List.of(backgroundErrors))
         .setCreateIfMissing(true)
         .setCreateMissingColumnFamilies(true)
         .setWalRecoveryMode(

@@ -2,19 +2,29 @@ package io.pluresdb.storage.search;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CommitView;
+import io.pluresdb.crdt.store.DocumentReader;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Leaf;
 import io.pluresdb.crdt.value.Path;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 
 /**
- * The dimension of each collection, which is the documents with the same {@code type}: that of the
- * first embedding found in it, or the first that is written.
+ * The dimension of each collection, which is the documents with the same {@code type}: that of most
+ * embeddings found in it, or of the first that is written.
+ *
+ * <p>It is asked before local writes. Other devices may write others at the same time, or before
+ * they hear of each other: such embeddings are kept, and found by searches of their own dimension.
  */
 final class Dimensions {
   /** Collections that are remembered; further ones are not checked. */
@@ -30,20 +40,58 @@ final class Dimensions {
     this.storage = storage;
   }
 
+  /** Whether an edit may bring an embedding to a collection. */
+  static boolean concerns(Edit edit) {
+    return switch (edit) {
+      case Edit.Put put -> embeddingBytes(put) > 0;
+      case Edit.Patch(byte[] id, var patch) -> patch.touches(TYPE);
+      // Made here, of the dimension that the model has.
+      case Edit.Embed embed -> false;
+      case Edit.Resolve resolve -> false;
+      case Edit.Delete delete -> false;
+      case Edit.Increment increment -> false;
+      case Edit.Typed typed -> false;
+    };
+  }
+
+  private static int embeddingBytes(Edit.Put put) {
+    byte[] embedding = put.embedding();
+    return embedding == null ? 0 : embedding.length;
+  }
+
   /** What a document's {@code type} says, as JSON; empty for none. */
-  private static String collection(byte[] json) {
-    for (Leaf leaf : CanonicalJson.leaves(json)) {
+  private static String collection(List<Leaf> leaves) {
+    for (Leaf leaf : leaves) {
       if (Arrays.equals(leaf.path(), TYPE)) {
-        return new String(leaf.value(), java.nio.charset.StandardCharsets.UTF_8);
+        return new String(leaf.value(), StandardCharsets.UTF_8);
       }
     }
     return "";
   }
 
+  private static String name(String collection) {
+    return collection.isEmpty() ? "a document without type" : "type " + collection;
+  }
+
   /** Refuses another dimension than the collection's. */
-  void require(byte[] json, int dimension) {
-    readAll();
-    String collection = collection(json);
+  void require(Edit edit) {
+    if (!concerns(edit)) {
+      return;
+    }
+    if (edit instanceof Edit.Put put) {
+      require(collection(put.leaves()), embeddingBytes(put) / Float.BYTES);
+    } else if (edit instanceof Edit.Patch(byte[] id, var patch)) {
+      NodeRecord document = DocumentReader.read(storage, id);
+      float[] embedding = document == null ? null : document.embedding();
+      if (document != null && embedding != null) {
+        List<Leaf> leaves = CanonicalJson.leaves(document.data());
+        require(collection(patch.apply(leaves)), embedding.length);
+      }
+    }
+  }
+
+  private void require(String collection, int dimension) {
+    prepare();
     Integer there =
         known.size() < MAX_COLLECTIONS
             ? known.putIfAbsent(collection, dimension)
@@ -51,7 +99,7 @@ final class Dimensions {
     if (there != null && there != dimension) {
       throw CoreException.invalid(
           "embedding of "
-              + (collection.isEmpty() ? "a document without type" : "type " + collection)
+              + name(collection)
               + " must have "
               + there
               + " numbers, as those there, but has "
@@ -59,20 +107,56 @@ final class Dimensions {
     }
   }
 
-  private synchronized void readAll() {
-    if (read) {
-      return;
+  /** Reads all documents the first time. */
+  synchronized void prepare() {
+    if (!read) {
+      counts().forEach((collection, counts) -> known.putIfAbsent(collection, most(counts)));
+      read = true;
     }
+  }
+
+  /** The dimension of most; of equally many the smaller one. */
+  private static int most(Map<Integer, Long> counts) {
+    return counts.entrySet().stream()
+        .max(
+            Map.Entry.<Integer, Long>comparingByValue()
+                .thenComparing(Map.Entry.<Integer, Long>comparingByKey().reversed()))
+        .orElseThrow()
+        .getKey();
+  }
+
+  /** How many embeddings of each dimension the collections have. */
+  private Map<String, Map<Integer, Long>> counts() {
+    var counts = new TreeMap<String, Map<Integer, Long>>();
     try (CommitView view = CommitView.of(storage);
         var rows = view.snapshot().scan(Table.STATE, new byte[0], null)) {
-      while (rows.next() && known.size() < MAX_COLLECTIONS) {
+      while (rows.next()) {
         NodeRecord document = view.document(rows.key(), rows.value());
         float[] embedding = document == null ? null : document.embedding();
         if (document != null && embedding != null) {
-          known.putIfAbsent(collection(document.data()), embedding.length);
+          String collection = collection(CanonicalJson.leaves(document.data()));
+          if (counts.size() < MAX_COLLECTIONS || counts.containsKey(collection)) {
+            counts
+                .computeIfAbsent(collection, name -> new TreeMap<>())
+                .merge(embedding.length, 1L, Long::sum);
+          }
         }
       }
     }
-    read = true;
+    return counts;
+  }
+
+  /** Collections with several, a sentence each. */
+  List<String> mixed(int limit) {
+    var sentences = new ArrayList<String>();
+    counts()
+        .forEach(
+            (collection, counts) -> {
+              if (counts.size() > 1 && sentences.size() < limit) {
+                sentences.add(
+                    "embeddings of " + name(collection) + " have several dimensions: " + counts);
+              }
+            });
+    return sentences;
   }
 }

@@ -3,6 +3,8 @@ package io.pluresdb.storage.search;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CommitView;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.storage.embedding.EmbedText;
 import io.pluresdb.storage.index.DerivedIndex;
@@ -130,6 +132,13 @@ public final class SearchIndexes implements Searches, AutoCloseable {
     return new SearchIndexes(storage, store, folder, embedding);
   }
 
+  /**
+   * Whether a row of {@link Storage.Table#INDEX} names files, and is worth nothing without them.
+   */
+  public static boolean namesFiles(byte[] key) {
+    return TextIndex.namesFiles(key) || VectorIndex.namesFiles(key);
+  }
+
   @Override
   public @Nullable EmbeddingStats embeddingStats() {
     return missing == null ? null : missing.stats(arrivals(), embeddings.failure(missing));
@@ -202,6 +211,18 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   }
 
   @Override
+  public EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit) {
+    try (var snapshot = storage.snapshot()) {
+      return EdgeIndex.of(snapshot, id, direction, relation, after, limit);
+    }
+  }
+
+  @Override
   public List<Hit> search(Request request) {
     boolean both = request.text() != null && request.embedding().length > 0;
     int wanted = both ? Math.max(MIN_LEG, LEG_FACTOR * request.limit()) : request.limit();
@@ -247,8 +268,18 @@ public final class SearchIndexes implements Searches, AutoCloseable {
   }
 
   @Override
-  public void requireDimension(byte[] document, float[] embedding) {
-    dimensions.require(document, embedding.length);
+  public void prepareDimensions() {
+    dimensions.prepare();
+  }
+
+  @Override
+  public void requireDimensions(List<Edit> edits) {
+    edits.forEach(dimensions::require);
+  }
+
+  @Override
+  public List<String> mixedDimensions(int limit) {
+    return dimensions.mixed(limit);
   }
 
   @Override

@@ -2,6 +2,8 @@ package io.pluresdb.storage.search;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.EdgeIndex;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
@@ -61,13 +63,28 @@ public interface Searches {
   /** Whether vector instructions of the processor are used: {@code simd} or {@code none}. */
   String instructions();
 
+  /** Whether {@link #requireDimensions} has anything to say about an edit. */
+  static boolean concernsDimension(Edit edit) {
+    return Dimensions.concerns(edit);
+  }
+
+  /** Finds out the dimension of each collection, which reads all documents the first time. */
+  void prepareDimensions();
+
   /**
-   * Refuses an embedding whose dimension is not that of the collection it would go to: the
-   * documents with the same {@code type}, or those without one.
+   * Refuses edits that would give a document an embedding, or a {@code type}, so that its dimension
+   * is not that of its collection: the documents with the same {@code type}, or those without one.
+   * What other devices write is not asked.
    *
-   * @throws CoreException when it has another
+   * @throws CoreException when one has another
    */
-  void requireDimension(byte[] document, float[] embedding);
+  void requireDimensions(List<Edit> edits);
+
+  /**
+   * Collections in which embeddings have several dimensions, as other devices may have written
+   * them; a sentence each, at most {@code limit}.
+   */
+  List<String> mixedDimensions(int limit);
 
   /** Declares a secondary index, which is made in the background; false when there is one. */
   boolean declare(IndexDefinition definition);
@@ -79,6 +96,18 @@ public interface Searches {
 
   /** The documents of a query, all of one moment; close the answer. */
   CrdtStore.Documents find(DocumentQuery query);
+
+  /**
+   * The edges of a document whose ends both exist, as of the newest commit.
+   *
+   * @see EdgeIndex#of
+   */
+  EdgeIndex.Page edges(
+      String id,
+      EdgeIndex.Direction direction,
+      @Nullable String relation,
+      @Nullable String after,
+      int limit);
 
   /** How the two legs of a search are put together. */
   sealed interface Fusion {

@@ -15,6 +15,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -111,6 +112,11 @@ public final class TextIndex implements DerivedIndex {
     this.arrivals = arrivals;
     this.savedArrivals = arrivals;
     this.searchers = new SearcherManager(writer, null);
+  }
+
+  /** Whether a row names the files of such an index, and is worth nothing without them. */
+  public static boolean namesFiles(byte[] key) {
+    return Arrays.equals(key, MARK);
   }
 
   /** Whether the storage has seen such an index. */

@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -85,6 +86,11 @@ public final class VectorIndex implements DerivedIndex {
     this.folder = folder;
     this.arrivals = DerivedIndex.NOTHING;
     this.savedArrivals = DerivedIndex.NOTHING;
+  }
+
+  /** Whether a row names the files of such an index, and is worth nothing without them. */
+  public static boolean namesFiles(byte[] key) {
+    return Arrays.equals(key, MARK);
   }
 
   /** Whether the storage has seen such an index. */

@@ -5,9 +5,11 @@ import io.github.jbellis.jvector.graph.GraphIndexBuilder;
 import io.github.jbellis.jvector.graph.GraphSearcher;
 import io.github.jbellis.jvector.graph.OnHeapGraphIndex;
 import io.github.jbellis.jvector.graph.SearchResult;
+import io.github.jbellis.jvector.graph.diversity.VamanaDiversityProvider;
 import io.github.jbellis.jvector.graph.similarity.BuildScoreProvider;
 import io.github.jbellis.jvector.graph.similarity.DefaultSearchScoreProvider;
 import io.github.jbellis.jvector.util.Bits;
+import io.github.jbellis.jvector.util.PhysicalCoreExecutor;
 import io.github.jbellis.jvector.vector.VectorSimilarityFunction;
 import io.github.jbellis.jvector.vector.VectorizationProvider;
 import io.github.jbellis.jvector.vector.types.VectorFloat;
@@ -29,6 +31,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Predicate;
 import java.util.zip.CRC32C;
@@ -89,22 +92,63 @@ final class VectorSpace implements AutoCloseable {
   private static final class Generation {
     final long number;
     final Vectors vectors;
-    final GraphIndexBuilder builder;
-    final Map<Id, Integer> nodeOf = new HashMap<>();
-    final List<byte[][]> documentsOf = new ArrayList<>();
-    final List<Long> hashOf = new ArrayList<>();
-    final Map<Long, Integer> byHash = new HashMap<>();
+    final Map<Id, Integer> nodeOf;
+    final List<byte[][]> documentsOf;
+    final List<Long> hashOf;
+    final Map<Long, Integer> byHash;
+    GraphIndexBuilder builder;
     int live;
 
-    Generation(long number, Vectors vectors) {
+    /**
+     * An empty graph over vectors.
+     *
+     * @param nodes that there will be soon
+     */
+    Generation(long number, Vectors vectors, int nodes) {
       this.number = number;
       this.vectors = vectors;
-      var scores =
-          BuildScoreProvider.randomAccessScoreProvider(
-              vectors, VectorSimilarityFunction.DOT_PRODUCT);
+      this.nodeOf = HashMap.newHashMap(nodes);
+      this.byHash = HashMap.newHashMap(nodes);
+      this.documentsOf = new ArrayList<>(nodes);
+      this.hashOf = new ArrayList<>(nodes);
       this.builder =
           new GraphIndexBuilder(
-              scores, vectors.dimension(), DEGREE, BUILD_WIDTH, OVERFLOW, ALPHA, true, false);
+              scores(), vectors.dimension(), DEGREE, BUILD_WIDTH, OVERFLOW, ALPHA, true, false);
+    }
+
+    private BuildScoreProvider scores() {
+      return BuildScoreProvider.randomAccessScoreProvider(
+          vectors, VectorSimilarityFunction.DOT_PRODUCT);
+    }
+
+    /**
+     * Takes a graph that was saved. The builder's own way to load it computes every score anew,
+     * though the file has them.
+     */
+    void load(ByteBuffer graph) throws IOException {
+      var saved =
+          OnHeapGraphIndex.load(
+              new ByteBufferReader(graph.slice()),
+              vectors.dimension(),
+              OVERFLOW,
+              new VamanaDiversityProvider(scores(), ALPHA));
+      if (!saved.isHierarchical()) {
+        // It is small, and read so it would never get a second layer.
+        builder.load(new ByteBufferReader(graph.slice()));
+        return;
+      }
+      builder.close();
+      builder =
+          new GraphIndexBuilder(
+              scores(),
+              vectors.dimension(),
+              saved,
+              BUILD_WIDTH,
+              OVERFLOW,
+              ALPHA,
+              false,
+              PhysicalCoreExecutor.pool(),
+              ForkJoinPool.commonPool());
     }
   }
 
@@ -127,7 +171,7 @@ final class VectorSpace implements AutoCloseable {
    */
   static VectorSpace create(@Nullable Path folder, int dimension) throws IOException {
     if (folder == null) {
-      return new VectorSpace(null, dimension, new Generation(1, Vectors.inMemory(dimension)));
+      return new VectorSpace(null, dimension, new Generation(1, Vectors.inMemory(dimension), 0));
     }
     Files.createDirectories(folder);
     try (var files = Files.list(folder)) {
@@ -136,7 +180,7 @@ final class VectorSpace implements AutoCloseable {
       }
     }
     var vectors = Vectors.open(folder.resolve("1.vectors"), dimension, 0);
-    return new VectorSpace(folder, dimension, new Generation(1, vectors));
+    return new VectorSpace(folder, dimension, new Generation(1, vectors, 0));
   }
 
   /**
@@ -160,7 +204,9 @@ final class VectorSpace implements AutoCloseable {
       int nodes = in.getInt();
       var loaded =
           new Generation(
-              generation, Vectors.open(folder.resolve(generation + ".vectors"), dimension, nodes));
+              generation,
+              Vectors.open(folder.resolve(generation + ".vectors"), dimension, nodes),
+              nodes);
       for (int node = 0; node < nodes; node++) {
         long hash = in.getLong();
         byte[][] documents = new byte[in.getInt()][];
@@ -175,7 +221,7 @@ final class VectorSpace implements AutoCloseable {
         loaded.live += documents.length > 0 ? 1 : 0;
       }
       if (nodes > 0) {
-        loaded.builder.load(new ByteBufferReader(in.slice()));
+        loaded.load(in);
       }
       return new VectorSpace(folder, dimension, loaded);
     }
@@ -352,7 +398,7 @@ final class VectorSpace implements AutoCloseable {
       return;
     }
     long number = current.number + 1;
-    var next = new Generation(number, emptyVectors(number));
+    var next = new Generation(number, emptyVectors(number), current.live);
     for (int node = 0; node < current.documentsOf.size(); node++) {
       byte[][] documents = current.documentsOf.get(node);
       if (documents.length > 0) {

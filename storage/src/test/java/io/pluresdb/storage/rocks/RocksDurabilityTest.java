@@ -241,6 +241,27 @@ class RocksDurabilityTest {
         .isEqualTo("STORAGE_OPEN_FAILED");
   }
 
+  /** Nobody may wait for merging: what fails there is kept to be asked for. */
+  @Test
+  void compact_overADamagedTable_failsAndIsRemembered() throws Exception {
+    Path database = temporary.resolve("db");
+    try (RocksStorage storage = open(database)) {
+      for (long seq = 0; seq < ROWS; seq++) {
+        putLog(storage, seq);
+      }
+      storage.compact();
+    }
+    flipBit(largest(database, ".sst"), 50);
+    try (RocksStorage storage = open(database)) {
+      assertThat(storage.backgroundFailure()).isNull();
+      for (long seq = 0; seq < ROWS; seq++) {
+        putLog(storage, seq);
+      }
+      assertThatThrownBy(storage::compact).isInstanceOf(StorageException.Failed.class);
+      assertThat(storage.backgroundFailure()).startsWith("compaction failed: Corruption");
+    }
+  }
+
   @Test
   void open_withTheLastLogFileGone_opensWithoutItSoTheAnchorIsNeeded() throws Exception {
     Path damaged = logOnly("damaged");
@@ -510,6 +531,7 @@ class RocksDurabilityTest {
         acknowledged.add(next++);
       }
       assertThat(count(storage, Table.LOG)).isEqualTo(acknowledged.size());
+      assertThat(storage.backgroundFailure()).as("what was overcome is not told any more").isNull();
       requireExactly(crashCopy(database, elsewhere.resolve("after-resuming")), acknowledged);
     }
     requireExactly(database, acknowledged);

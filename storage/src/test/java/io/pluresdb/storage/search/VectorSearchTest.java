@@ -89,14 +89,38 @@ class VectorSearchTest {
       assertThatThrownBy(() -> near(open.searches, new float[] {1, 2, 3}, 5, 0, "{}"))
           .isInstanceOf(CoreException.class)
           .hasMessageContaining("[2], but has 3");
-      assertThatThrownBy(
-              () -> open.searches.requireDimension(json("{\"type\":\"t\"}"), new float[3]))
-          .isInstanceOf(CoreException.class)
-          .hasMessageContaining("type \"t\" must have 2 numbers, as those there, but has 3");
-      open.searches.requireDimension(json("{\"type\":\"u\"}"), new float[3]);
+      float[] three = {1, 2, 3};
+      assertRefused(open, Edit.put("b", json("{\"type\":\"t\"}"), three));
+      // Without type they are a collection of their own, and so is every other type.
+      open.searches.requireDimensions(
+          List.of(
+              Edit.put("b", json("{\"type\":\"u\"}"), three),
+              Edit.put("c", json("{}"), three),
+              Edit.put("d", json("{\"type\":\"t\"}"))));
+      open.store.putWithEmbedding("b", json("{\"type\":\"u\",\"x\":1}"), three);
+      assertRefused(open, Edit.patch("b", json("{\"type\":\"t\"}")));
+      open.searches.requireDimensions(
+          List.of(
+              Edit.patch("b", json("{\"x\":2}")),
+              Edit.patch("b", json("{\"type\":\"v\"}")),
+              Edit.patch("nobody", json("{\"type\":\"t\"}"))));
+      assertThat(open.searches.mixedDimensions(5)).isEmpty();
+      // As another device may have written it: kept, found by its like, and named.
+      open.store.putWithEmbedding("c", json("{\"type\":\"t\"}"), three);
+      assertThat(ids(near(open.searches, three, 5, 0.9, "{}"))).containsExactly("b", "c");
+      assertThat(open.searches.mixedDimensions(5))
+          .containsExactly("embeddings of type \"t\" have several dimensions: {2=1, 3=1}");
+      open.store.delete("b");
+      open.store.delete("c");
       assertThatThrownBy(() -> near(open.searches, new float[] {0, 0}, 5, 0, "{}"))
           .hasMessageContaining("not all zero");
     }
+  }
+
+  private static void assertRefused(OpenSearches open, Edit edit) {
+    assertThatThrownBy(() -> open.searches.requireDimensions(List.of(edit)))
+        .isInstanceOf(CoreException.class)
+        .hasMessageContaining("type \"t\" must have 2 numbers, as those there, but has 3");
   }
 
   @Test

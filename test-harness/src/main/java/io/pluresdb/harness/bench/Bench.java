@@ -136,9 +136,11 @@ public final class Bench implements Callable<Integer> {
   int vectors(
       @Option(names = "--count", defaultValue = "10000", description = "Vectors.") int count,
       @Option(names = "--unclustered", description = "Evenly spread, the hardest kind.")
-          boolean unclustered)
+          boolean unclustered,
+      @Option(names = "--only", description = "One of ${COMPLETION-CANDIDATES}; both by default.")
+          VectorBench.@Nullable Engine only)
       throws Exception {
-    return print(folder -> VectorBench.run(folder, count, !unclustered));
+    return print(folder -> VectorBench.run(folder, count, !unclustered, only));
   }
 
   @Command(description = "What a change costs among many devices; in virtual time.")

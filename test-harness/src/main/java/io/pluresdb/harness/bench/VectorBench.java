@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Nearest neighbours of one replica on disk against the exact ones, beside Lucene's HNSW over the
@@ -31,11 +32,23 @@ final class VectorBench {
 
   private VectorBench() {}
 
+  /** What is measured. */
+  enum Engine {
+    PLURESDB,
+    LUCENE
+  }
+
   private interface Finding {
     List<String> find(float[] query);
   }
 
-  static Report run(Path folder, int count, boolean clustered) throws IOException {
+  /**
+   * Measures both, or one.
+   *
+   * @param only null for both
+   */
+  static Report run(Path folder, int count, boolean clustered, @Nullable Engine only)
+      throws IOException {
     var random = new Random(9);
     float[][] centres = new float[CLUSTERS][];
     for (int i = 0; i < CLUSTERS; i++) {
@@ -59,50 +72,55 @@ final class VectorBench {
             .add("instructions", VectorIndex.instructions());
     boolean small = count <= 10_000;
     double raw = 4.0 * DIMENSION * count;
-    try (var opened = new Opened(folder.resolve("db"))) {
-      opened.write(() -> edits(vectors));
-      try (var index = VectorIndex.open(opened.storage, folder.resolve("vectors"))) {
+    if (only != Engine.LUCENE) {
+      try (var opened = new Opened(folder.resolve("db"))) {
+        opened.write(() -> edits(vectors));
+        try (var index = VectorIndex.open(opened.storage, folder.resolve("vectors"))) {
+          long start = System.nanoTime();
+          try (CommitView view = CommitView.of(opened.storage)) {
+            index.rebuild(view);
+          }
+          report.add("builtPerSecond", count / ((System.nanoTime() - start) / 1e9));
+          report.add("diskTimesRaw", index.bytesOnDisk() / raw, "<=", 2);
+        }
         long start = System.nanoTime();
-        try (CommitView view = CommitView.of(opened.storage)) {
-          index.rebuild(view);
+        try (var index = VectorIndex.open(opened.storage, folder.resolve("vectors"))) {
+          report.add("openMillis", (System.nanoTime() - start) / 1e6, "<=", 500);
+          if (index.documents() != count) {
+            throw new IllegalStateException("opened with " + index.documents() + " vectors");
+          }
+          measure(
+              report,
+              "",
+              truth,
+              queries,
+              query -> {
+                try (CommitView view = CommitView.of(opened.storage)) {
+                  return index.search(view, query, NEAREST, 0, null, List::of).stream()
+                      .map(hit -> hit.document().id())
+                      .toList();
+                }
+              },
+              !clustered ? 0 : small ? 0.98 : 0.95,
+              small ? 1 : 3);
         }
-        report.add("builtPerSecond", count / ((System.nanoTime() - start) / 1e9));
-        report.add("diskTimesRaw", index.bytesOnDisk() / raw, "<=", 2);
-      }
-      long start = System.nanoTime();
-      try (var index = VectorIndex.open(opened.storage, folder.resolve("vectors"))) {
-        report.add("openMillis", (System.nanoTime() - start) / 1e6, "<=", 500);
-        if (index.documents() != count) {
-          throw new IllegalStateException("opened with " + index.documents() + " vectors");
-        }
-        measure(
-            report,
-            "",
-            truth,
-            queries,
-            query -> {
-              try (CommitView view = CommitView.of(opened.storage)) {
-                return index.search(view, query, NEAREST, 0, null, List::of).stream()
-                    .map(hit -> hit.document().id())
-                    .toList();
-              }
-            },
-            !clustered ? 0 : small ? 0.98 : 0.95,
-            small ? 1 : 3);
       }
     }
-    long start = System.nanoTime();
-    try (var lucene = LuceneVectors.build(folder.resolve("lucene"), vectors)) {
-      report.add("luceneBuiltPerSecond", count / ((System.nanoTime() - start) / 1e9));
-      report.add("luceneDiskTimesRaw", lucene.bytesOnDisk() / raw);
-      measure(
-          report,
-          "lucene",
-          truth,
-          queries,
-          query -> IntStream.of(lucene.nearest(query, NEAREST)).mapToObj(VectorBench::id).toList(),
-          0,
-          Double.MAX_VALUE);
+    if (only != Engine.PLURESDB) {
+      long start = System.nanoTime();
+      try (var lucene = LuceneVectors.build(folder.resolve("lucene"), vectors)) {
+        report.add("luceneBuiltPerSecond", count / ((System.nanoTime() - start) / 1e9));
+        report.add("luceneDiskTimesRaw", lucene.bytesOnDisk() / raw);
+        measure(
+            report,
+            "lucene",
+            truth,
+            queries,
+            query ->
+                IntStream.of(lucene.nearest(query, NEAREST)).mapToObj(VectorBench::id).toList(),
+            0,
+            Double.MAX_VALUE);
+      }
     }
     return report;
   }

@@ -21,6 +21,7 @@ import io.pluresdb.crdt.reconcile.Summary;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.DocumentReader;
+import io.pluresdb.crdt.store.EdgeIndex;
 import io.pluresdb.crdt.store.MemoryAnchor;
 import io.pluresdb.crdt.store.MemoryStorage;
 import io.pluresdb.crdt.store.Moment;
@@ -118,6 +119,12 @@ public final class Checks {
     if (documents != view.documents()) {
       throw new Violation(
           Invariant.I12, view.documents() + " documents claimed, " + documents + " stored");
+    }
+    try (var snapshot = replica.storage().snapshot()) {
+      List<String> edges = EdgeIndex.differences(snapshot, 1);
+      if (!edges.isEmpty()) {
+        throw new Violation(Invariant.I12, edges.getFirst());
+      }
     }
   }
 

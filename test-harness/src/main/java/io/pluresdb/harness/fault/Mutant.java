@@ -21,6 +21,8 @@ public enum Mutant {
   EARLY_ACKNOWLEDGEMENT("sync.SyncSession", "incomplete", Body.NOTHING),
   /** Documents that change leave the fingerprint as it was. */
   STALE_FINGERPRINT("store.BucketSums", "replace", Body.NOTHING),
+  /** Documents become edges, or stop being ones, and the index of edges stays. */
+  STALE_EDGES("store.EdgeIndex", "replace", Body.NOTHING),
   /** Documents are not written, only changes are. */
   LOG_ONLY("store.Replica", "writeDocument", Body.ZERO),
   /** Operations do not change documents. */

@@ -147,6 +147,7 @@ public final class Controls {
           Control.of(Mutant.BLIND_ANCHOR, under(Fault.RESTORE), Invariant.I15),
           Control.of(Mutant.EARLY_ACKNOWLEDGEMENT, under(Fault.CLOCK_JUMP), Invariant.I3),
           Control.of(Mutant.STALE_FINGERPRINT, under(), Invariant.I12),
+          Control.of(Mutant.STALE_EDGES, under(), Invariant.I12),
           Control.of(Mutant.LOG_ONLY, under(), Invariant.I6, Invariant.I12),
           Control.of(Mutant.NO_MERGE, under(), Invariant.I6, Invariant.I12, Invariant.I8),
           Control.of(Mutant.FULL_DISK_FORGETS, under(Fault.DISK_FULL), Invariant.I3),

@@ -1431,7 +1431,11 @@ public final class SimCluster {
   }
 
   private static Edit put(String id, int n) {
-    String filler = n % 20 == 0 ? ",\"text\":\"" + "x".repeat(3_000) + "\"" : "";
+    String filler =
+        n % 20 == 0
+            ? ",\"_edge\":true,\"from\":\"cold:b1\",\"to\":\"cold:b%d\",\"text\":\"%s\""
+                .formatted(n % 3, "x".repeat(2_900))
+            : "";
     return Edit.put(
         id,
         ("{\"w\":"
