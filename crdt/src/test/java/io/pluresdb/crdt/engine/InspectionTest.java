@@ -47,7 +47,8 @@ class InspectionTest {
   private void assertOnly(String... errors) {
     Map<String, Finding> findings = findings();
     assertThat(findings)
-        .containsOnlyKeys("rows", "log", "arrivals", "dots", "fingerprints", "replay", "edges");
+        .containsOnlyKeys(
+            "rows", "log", "arrivals", "dots", "ends", "fingerprints", "replay", "edges");
     assertThat(
             findings.values().stream()
                 .filter(finding -> finding.status() != Status.OK)

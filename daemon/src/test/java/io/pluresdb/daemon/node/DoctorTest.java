@@ -88,6 +88,7 @@ class DoctorTest extends LocalNodes {
             "log",
             "arrivals",
             "dots",
+            "ends",
             "fingerprints",
             "replay",
             "edges",
