@@ -146,7 +146,7 @@ class DoctorTest extends LocalNodes {
         Files.list(temporary.resolve(device).resolve("databases/default/store"))) {
       return files
           .filter(file -> file.toString().endsWith(suffix))
-          .max(Comparator.comparingLong(file -> file.toFile().length()))
+          .max(Comparator.naturalOrder()) // The newest: earlier ones may be gone soon.
           .orElseThrow();
     }
   }
