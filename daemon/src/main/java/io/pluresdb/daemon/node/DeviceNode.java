@@ -431,9 +431,9 @@ public final class DeviceNode implements Node, AutoCloseable {
         listening = transport.listen(listen);
         admission.acceptsOn(listening.getPort());
         if (network.quic() || network.dht() != null) {
-          whereabouts = Whereabouts.bind(listening, background);
+          whereabouts = Whereabouts.bind(listening, environment.random(), background);
           dht = enterDht(network, listening.getPort(), whereabouts.udp(), transport);
-          whereabouts.ask(dht, relays::seen);
+          whereabouts.ask(dht, relays);
         }
         if (network.quic() && whereabouts != null) {
           quic.set("starting");
@@ -1118,7 +1118,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (net == null || net.whereabouts == null) {
       return new NetworkStatus("", "off", NatKind.UNKNOWN, List.of());
     }
-    Reachability now = net.whereabouts.look().join();
+    Reachability now = net.whereabouts.known().join();
     return new NetworkStatus(
         Addresses.format(net.whereabouts.udp().address()),
         net.quic.get(),

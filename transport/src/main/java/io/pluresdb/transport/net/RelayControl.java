@@ -85,7 +85,8 @@ final class RelayControl extends ChannelInboundHandlerAdapter implements WebSock
             RelayMessage.VERSION,
             (int) Math.max(1, hub.limits.idle().toSeconds()),
             hub.limits.registrationsPerClient(),
-            caller.address().getAddress()));
+            caller.address().getAddress(),
+            hub.echoPort()));
   }
 
   @Override

@@ -41,6 +41,7 @@ final class RelayHub {
   private final Map<String, RelayUsage> byKey = new HashMap<>();
   private int registrations;
   private boolean draining;
+  private int echoPort;
 
   RelayHub(RelayLimits limits, RandomGenerator random) {
     this.limits = limits;
@@ -52,6 +53,15 @@ final class RelayHub {
 
   private AtomicLong counter(RelayCounter counter) {
     return Objects.requireNonNull(counters.get(counter));
+  }
+
+  int echoPort() {
+    return echoPort;
+  }
+
+  /** Clients are told of this port from now on. */
+  void echoesOn(int port) {
+    echoPort = port;
   }
 
   /** Whoever dialled and waits for the other side. */

@@ -76,6 +76,10 @@ public final class RelayServer implements AutoCloseable {
   private final EventLoopGroup loop;
   private final ExecutorService tlsWork;
   private final Channel listener;
+
+  /** Behind a reverse proxy nobody reaches a UDP port of this machine. */
+  private final @Nullable Channel echo;
+
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile int connections;
 
@@ -101,6 +105,7 @@ public final class RelayServer implements AutoCloseable {
       throw new ListenFailedException(options.listen(), cause);
     }
     listener = bound.channel();
+    echo = options.trustForwarded() ? null : RelayEcho.bind(address(), loop, hub);
     long sweep = Math.max(1, options.limits().idle().toMillis() / SWEEPS_PER_IDLE);
     unawaited(loop.next().scheduleAtFixedRate(hub::sweep, sweep, sweep, TimeUnit.MILLISECONDS));
     if (options.tls() != null) {
@@ -308,6 +313,9 @@ public final class RelayServer implements AutoCloseable {
       return;
     }
     listener.close().awaitUninterruptibly();
+    if (echo != null) {
+      echo.close().awaitUninterruptibly();
+    }
     loop.next().submit(hub::drain).awaitUninterruptibly();
     awaitNoConnections(options.limits().drain());
     loop.next().submit(hub::endCircuits).awaitUninterruptibly();

@@ -23,7 +23,9 @@ public enum RelayCounter {
   PROTOCOL_VIOLATIONS("connections closed: bytes against RFC 6455 or this protocol"),
   THROTTLED("times a sender was not read for a moment because of its rate"),
   CIRCUITS("circuits joined"),
-  BYTES_FORWARDED("payload bytes forwarded through circuits");
+  BYTES_FORWARDED("payload bytes forwarded through circuits"),
+  ECHOES("devices told where their UDP port is seen"),
+  ECHOES_LIMITED("questions for that not answered: too many");
 
   private final String meaning;
 
