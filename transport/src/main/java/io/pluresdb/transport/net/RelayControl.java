@@ -48,6 +48,10 @@ final class RelayControl extends ChannelInboundHandlerAdapter implements WebSock
     return heardNanos;
   }
 
+  long expiresMillis() {
+    return caller.expiresMillis();
+  }
+
   Map<Rendezvous, Set<PeerTag>> registered() {
     return registered;
   }

@@ -85,8 +85,8 @@ public final class RelayServer implements AutoCloseable {
 
   private RelayServer(RelayOptions options, Environment environment) {
     this.options = options;
-    this.hub = new RelayHub(options.limits(), environment.random());
-    this.tokens = new RelayTokens(options.tokens());
+    this.hub = new RelayHub(options.limits(), environment);
+    this.tokens = new RelayTokens(options.tokens(), options.tokenKeys(), environment.wallClock());
     int most = options.limits().halfOpen();
     // Behind a reverse proxy all connections have one address.
     this.halfOpen =
@@ -130,10 +130,11 @@ public final class RelayServer implements AutoCloseable {
   public static RelayServer start(RelayOptions options, Environment environment) {
     var server = new RelayServer(options, environment);
     log.info(
-        "relay listens address={} tls={} tokens={}",
+        "relay listens address={} tls={} tokens={} tokenKeys={}",
         server.address(),
         server.tls != null,
-        options.tokens().size());
+        options.tokens().size(),
+        options.tokenKeys().size());
     return server;
   }
 
