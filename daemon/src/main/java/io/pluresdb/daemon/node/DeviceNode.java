@@ -492,6 +492,11 @@ public final class DeviceNode implements Node, AutoCloseable {
       public void stranded(Session session, CloseReason reason) {
         dialer.hurry(session.databaseId(), session.peer());
       }
+
+      @Override
+      public void suspected(Session session) {
+        dialer.hurry(session.databaseId(), session.peer());
+      }
     };
   }
 

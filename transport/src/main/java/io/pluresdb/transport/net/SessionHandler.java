@@ -19,6 +19,7 @@ import io.pluresdb.transport.frame.Goodbye;
 import io.pluresdb.transport.frame.MessageReader;
 import io.pluresdb.transport.frame.Ready;
 import io.pluresdb.transport.noise.NoiseException;
+import io.pluresdb.transport.path.Suspicion;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Handshake;
@@ -59,6 +60,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   /** Idle and silence are measured in thirds of the keep-alive interval. */
   private static final int TICKS_PER_KEEP_ALIVE = 3;
+
+  /**
+   * Steps in which a path that does not answer is looked at, in parts of the keep-alive interval.
+   */
+  private static final int LOOKS_PER_KEEP_ALIVE = 6;
 
   /** Most bytes of what the two sides tell each other about further paths at a time. */
   static final int MAX_PATHS_BYTES = 1024;
@@ -108,7 +114,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private boolean paused;
   private boolean draining;
   private int ticksSinceProbe;
-  private long framesReceived;
+  private final Suspicion suspicion = new Suspicion();
+  private long readsReceived;
+  private boolean heardDataSinceTick;
   private int ticksSinceReceived;
   private @Nullable ScheduledFuture<?> timer;
   private long handshakeBytesSent;
@@ -215,7 +223,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     ByteBuf bytes = (ByteBuf) received;
     countReceived(bytes.readableBytes());
     ticksSinceReceived = 0;
-    framesReceived++;
+    readsReceived++;
     if (phase == Phase.CLOSED) {
       bytes.release();
     } else if (stepping) {
@@ -273,6 +281,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     switch (kind) {
       case DATA -> {
         requirePhase(Phase.ESTABLISHED, kind);
+        heardDataSinceTick = true;
         LiveSession to = present(session);
         open.messages.read(plain, 1, length, message -> open.arrived(to, message));
         open.check();
@@ -597,7 +606,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
           if (phase != Phase.ESTABLISHED) {
             return;
           }
-          long before = framesReceived;
+          long before = readsReceived;
           probe(present(link));
           present(context).flush();
           unawaited(
@@ -605,7 +614,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
                   .executor()
                   .schedule(
                       () -> {
-                        if (phase == Phase.ESTABLISHED && framesReceived == before) {
+                        if (phase == Phase.ESTABLISHED && readsReceived == before) {
                           end(new CloseReason.Silent(wait));
                         }
                       },
@@ -656,7 +665,10 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       end(new CloseReason.Silent(silence));
       return;
     }
+    boolean owesASign = paused || heardDataSinceTick || reader.isAmidFrame();
+    heardDataSinceTick = false;
     if (!present(context).channel().isWritable()) {
+      watch();
       return;
     }
     tell(open, present(session), true);
@@ -664,7 +676,55 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       ticksSinceProbe = 0;
       probe(open);
       present(context).flush();
+      watch();
+    } else if (owesASign) {
+      // Half a message, or nothing because it is not read: the peer shall not think this is dead.
+      probe(open);
+      present(context).flush();
     }
+  }
+
+  /** Something was sent that a living peer answers soon. */
+  private void watch() {
+    if (suspicion.begin(readsReceived)) {
+      lookLater();
+    }
+  }
+
+  private void lookLater() {
+    long step = host.limits().keepAlive().toMillis() / LOOKS_PER_KEEP_ALIVE;
+    unawaited(
+        present(context)
+            .executor()
+            .schedule(
+                this::look,
+                Math.max(1, step) * present(session).patience(),
+                TimeUnit.MILLISECONDS));
+  }
+
+  private void look() {
+    if (phase != Phase.ESTABLISHED) {
+      return;
+    }
+    LiveSession of = present(session);
+    if (paused) {
+      suspicion.end();
+      of.trusted(this);
+      return;
+    }
+    switch (suspicion.look(readsReceived)) {
+      case HEARD -> {
+        of.trusted(this);
+        return;
+      }
+      case ASK -> {}
+      case SUSPECT -> of.suspected(this);
+    }
+    if (present(context).channel().isWritable()) {
+      probe(present(link));
+      present(context).flush();
+    }
+    lookLater();
   }
 
   private void probe(Link open) {
@@ -704,6 +764,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     draining = true;
     try {
       int frames = 0;
+      if (from.writer.hasMore(this)) {
+        watch();
+      }
       while (phase == Phase.ESTABLISHED && from.writer.hasMore(this) && flushedWritable(ctx)) {
         if (++frames > FRAMES_PER_TURN) {
           break;
