@@ -42,6 +42,9 @@ final class Whereabouts implements AutoCloseable {
   private volatile List<InetSocketAddress> observed = List.of();
   private volatile boolean closed;
 
+  /** The interfaces are this host's, not a node's. */
+  private static volatile Set<InetAddress> lastInterfaces = Set.of();
+
   private Whereabouts(UdpSocket udp, RandomGenerator random, Executor background) {
     this.udp = udp;
     this.observer = new PortObserver(udp, random);
@@ -219,8 +222,11 @@ final class Whereabouts implements AutoCloseable {
         }
       }
     } catch (SocketException e) {
+      // Where no file can be opened, too; the network is what it was then.
       log.warn("network interfaces cannot be listed cause={}", e.toString());
+      return lastInterfaces;
     }
+    lastInterfaces = Set.copyOf(found);
     return found;
   }
 

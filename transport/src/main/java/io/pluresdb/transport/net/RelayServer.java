@@ -203,6 +203,7 @@ public final class RelayServer implements AutoCloseable {
         .channel(NioServerSocketChannel.class)
         .option(ChannelOption.SO_BACKLOG, LISTEN_BACKLOG)
         .option(ChannelOption.SO_REUSEADDR, true)
+        .handler(new AcceptFailures())
         .childOption(ChannelOption.TCP_NODELAY, true)
         .childOption(
             ChannelOption.WRITE_BUFFER_WATER_MARK,
