@@ -115,6 +115,10 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final DataDirectory directory;
   private final NodeOptions options;
   private final DeviceIdentity device;
+
+  /** What a start does besides goes first: loading the native library keeps a processor busy. */
+  private static final Duration QUIC_AFTER = Duration.ofSeconds(1);
+
   private final Environment environment;
   private final Instant startedAt;
   private final NavigableMap<String, LocalDatabase> databases = new ConcurrentSkipListMap<>();
@@ -437,7 +441,8 @@ public final class DeviceNode implements Node, AutoCloseable {
         }
         if (network.quic() && whereabouts != null) {
           quic.set("starting");
-          speakQuic(transport, whereabouts, quic);
+          Whereabouts port = whereabouts;
+          transport.timers().schedule(QUIC_AFTER, () -> speakQuic(transport, port, quic));
         }
         lan = announce(network, listening, transport, transportEnvironment);
         mappings = mapPorts(network, listening, dht, whereabouts);

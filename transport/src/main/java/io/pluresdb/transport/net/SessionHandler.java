@@ -49,8 +49,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Everything but what is said to be thread-safe runs on the channel's event loop; handshake
  * steps run on the host's executor while reading is off, so a peer cannot queue work faster than it
- * is done. Received bytes are copied once into the frame array, decrypted there, and copied once
- * into the message handed out.
+ * is done. Received bytes are copied once into the frame array, decrypted, and copied once into the
+ * message handed out.
  */
 final class SessionHandler extends ChannelInboundHandlerAdapter {
   private static final Logger log = LoggerFactory.getLogger(SessionHandler.class);
@@ -84,6 +84,15 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   /** Where a frame is put together and sealed before it is copied; of the event loop's thread. */
   private static final FastThreadLocal<byte[]> OUT =
+      new FastThreadLocal<>() {
+        @Override
+        protected byte[] initialValue() {
+          return new byte[FrameCipher.MAX_SEALED_BYTES];
+        }
+      };
+
+  /** Where a frame is decrypted to that is not decrypted in place; of the event loop's thread. */
+  private static final FastThreadLocal<byte[]> IN =
       new FastThreadLocal<>() {
         @Override
         protected byte[] initialValue() {
@@ -269,14 +278,14 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       step(() -> handshake.read(message));
       return;
     }
+    byte[] plain = open.receiving.opensWellInPlace() ? reader.array() : IN.get();
     int length;
     try {
-      length = open.receiving.open(reader.array(), reader.length());
+      length = open.receiving.open(reader.array(), reader.length(), plain);
     } catch (NoiseException e) {
       end(new CloseReason.DecryptionFailed());
       return;
     }
-    byte[] plain = reader.array();
     FrameKind kind = FrameKind.of(plain[0]);
     switch (kind) {
       case DATA -> {
