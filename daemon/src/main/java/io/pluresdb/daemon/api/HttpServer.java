@@ -21,6 +21,7 @@ import io.netty.util.concurrent.GlobalEventExecutor;
 import io.pluresdb.daemon.access.Caller;
 import io.pluresdb.daemon.access.Throttle;
 import io.pluresdb.daemon.access.Tokens;
+import io.pluresdb.transport.net.AcceptFailures;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -170,6 +171,7 @@ public final class HttpServer implements AutoCloseable {
         bootstrap
             .group(loop)
             .childOption(ChannelOption.AUTO_READ, false)
+            .handler(new AcceptFailures())
             .childHandler(
                 new ChannelInitializer<>() {
                   @Override

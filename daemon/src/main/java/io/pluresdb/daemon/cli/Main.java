@@ -148,7 +148,7 @@ public final class Main {
     var commands = new LinkedHashMap<String, Function<Root, Object>>();
     commands.put("init", Serving.Init::new);
     commands.put("serve", Serving.Serve::new);
-    commands.put("relay", Relaying.Relay::new);
+    commands.put("relay", Relaying::command);
     commands.put("put", Documents.Put::new);
     commands.put("get", Documents.Get::new);
     commands.put("patch", Documents.Patch::new);

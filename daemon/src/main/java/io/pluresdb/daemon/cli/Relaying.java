@@ -5,8 +5,11 @@ import io.pluresdb.daemon.config.ConfigException;
 import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.service.ServiceManager;
 import io.pluresdb.transport.Environment;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.identity.IdentityException;
 import io.pluresdb.transport.net.RelayServer;
 import io.pluresdb.transport.relay.RelayOptions;
+import io.pluresdb.transport.relay.RelayToken;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -14,18 +17,34 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Being a relay: as a process of its own, or beside a daemon. */
 final class Relaying {
   private static final char COMMENT = '#';
 
   private Relaying() {}
+
+  /** {@code relay} with its subcommands. */
+  static CommandLine command(Root root) {
+    return new CommandLine(new Relay(root))
+        .addSubcommand(
+            "token",
+            new CommandLine(new TokenCommand())
+                .addSubcommand("key", new TokenKey(root))
+                .addSubcommand("create", new CreateToken(root)));
+  }
 
   /** A relay that was started, or none. */
   record Started(@Nullable RelayServer server) implements AutoCloseable {
@@ -53,6 +72,7 @@ final class Relaying {
               Serving.resolved(config.get(Settings.RELAY_LISTEN)),
               tls(config),
               tokens(config.get(Settings.RELAY_TOKEN_FILE).orElse(null)),
+              config.get(Settings.RELAY_TOKEN_KEYS),
               config.get(Settings.RELAY_TRUST_FORWARDED),
               config.get(Settings.RELAY_LIMITS)),
           new Environment(io.clock(), new SecureRandom()));
@@ -118,6 +138,9 @@ final class Relaying {
     @Option(names = "--token-file", paramLabel = "FILE", description = "Sets relay.token-file.")
     private @Nullable String tokenFile;
 
+    @Option(names = "--token-keys", paramLabel = "KEY,...", description = "Sets relay.token-keys.")
+    private @Nullable String tokenKeys;
+
     @Option(names = "--trust-forwarded", description = "Sets relay.trust-forwarded to true.")
     private boolean trustForwarded;
 
@@ -162,6 +185,7 @@ final class Relaying {
       put(flags, Settings.RELAY_TLS_CERT.key(), tlsCert);
       put(flags, Settings.RELAY_TLS_KEY.key(), tlsKey);
       put(flags, Settings.RELAY_TOKEN_FILE.key(), tokenFile);
+      put(flags, Settings.RELAY_TOKEN_KEYS.key(), tokenKeys);
       put(flags, Settings.RELAY_TRUST_FORWARDED.key(), trustForwarded ? "true" : null);
       put(flags, Settings.RELAY_LIMITS.key(), limits);
       return flags;
@@ -171,6 +195,117 @@ final class Relaying {
       if (value != null) {
         flags.put(key, value);
       }
+    }
+  }
+
+  @Command(name = "token", description = "Sign tokens of a relay, each for a time.")
+  static final class TokenCommand implements Runnable {
+    @Spec private @Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      if (spec != null) {
+        throw new CommandLine.ParameterException(spec.commandLine(), "say key or create");
+      }
+    }
+  }
+
+  @Command(
+      name = "key",
+      description = "Print the public key of a key file, which is made when missing.")
+  static final class TokenKey implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "FILE", description = "Secret: whoever has it signs tokens.")
+    private Path file = Path.of("");
+
+    TokenKey(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      DeviceIdentity key;
+      try {
+        key = DeviceIdentity.load(file);
+      } catch (IdentityException.NotFound missing) {
+        key = DeviceIdentity.create(new SecureRandom());
+        save(key);
+      } catch (IdentityException e) {
+        throw unusable(e);
+      }
+      root.io().out().println(HexFormat.of().formatHex(key.publicKey()));
+      return Main.OK;
+    }
+
+    private void save(DeviceIdentity key) {
+      try {
+        key.save(file);
+      } catch (IdentityException e) {
+        throw unusable(e);
+      }
+    }
+  }
+
+  private static CliException unusable(IdentityException e) {
+    return CliException.file(String.valueOf(e.getMessage()), "name the file of relay token key");
+  }
+
+  @Command(
+      name = "create",
+      description = "Sign a token and print it; relays with the key in relay.token-keys take it.")
+  static final class CreateToken implements Callable<Integer> {
+    private final Root root;
+
+    @Parameters(paramLabel = "NAME", description = "Whom it is for; 1 to 32 characters.")
+    private String name = "";
+
+    @Option(
+        names = "--key",
+        paramLabel = "FILE",
+        required = true,
+        description = "The key file of relay token key.")
+    private Path key = Path.of("");
+
+    @Option(
+        names = "--expires",
+        paramLabel = "D",
+        required = true,
+        description = "How long it is valid: 30m, 24h, 90d.")
+    private String expires = "";
+
+    @Option(
+        names = "--circuits",
+        paramLabel = "N",
+        description = "Ends of circuits at a time (default: what the relay lets any token have).")
+    private int circuits;
+
+    @Option(
+        names = "--bytes-per-second",
+        paramLabel = "N",
+        description = "What it may send (default: what the relay lets any token send).")
+    private long bytesPerSecond;
+
+    CreateToken(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      long millis = TimeUnit.SECONDS.toMillis(Sharing.Invite.seconds(expires));
+      try {
+        var token =
+            new RelayToken(
+                name, Math.addExact(root.io().clock().millis(), millis), circuits, bytesPerSecond);
+        root.io().out().println(token.sign(DeviceIdentity.load(key)));
+      } catch (IdentityException e) {
+        throw unusable(e);
+      } catch (IllegalArgumentException | ArithmeticException e) {
+        throw CliException.usage(
+            String.valueOf(e.getMessage()),
+            "pluresdb relay token create --help shows what it takes");
+      }
+      return Main.OK;
     }
   }
 }

@@ -2,12 +2,15 @@ package io.pluresdb.daemon.config;
 
 import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.transport.dht.DhtNode;
+import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.relay.HttpProxy;
 import io.pluresdb.transport.relay.RelayLimits;
+import io.pluresdb.transport.relay.RelayOptions;
 import io.pluresdb.transport.relay.RelayUrl;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -240,6 +243,16 @@ public final class Settings {
           "Tokens of which the relay wants one from each client; empty for none.",
           Settings::path);
 
+  public static final Setting<List<String>> RELAY_TOKEN_KEYS =
+      new Setting<>(
+          "relay.token-keys",
+          "list of keys",
+          "at most 8 times 64 hexadecimal digits, separated by commas",
+          "",
+          "Public keys of those who may sign tokens for the relay, as pluresdb relay token key prints"
+              + " them; empty for none.",
+          Settings::tokenKeys);
+
   public static final Setting<Boolean> RELAY_TRUST_FORWARDED =
       new Setting<>(
           "relay.trust-forwarded",
@@ -391,6 +404,7 @@ public final class Settings {
           RELAY_TLS_CERT,
           RELAY_TLS_KEY,
           RELAY_TOKEN_FILE,
+          RELAY_TOKEN_KEYS,
           RELAY_TRUST_FORWARDED,
           RELAY_LIMITS,
           DEVICE_NAME,
@@ -515,6 +529,24 @@ public final class Settings {
       throw new IllegalArgumentException();
     }
     return relays;
+  }
+
+  private static List<String> tokenKeys(String text) {
+    List<String> keys =
+        text.isBlank()
+            ? List.of()
+            : java.util.Arrays.stream(text.split(",", -1)).map(String::strip).distinct().toList();
+    boolean valid =
+        keys.size() <= RelayOptions.MAX_TOKEN_KEYS
+            && keys.stream()
+                .allMatch(
+                    key ->
+                        key.length() == 2 * DeviceIdentity.PUBLIC_KEY_BYTES
+                            && key.chars().allMatch(HexFormat::isHexDigit));
+    if (!valid) {
+      throw new IllegalArgumentException();
+    }
+    return keys;
   }
 
   private static RelayLimits limits(String text) {

@@ -115,6 +115,10 @@ public final class DeviceNode implements Node, AutoCloseable {
   private final DataDirectory directory;
   private final NodeOptions options;
   private final DeviceIdentity device;
+
+  /** What a start does besides goes first: loading the native library keeps a processor busy. */
+  private static final Duration QUIC_AFTER = Duration.ofSeconds(1);
+
   private final Environment environment;
   private final Instant startedAt;
   private final NavigableMap<String, LocalDatabase> databases = new ConcurrentSkipListMap<>();
@@ -432,13 +436,14 @@ public final class DeviceNode implements Node, AutoCloseable {
         listening = transport.listen(listen);
         admission.acceptsOn(listening.getPort());
         if (network.quic() || network.dht() != null) {
-          whereabouts = Whereabouts.bind(listening, background);
+          whereabouts = Whereabouts.bind(listening, environment.random(), background);
           dht = enterDht(network, listening.getPort(), whereabouts.udp(), transport);
-          whereabouts.ask(dht, relays::seen);
+          whereabouts.ask(dht, relays);
         }
         if (network.quic() && whereabouts != null) {
           quic.set("starting");
-          speakQuic(transport, whereabouts, quic);
+          Whereabouts port = whereabouts;
+          transport.timers().schedule(QUIC_AFTER, () -> speakQuic(transport, port, quic));
         }
         lan = announce(network, listening, transport, transportEnvironment);
         mappings = mapPorts(network, listening, dht, whereabouts);
@@ -491,6 +496,11 @@ public final class DeviceNode implements Node, AutoCloseable {
 
       @Override
       public void stranded(Session session, CloseReason reason) {
+        dialer.hurry(session.databaseId(), session.peer());
+      }
+
+      @Override
+      public void suspected(Session session) {
         dialer.hurry(session.databaseId(), session.peer());
       }
     };
@@ -1119,7 +1129,7 @@ public final class DeviceNode implements Node, AutoCloseable {
     if (net == null || net.whereabouts == null) {
       return new NetworkStatus("", "off", NatKind.UNKNOWN, List.of());
     }
-    Reachability now = net.whereabouts.look().join();
+    Reachability now = net.whereabouts.known().join();
     return new NetworkStatus(
         Addresses.format(net.whereabouts.udp().address()),
         net.quic.get(),

@@ -7,6 +7,7 @@ import io.pluresdb.transport.relay.RelayStatus;
 import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -117,6 +118,17 @@ final class RelayLinks implements RelayClient.Listener {
     synchronized (clients) {
       return clients.values().stream()
           .map(RelayClient::seen)
+          .filter(Objects::nonNull)
+          .distinct()
+          .toList();
+    }
+  }
+
+  /** Where relays can be asked how they see a UDP port. */
+  List<InetSocketAddress> echoes() {
+    synchronized (clients) {
+      return clients.values().stream()
+          .map(RelayClient::echo)
           .filter(Objects::nonNull)
           .distinct()
           .toList();

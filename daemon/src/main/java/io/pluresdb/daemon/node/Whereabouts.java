@@ -4,6 +4,7 @@ import io.netty.util.concurrent.Ticker;
 import io.pluresdb.transport.dht.AddressScope;
 import io.pluresdb.transport.dht.DhtStatus;
 import io.pluresdb.transport.net.ListenFailedException;
+import io.pluresdb.transport.net.PortObserver;
 import io.pluresdb.transport.net.UdpSocket;
 import io.pluresdb.transport.path.MappedAddresses;
 import io.pluresdb.transport.path.NatKind;
@@ -23,7 +24,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,16 +37,23 @@ final class Whereabouts implements AutoCloseable {
   private final Executor background;
   private volatile MappedAddresses mapped = MappedAddresses.NONE;
   private volatile @Nullable DhtDiscovery dht;
-  private volatile Supplier<List<InetAddress>> seenByRelays = List::of;
+  private volatile @Nullable RelayLinks relays;
+  private final PortObserver observer;
+  private volatile List<InetSocketAddress> observed = List.of();
   private volatile boolean closed;
 
-  private Whereabouts(UdpSocket udp, Executor background) {
+  /** The interfaces are this host's, not a node's. */
+  private static volatile Set<InetAddress> lastInterfaces = Set.of();
+
+  private Whereabouts(UdpSocket udp, RandomGenerator random, Executor background) {
     this.udp = udp;
+    this.observer = new PortObserver(udp, random);
     this.background = background;
   }
 
   /** Binds the UDP port of the same number as the TCP port, or another one when that is taken. */
-  static Whereabouts bind(InetSocketAddress listening, Executor background) {
+  static Whereabouts bind(
+      InetSocketAddress listening, RandomGenerator random, Executor background) {
     UdpSocket udp;
     try {
       udp = UdpSocket.bind(listening);
@@ -56,7 +64,7 @@ final class Whereabouts implements AutoCloseable {
           listening.getPort(),
           udp.address().getPort());
     }
-    return new Whereabouts(udp, background);
+    return new Whereabouts(udp, random, background);
   }
 
   UdpSocket udp() {
@@ -64,9 +72,9 @@ final class Whereabouts implements AutoCloseable {
   }
 
   /** Names who else knows where this device is. */
-  void ask(@Nullable DhtDiscovery nodes, Supplier<List<InetAddress>> relays) {
+  void ask(@Nullable DhtDiscovery nodes, RelayLinks links) {
     dht = nodes;
-    seenByRelays = relays;
+    relays = links;
   }
 
   /** Names who asks NATs for mappings. */
@@ -74,15 +82,35 @@ final class Whereabouts implements AutoCloseable {
     mapped = mappings;
   }
 
-  /** Puts together what everybody says now. */
+  /** Asks relays where they see the port, and puts together what everybody says now. */
   CompletableFuture<Reachability> look() {
+    RelayLinks links = relays;
+    return observer
+        .ask(links == null ? List.of() : links.echoes())
+        .thenCompose(
+            seen -> {
+              observed = seen;
+              return known();
+            });
+  }
+
+  /** As {@link #look}, with what relays said when they were last asked. */
+  CompletableFuture<Reachability> known() {
     DhtDiscovery nodes = dht;
+    RelayLinks links = relays;
     CompletableFuture<@Nullable DhtStatus> said =
         nodes == null
             ? CompletableFuture.completedFuture(null)
             : nodes.status().handle((status, failure) -> status);
     return said.thenApplyAsync(
-        status -> judge(status, udp.address(), interfaces(), mapped.udp(), seenByRelays.get()),
+        status ->
+            judge(
+                status,
+                udp.address(),
+                interfaces(),
+                mapped.udp(),
+                observed,
+                links == null ? List.of() : links.seen()),
         background);
   }
 
@@ -93,6 +121,7 @@ final class Whereabouts implements AutoCloseable {
    * @param bound the port
    * @param own addresses of the network interfaces
    * @param mapped addresses that NATs were asked for
+   * @param observed where relays see the port, one each
    * @param byRelays where relays see this device
    */
   static Reachability judge(
@@ -100,6 +129,7 @@ final class Whereabouts implements AutoCloseable {
       InetSocketAddress bound,
       Set<InetAddress> own,
       List<InetSocketAddress> mapped,
+      List<InetSocketAddress> observed,
       List<InetAddress> byRelays) {
     Set<InetAddress> here =
         bound.getAddress().isAnyLocalAddress() ? own : Set.of(bound.getAddress());
@@ -120,16 +150,54 @@ final class Whereabouts implements AutoCloseable {
         }
       }
     }
-    for (InetAddress ip : byRelays) {
-      // A NAT often keeps the port; where it is known not to, this leads nowhere.
-      if (nat != NatKind.SYMMETRIC && isElsewhere(ip)) {
-        addresses.add(new InetSocketAddress(ip, bound.getPort()));
+    List<InetSocketAddress> seenByRelays =
+        observed.stream().filter(at -> isElsewhere(at.getAddress())).toList();
+    if (nat == NatKind.UNKNOWN) {
+      nat = nat(seenByRelays, here);
+    }
+    if (nat != NatKind.SYMMETRIC) {
+      addresses.addAll(seenByRelays);
+      seen = seen == null && !seenByRelays.isEmpty() ? seenByRelays.getFirst() : seen;
+      for (InetAddress ip : byRelays) {
+        // A NAT often keeps the port; not to be guessed where it was seen.
+        boolean known = addresses.stream().anyMatch(at -> at.getAddress().equals(ip));
+        if (isElsewhere(ip) && !known) {
+          addresses.add(new InetSocketAddress(ip, bound.getPort()));
+        }
       }
     }
     for (InetAddress ip : here) {
       addresses.add(new InetSocketAddress(ip, bound.getPort()));
     }
     return new Reachability(nat, seen, List.copyOf(addresses));
+  }
+
+  /**
+   * Judges by what relays say. One alone cannot tell whether others would see another port. Those
+   * on the own side of a NAT do not count where others speak.
+   */
+  private static NatKind nat(List<InetSocketAddress> seen, Set<InetAddress> own) {
+    List<InetSocketAddress> global =
+        seen.stream()
+            .filter(at -> AddressScope.of(at.getAddress()) == AddressScope.GLOBAL)
+            .toList();
+    List<InetSocketAddress> voices = global.isEmpty() ? seen : global;
+    if (voices.isEmpty()) {
+      return NatKind.UNKNOWN;
+    }
+    InetAddress ip = voices.getFirst().getAddress();
+    if (own.contains(ip)) {
+      return NatKind.OPEN;
+    }
+    List<Integer> ports =
+        voices.stream()
+            .filter(at -> at.getAddress().equals(ip))
+            .map(InetSocketAddress::getPort)
+            .toList();
+    if (ports.stream().distinct().count() > 1) {
+      return NatKind.SYMMETRIC;
+    }
+    return ports.size() > 1 ? NatKind.CONE : NatKind.UNKNOWN;
   }
 
   /** Whether other devices may be led there. */
@@ -154,8 +222,11 @@ final class Whereabouts implements AutoCloseable {
         }
       }
     } catch (SocketException e) {
+      // Where no file can be opened, too; the network is what it was then.
       log.warn("network interfaces cannot be listed cause={}", e.toString());
+      return lastInterfaces;
     }
+    lastInterfaces = Set.copyOf(found);
     return found;
   }
 

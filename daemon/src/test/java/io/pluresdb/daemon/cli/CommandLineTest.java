@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.net.httpserver.HttpServer;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
+import io.pluresdb.transport.relay.RelayToken;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -16,7 +17,9 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.DriverManager;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -478,6 +481,35 @@ class CommandLineTest {
         .contains("at must be a whole number");
     assertThat(run("edit", "e", "l", "list.move", "0").err()).contains("list.move takes FROM TO");
     assertThat(run("edit", "no", "t", "text.splice", "0", "0", "x").code()).isEqualTo(3);
+  }
+
+  @Test
+  void relayTokens_areSignedWithAKeyFile_thatIsMadeOnce() throws Exception {
+    Path key = directory.resolve("relay.signing");
+    String printed = run("relay", "token", "key", key.toString()).out().strip();
+    assertThat(printed).hasSize(64);
+    good(printed + "\n", "relay", "token", "key", key.toString());
+    String token =
+        run("relay", "token", "create", "family", "--key", key.toString(), "--expires", "90d")
+            .out()
+            .strip();
+    var keys = List.of(HexFormat.of().parseHex(printed));
+    assertThat(RelayToken.judge(token, keys, Instant.now().plus(Duration.ofDays(89))))
+        .isInstanceOfSatisfying(
+            RelayToken.Verdict.Valid.class,
+            valid -> assertThat(valid.token().name()).isEqualTo("family"));
+    assertThat(RelayToken.judge(token, keys, Instant.now().plus(Duration.ofDays(91))))
+        .isInstanceOf(RelayToken.Verdict.Invalid.class);
+    assertThat(run("relay", "token", "create", "x", "--key", "nowhere", "--expires", "1d").err())
+        .contains("[CLI_FILE]", "nowhere");
+    assertThat(run("relay", "token", "create", "x", "--key", key.toString()).code()).isEqualTo(2);
+    assertThat(
+            run("relay", "token", "create", "a b", "--key", key.toString(), "--expires", "1d")
+                .err())
+        .contains("[CLI_USAGE]", "1 to 32");
+    Files.writeString(key, "something else");
+    assertThat(run("relay", "token", "key", key.toString()).err()).contains("[CLI_FILE]");
+    assertThat(Files.readString(key)).isEqualTo("something else");
   }
 
   @Test

@@ -127,16 +127,16 @@ class PathsTest extends LocalNodes {
   @Test
   void whereabouts_ofADeviceBehindANat_areWhatOthersSee() {
     Reachability cone =
-        Whereabouts.judge(said(SEEN, 40_000), BOUND, Set.of(LOCAL), List.of(), List.of(SEEN));
+        Whereabouts.judge(
+            said(SEEN, 40_000), BOUND, Set.of(LOCAL), List.of(), List.of(), List.of(SEEN));
     assertThat(cone.nat()).isEqualTo(NatKind.CONE);
-    assertThat(Whereabouts.texts(cone))
-        .containsExactly("203.0.113.5:40000", "203.0.113.5:34570", "192.168.1.7:34570");
+    assertThat(Whereabouts.texts(cone)).containsExactly("203.0.113.5:40000", "192.168.1.7:34570");
     Reachability symmetric =
-        Whereabouts.judge(said(SEEN, 0), BOUND, Set.of(LOCAL), List.of(), List.of(SEEN));
+        Whereabouts.judge(said(SEEN, 0), BOUND, Set.of(LOCAL), List.of(), List.of(), List.of(SEEN));
     assertThat(symmetric.nat()).isEqualTo(NatKind.SYMMETRIC);
     assertThat(Whereabouts.texts(symmetric)).containsExactly("192.168.1.7:34570");
     Reachability open =
-        Whereabouts.judge(said(SEEN, 34_570), BOUND, Set.of(SEEN), List.of(), List.of());
+        Whereabouts.judge(said(SEEN, 34_570), BOUND, Set.of(SEEN), List.of(), List.of(), List.of());
     assertThat(open.nat()).isEqualTo(NatKind.OPEN);
     assertThat(Whereabouts.texts(open)).containsExactly("203.0.113.5:34570");
     var mapping = new InetSocketAddress(SEEN, 1_234);
@@ -146,8 +146,36 @@ class PathsTest extends LocalNodes {
             BOUND,
             Set.of(LOCAL),
             List.of(mapping),
+            List.of(),
             List.of(InetAddress.ofLiteral("127.0.0.1")));
     assertThat(mapped.nat()).isEqualTo(NatKind.UNKNOWN);
     assertThat(Whereabouts.texts(mapped)).containsExactly("203.0.113.5:1234", "192.168.1.7:34570");
+  }
+
+  @Test
+  void whereabouts_withoutADht_areWhatRelaysSee() {
+    var at = new InetSocketAddress(SEEN, 40_000);
+    var elsewhere = new InetSocketAddress(SEEN, 40_001);
+    Reachability one = seenAs(Set.of(LOCAL), at);
+    assertThat(one.nat()).as("one voice tells a port, but not the kind").isEqualTo(NatKind.UNKNOWN);
+    assertThat(Whereabouts.texts(one)).containsExactly("203.0.113.5:40000", "192.168.1.7:34570");
+    Reachability cone = seenAs(Set.of(LOCAL), at, at);
+    assertThat(cone.nat()).isEqualTo(NatKind.CONE);
+    assertThat(cone.seen()).isEqualTo(at);
+    Reachability symmetric = seenAs(Set.of(LOCAL), at, elsewhere);
+    assertThat(symmetric.nat()).isEqualTo(NatKind.SYMMETRIC);
+    assertThat(Whereabouts.texts(symmetric)).containsExactly("192.168.1.7:34570");
+    assertThat(seenAs(Set.of(SEEN), at).nat()).isEqualTo(NatKind.OPEN);
+    var inside = new InetSocketAddress(LOCAL, 34_570);
+    assertThat(seenAs(Set.of(LOCAL), inside, at, at).nat())
+        .as("a relay on the own side of the NAT does not hide it")
+        .isEqualTo(NatKind.CONE);
+    var loopback = new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 34_570);
+    assertThat(Whereabouts.texts(seenAs(Set.of(LOCAL), loopback)))
+        .doesNotContain("127.0.0.1:34570");
+  }
+
+  private static Reachability seenAs(Set<InetAddress> own, InetSocketAddress... observed) {
+    return Whereabouts.judge(null, BOUND, own, List.of(), List.of(observed), List.of(SEEN));
   }
 }

@@ -29,6 +29,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +37,8 @@ import org.jspecify.annotations.Nullable;
  * line with the memory in use after a collection: heap, direct buffers and resident bytes.
  */
 final class BenchRelay {
+  private static final long SETTLE_NANOS = 500_000_000;
+
   private BenchRelay() {}
 
   public static void main(String[] arguments) throws IOException {
@@ -66,6 +69,7 @@ final class BenchRelay {
       System.out.println(relay.address().getPort() + " " + forwarder);
       var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
       while (lines.readLine() != null) {
+        awaitSettled(relay);
         System.gc();
         System.gc();
         long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
@@ -77,6 +81,15 @@ final class BenchRelay {
       }
     }
     System.exit(0);
+  }
+
+  /** Until no connection came or went for a while. */
+  private static void awaitSettled(RelayServer relay) {
+    int before = -1;
+    while (relay.connections() != before) {
+      before = relay.connections();
+      LockSupport.parkNanos(SETTLE_NANOS);
+    }
   }
 
   private static long residentBytes() throws IOException {

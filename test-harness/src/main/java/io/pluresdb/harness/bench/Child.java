@@ -30,6 +30,22 @@ final class Child implements AutoCloseable {
   static Child of(Class<?> main, String... arguments) {
     List<String> command = DaemonProcess.java(main.getName());
     command.addAll(List.of(arguments));
+    return start(command);
+  }
+
+  /**
+   * With a heap of this size all of which is resident from the start: what is resident later, and
+   * was not, is outside the heap.
+   */
+  static Child withTouchedHeap(Class<?> main, int mebibytes) {
+    List<String> command = DaemonProcess.java(main.getName());
+    command.addAll(
+        command.size() - 1,
+        List.of("-Xms" + mebibytes + "m", "-Xmx" + mebibytes + "m", "-XX:+AlwaysPreTouch"));
+    return start(command);
+  }
+
+  private static Child start(List<String> command) {
     try {
       return new Child(
           new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -30,16 +31,19 @@ final class FootprintBench {
     Path filled = directory.resolve("filled");
     DeviceNode.init(empty, false);
     fill(filled, documents);
-    serve(empty);
+    serve(empty, Map.of());
     Start bare = best(empty);
     Start full = best(filled);
+    Start withoutQuic = best(filled, Map.of("PLURESDB_PEERS_QUIC", "false"));
     return new Report("footprint")
         .add("documents", documents)
         .add("readyMillisEmpty", bare.readyMillis)
         .add("readyMillis", full.readyMillis, "<=", 1_500)
         .add("reopeningCostsMillis", full.readyMillis - bare.readyMillis)
         .add("residentMebibytesEmpty", bare.residentMebibytes)
-        .add("residentMebibytes", full.residentMebibytes, "<=", 200);
+        .add("residentMebibytes", full.residentMebibytes, "<=", 200)
+        .add("readyMillisWithoutQuic", withoutQuic.readyMillis)
+        .add("residentMebibytesWithoutQuic", withoutQuic.residentMebibytes);
   }
 
   private static void fill(Path directory, int documents) {
@@ -58,9 +62,14 @@ final class FootprintBench {
   }
 
   private static Start best(Path directory) throws IOException, InterruptedException {
-    Start best = serve(directory);
+    return best(directory, Map.of());
+  }
+
+  private static Start best(Path directory, Map<String, String> environment)
+      throws IOException, InterruptedException {
+    Start best = serve(directory, environment);
     for (int i = 1; i < STARTS; i++) {
-      Start start = serve(directory);
+      Start start = serve(directory, environment);
       best =
           new Start(
               Math.min(best.readyMillis, start.readyMillis),
@@ -70,11 +79,13 @@ final class FootprintBench {
   }
 
   /** From exec to the ready line, then the resident memory once it has nothing to do. */
-  private static Start serve(Path directory) throws IOException, InterruptedException {
+  private static Start serve(Path directory, Map<String, String> environment)
+      throws IOException, InterruptedException {
     List<String> command = DaemonProcess.serve(directory, 0);
     long begun = System.nanoTime();
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    var builder = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+    builder.environment().putAll(environment);
+    Process process = builder.start();
     try (var out = process.inputReader()) {
       String line = out.readLine();
       if (line == null || !line.contains("ready")) {

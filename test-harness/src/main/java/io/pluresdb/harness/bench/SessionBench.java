@@ -15,6 +15,9 @@ import io.netty.channel.socket.nio.NioSocketChannel;
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.net.TcpTransport;
+import io.pluresdb.transport.net.UdpSocket;
+import io.pluresdb.transport.path.Candidate;
+import io.pluresdb.transport.path.Reachability;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Session;
@@ -30,14 +33,15 @@ import java.net.InetSocketAddress;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.Arrays;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Megabytes a second through an encrypted session and through plain Netty TCP, in turns, over
- * loopback in one process: blobs of 64 KiB, and messages of 200 bytes.
+ * Megabytes a second through an encrypted session, by TCP and by QUIC, and through plain Netty TCP,
+ * in turns, over loopback in one process: blobs of 64 KiB, and messages of 200 bytes.
  *
  * <p>Plain small messages have a length in front, are written one by one, flushed as often as the
  * session's, and cut apart again by the receiver, who gets an array of each, as a session's
@@ -47,6 +51,10 @@ final class SessionBench {
   private static final int BLOB_BYTES = 64 << 10;
   private static final int OPERATION_BYTES = 200;
   private static final int OPERATIONS_PER_FLUSH = 64;
+
+  /** QUIC gets so much less to carry, since it takes so much longer. */
+  private static final int QUIC_PART = 8;
+
   private static final double TARGET_SHARE = 0.6;
   private static final double MEGA = 1e6;
   private static final long WAIT_NANOS = 20_000;
@@ -64,15 +72,17 @@ final class SessionBench {
     }
     long blobBytes = megabytes * 1_000_000L;
     long operationBytes = blobBytes / 4;
-    double[][] rates = new double[6][rounds];
+    double[][] rates = new double[8][rounds];
     for (int round = -1; round < rounds; round++) {
       double[] rate = {
         plain(BLOB_BYTES, blobBytes),
-        session(Suite.CHACHAPOLY, BLOB_BYTES, blobBytes),
-        session(Suite.AESGCM, BLOB_BYTES, blobBytes),
+        session(Suite.CHACHAPOLY, false, BLOB_BYTES, blobBytes),
+        session(Suite.AESGCM, false, BLOB_BYTES, blobBytes),
         plain(OPERATION_BYTES, operationBytes),
-        session(Suite.CHACHAPOLY, OPERATION_BYTES, operationBytes),
-        session(Suite.AESGCM, OPERATION_BYTES, operationBytes)
+        session(Suite.CHACHAPOLY, false, OPERATION_BYTES, operationBytes),
+        session(Suite.AESGCM, false, OPERATION_BYTES, operationBytes),
+        session(Suite.preferred(), true, BLOB_BYTES, blobBytes / QUIC_PART),
+        session(Suite.preferred(), true, OPERATION_BYTES, operationBytes / QUIC_PART)
       };
       // The first loads and compiles what the others use.
       for (int i = 0; round >= 0 && i < rate.length; i++) {
@@ -90,9 +100,13 @@ final class SessionBench {
         .add("blobsChaChaPoly", median(rates[1]))
         .add("blobsAesGcm", median(rates[2]))
         .add("blobsShare", blobs / median(rates[0]), ">=", TARGET_SHARE)
+        .add("blobsQuic", median(rates[6]))
+        .add("blobsQuicShareOfTcpSession", median(rates[6]) / blobs)
         .add("operationsPlain", median(rates[3]))
         .add("operationsChaChaPoly", median(rates[4]))
         .add("operationsAesGcm", median(rates[5]))
+        .add("operationsQuic", median(rates[7]))
+        .add("operationsQuicShareOfTcpSession", median(rates[7]) / operations)
         .add("operationsShare", operations / median(rates[3]), ">=", TARGET_SHARE)
         .add("operationsPerSecond", operations * MEGA / OPERATION_BYTES)
         .add("operationsShareOfPlainBlobs", operations / median(rates[0]));
@@ -128,6 +142,15 @@ final class SessionBench {
               SessionLimits.defaults(),
               new Environment(InstantSource.system(), random),
               suite);
+    }
+
+    void speakQuic(UdpSocket socket) {
+      String why =
+          transport.speakQuic(
+              socket, () -> CompletableFuture.completedStage(Reachability.nowhere()));
+      if (!why.isEmpty()) {
+        throw new IllegalStateException("no QUIC here: " + why);
+      }
     }
 
     @Override
@@ -174,14 +197,24 @@ final class SessionBench {
     return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
   }
 
-  private static double session(Suite suite, int messageBytes, long total) throws Exception {
+  private static double session(Suite suite, boolean quic, int messageBytes, long total)
+      throws Exception {
     try (var to = new Device(suite);
-        var from = new Device(suite)) {
+        var from = new Device(suite);
+        UdpSocket there = UdpSocket.bind(anyPort());
+        UdpSocket here = UdpSocket.bind(anyPort())) {
+      InetSocketAddress tcp = to.transport.listen(anyPort());
+      if (quic) {
+        to.speakQuic(there);
+        from.speakQuic(here);
+      }
       Session session =
           from.transport
-              .dial(to.transport.listen(anyPort()), DATABASE)
+              .dial(
+                  quic ? new Candidate.Quic(there.address()) : new Candidate.Direct(tcp), DATABASE)
               .toCompletableFuture()
-              .get(20, TimeUnit.SECONDS);
+              .get(20, TimeUnit.SECONDS)
+              .session();
       long count = total / messageBytes;
       byte[] message = new byte[messageBytes];
       long start = System.nanoTime();

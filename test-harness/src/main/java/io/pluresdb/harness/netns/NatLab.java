@@ -13,31 +13,45 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An internet of one network, homes with a router each, and a device in each home; every one of
- * them a network namespace. Needs Linux, root, {@code ip} and {@code nft}.
+ * An internet of one router, homes with a router each, and a device in each home; every one of them
+ * a network namespace. Needs Linux, root, {@code ip} and {@code nft}.
  *
  * <pre>
- * home 0: device 192.168.10.2 -- 192.168.10.1 router 45.99.0.10 --+
- *                                                                 +-- 45.99.0.1 internet
- * home 1: device 192.168.11.2 -- 192.168.11.1 router 45.99.0.11 --+
+ * home 0: device 192.168.10.2 -- 192.168.10.1 router 45.99.10.2 -- 45.99.10.1 +
+ *                                                                    internet 45.99.0.1
+ * home 1: device 192.168.11.2 -- 192.168.11.1 router 45.99.11.2 -- 45.99.11.1 +
  * </pre>
+ *
+ * <p>Routers drop what comes in unasked, as those of homes do. The one in the middle is where a
+ * datagram with a short time to live ends.
  */
 public final class NatLab implements AutoCloseable {
   /** The address of who is not behind a router. */
   public static final String PUBLIC_ADDRESS = "45.99.0.1";
 
+  /** The device's UDP port that a cone shows as {@link #CONE_PORT}. */
+  public static final int DEVICE_PORT = 34_570;
+
+  private static final int CONE_PORT = 41_570;
   private static final int MAX_HOMES = 8;
   private static final int COMMAND_SECONDS = 20;
   private static final AtomicInteger COUNT = new AtomicInteger();
 
   /** What a router does. */
   public enum Router {
-    /** Ports stay the same, whoever is spoken to: a cone, open to those who were spoken to. */
+    /**
+     * One port for whoever is spoken to, which is not the device's own, and open to those who were
+     * spoken to (RFC 4787: endpoint-independent mapping, address and port-dependent filtering).
+     */
     CONE,
+    /** As a cone, and open to everybody (endpoint-independent filtering). */
+    FULL_CONE,
     /** A random port for every one who is spoken to. */
     SYMMETRIC,
     /** As a cone, but no UDP. */
     NO_UDP,
+    /** No NAT: devices behind it can be reached by TCP, but no UDP passes. */
+    ROUTED_NO_UDP,
     /** Forwards nothing: only what runs on the router itself reaches the internet. */
     CLOSED
   }
@@ -54,9 +68,8 @@ public final class NatLab implements AutoCloseable {
     internet = prefix + "i";
     try {
       namespace(internet);
-      in(internet, "ip link add br0 type bridge");
-      in(internet, "ip addr add " + PUBLIC_ADDRESS + "/24 dev br0");
-      in(internet, "ip link set br0 up");
+      in(internet, "ip addr add " + PUBLIC_ADDRESS + "/32 dev lo");
+      in(internet, "sysctl -qw net.ipv4.ip_forward=1");
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -99,7 +112,12 @@ public final class NatLab implements AutoCloseable {
   public record Home(int number, String router, String device) {
     /** The router's address on the internet. */
     public String external() {
-      return "45.99.0." + (10 + number);
+      return "45.99." + (10 + number) + ".2";
+    }
+
+    /** The internet's address on the way to the router. */
+    private String provider() {
+      return "45.99." + (10 + number) + ".1";
     }
 
     /** The router's address at home. */
@@ -126,37 +144,61 @@ public final class NatLab implements AutoCloseable {
     namespace(home.router());
     namespace(home.device());
     wire(internet, "h" + number, home.router(), "wan");
-    in(internet, "ip link set h" + number + " master br0");
+    address(internet, "h" + number, home.provider() + "/24");
     address(home.router(), "wan", home.external() + "/24");
     wire(home.router(), "lan", home.device(), "eth0");
     address(home.router(), "lan", home.gateway() + "/24");
     address(home.device(), "eth0", home.address() + "/24");
     in(home.device(), "ip route add default via " + home.gateway());
-    in(home.router(), "ip route add default via " + PUBLIC_ADDRESS);
+    in(home.router(), "ip route add default via " + home.provider());
     in(home.router(), "sysctl -qw net.ipv4.ip_forward=1");
-    rules(home.router(), kind);
+    if (kind == Router.ROUTED_NO_UDP) {
+      in(internet, "ip route add " + home.address() + " via " + home.external());
+    }
+    rules(home, kind);
     return home;
   }
 
-  private void rules(String router, Router kind) {
-    String forward =
+  private void rules(Home home, Router kind) {
+    String cone =
+        "oifname \"wan\" udp sport %d snat to %s:%d; oifname \"wan\" masquerade;"
+            .formatted(DEVICE_PORT, home.external(), CONE_PORT);
+    String outgoing =
         switch (kind) {
-          case CONE, SYMMETRIC -> "";
-          case NO_UDP -> "meta l4proto udp drop;";
+          case CONE, FULL_CONE, NO_UDP, CLOSED -> cone;
+          case SYMMETRIC -> "oifname \"wan\" masquerade fully-random;";
+          case ROUTED_NO_UDP -> "";
+        };
+    String incoming =
+        kind == Router.FULL_CONE
+            ? "iifname \"wan\" udp dport %d dnat to %s:%d;"
+                .formatted(CONE_PORT, home.address(), DEVICE_PORT)
+            : "";
+    String never =
+        switch (kind) {
+          case CONE, FULL_CONE, SYMMETRIC -> "";
+          case NO_UDP, ROUTED_NO_UDP -> "meta l4proto udp drop;";
           case CLOSED -> "drop;";
         };
-    String masquerade = kind == Router.SYMMETRIC ? "masquerade fully-random" : "masquerade";
+    String asked = kind == Router.ROUTED_NO_UDP ? "accept;" : "";
     nft(
-        router,
-        "table ip home {\n"
-            + "chain post { type nat hook postrouting priority 100; oifname \"wan\" "
-            + masquerade
-            + ";}\n"
-            + "chain forward { type filter hook forward priority 0; "
-            // What comes in unasked is for nobody, unless a port was mapped.
-            + "ct state established,related accept; ct status dnat accept; iifname \"wan\" drop; "
-            + forward
-            + "}\n}\n");
+        home.router(),
+        """
+        table ip home {
+          chain post { type nat hook postrouting priority 100; %s }
+          chain pre { type nat hook prerouting priority -100; %s }
+          chain forward {
+            type filter hook forward priority 0;
+            %s ct state established,related accept; ct status dnat accept; %s
+            iifname "wan" drop;
+          }
+          chain input {
+            type filter hook input priority 0;
+            ct state established,related accept; iifname "wan" drop;
+          }
+        }
+        """
+            .formatted(outgoing, incoming, never, asked));
   }
 
   /** Gives rules of nftables to a namespace. */

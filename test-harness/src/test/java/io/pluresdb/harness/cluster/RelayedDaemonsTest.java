@@ -5,9 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pluresdb.daemon.api.Request;
+import io.pluresdb.transport.identity.DeviceIdentity;
+import io.pluresdb.transport.relay.RelayToken;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -125,5 +131,59 @@ class RelayedDaemonsTest {
     await("a relayed session again", DEADLINE, () -> isConnected(b, "relay"));
     awaitEqual(a, b);
     assertThat(b.get("during:49")).isEqualTo("{}");
+  }
+
+  @Test
+  void relayOfADaemon_servesTwoOthers_withTokensItsOperatorSigned() throws IOException {
+    DeviceIdentity operator = DeviceIdentity.create(new SecureRandom());
+    int port = DaemonProcess.freePort();
+    Path hubDirectory = Files.createDirectories(temporary.resolve("hub"));
+    Files.writeString(
+        hubDirectory.resolve("config.toml"),
+        """
+        [relay]
+        enabled = true
+        listen = "127.0.0.1:%d"
+        token-keys = ["%s"]
+        """
+            .formatted(port, HexFormat.of().formatHex(operator.publicKey())));
+    DaemonProcess hub = daemon("hub", List.of());
+    long hour = System.currentTimeMillis() + Duration.ofHours(1).toMillis();
+    DaemonProcess a = daemon("a", through(port, new RelayToken("a", hour, 0, 0).sign(operator)));
+    DaemonProcess b = daemon("b", through(port, new RelayToken("b", hour, 0, 0).sign(operator)));
+    a.put("first", "{\"x\":1}");
+    a.admit(b);
+    awaitEqual(a, b);
+    assertThat(isConnected(b, "relay")).isTrue();
+
+    // Its own database is another one, and it knows nothing of theirs.
+    hub.put("own", "{}");
+    assertThat(hub.get("first")).isEqualTo("none");
+    assertThat(peers(hub)).isEmpty();
+
+    long past = System.currentTimeMillis() - 1;
+    DaemonProcess late =
+        daemon("late", through(port, new RelayToken("c", past, 0, 0).sign(operator)));
+    await("why not", DEADLINE, () -> relayError(late).contains("expired"));
+    DeviceIdentity stranger = DeviceIdentity.create(new SecureRandom());
+    DaemonProcess foreign =
+        daemon("foreign", through(port, new RelayToken("d", hour, 0, 0).sign(stranger)));
+    await("why not", DEADLINE, () -> relayError(foreign).contains("not signed for this relay"));
+
+    // The relay goes and comes with its daemon.
+    hub.stop();
+    await("no session", DEADLINE, () -> b.status().get("peers").asInt() == 0);
+    b.put("apart", "{}");
+    hub.start();
+    awaitEqual(a, b);
+    assertThat(a.get("apart")).isEqualTo("{}");
+  }
+
+  private static List<String> through(int port, String token) {
+    return List.of("--transport", "relay", "--relay", "ws://" + token + "@127.0.0.1:" + port);
+  }
+
+  private static String relayError(DaemonProcess daemon) {
+    return daemon.call(Request.get("/api/status")).get("relays").get(0).get("lastError").asText();
   }
 }

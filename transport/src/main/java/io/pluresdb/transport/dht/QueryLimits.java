@@ -10,7 +10,7 @@ import java.util.Map;
  * How many queries are answered: of one address (one /64 of IPv6), and of all together. Token
  * buckets; remembers a bounded number of addresses, the one not heard of longest forgotten first.
  */
-final class QueryLimits {
+public final class QueryLimits {
   static final int PER_SECOND = 20;
   static final int BURST = 100;
   static final int ALL_PER_SECOND = 2_000;
@@ -40,12 +40,15 @@ final class QueryLimits {
   private final Map<Long, Allowance> remembered = new LinkedHashMap<>(16, 0.75f, true);
   private final Allowance all;
 
-  QueryLimits(long now) {
+  /**
+   * @param now in milliseconds of any clock that does not go back
+   */
+  public QueryLimits(long now) {
     this.all = new Allowance(ALL_BURST, now);
   }
 
   /** Whether one more query of {@code from} is answered. */
-  boolean allows(InetAddress from, long now) {
+  public boolean allows(InetAddress from, long now) {
     if (AddressScope.of(from) == AddressScope.LOOPBACK) {
       return true;
     }

@@ -7,7 +7,7 @@ import io.pluresdb.transport.noise.NoiseException;
  * One direction of a session's encryption: Noise transport messages, rekeyed after every 2^16 of
  * them on both sides alike.
  *
- * <p>Works in place at offset 0 of heap arrays. After an exception it must not be used again. Not
+ * <p>Works at offset 0 of heap arrays. After an exception it must not be used again. Not
  * thread-safe.
  */
 public final class FrameCipher {
@@ -48,6 +48,22 @@ public final class FrameCipher {
     int plain = cipher.decrypt(buffer, length);
     count();
     return plain;
+  }
+
+  /**
+   * Decrypts {@code from[0, length)} to the beginning of {@code into}; returns the plain length.
+   *
+   * @throws NoiseException as {@link CipherState#decrypt}
+   */
+  public int open(byte[] from, int length, byte[] into) throws NoiseException {
+    int plain = cipher.decrypt(from, length, into);
+    count();
+    return plain;
+  }
+
+  /** Whether {@link #open(byte[], int)} is as fast as into another array. */
+  public boolean opensWellInPlace() {
+    return cipher.decryptsWellInPlace();
   }
 
   private void count() {

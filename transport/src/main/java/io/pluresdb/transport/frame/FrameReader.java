@@ -66,6 +66,11 @@ public final class FrameReader {
     return filled == length;
   }
 
+  /** Whether a part of the next frame is here. */
+  public boolean isAmidFrame() {
+    return filled > 0;
+  }
+
   /** Gives up the array between two frames; it is made again as large as frames need it. */
   public void trim() {
     if (filled == 0) {

@@ -43,6 +43,14 @@ import org.slf4j.LoggerFactory;
 final class LiveSession implements Session {
   private static final Logger log = LoggerFactory.getLogger(LiveSession.class);
 
+  /** How much longer a path may be silent for each that gave way because it was. */
+  private static final int PATIENCE_FACTOR = 2;
+
+  private static final int MOST_PATIENCE = 16;
+
+  /** A session none of whose paths was suspect for so many keep-alives is as impatient as ever. */
+  private static final int FORGIVING_KEEP_ALIVES = 16;
+
   /** After so many bytes the peer is told what arrived. */
   private static final int TELL_EVERY_BYTES = 256 << 10;
 
@@ -70,6 +78,9 @@ final class LiveSession implements Session {
   private long untoldBytes; // Guarded by lock.
   private long toldCount; // Guarded by lock.
   private @Nullable ScheduledFuture<?> stranded; // Guarded by lock.
+  private long gaveWayNanos; // Guarded by lock.
+  private volatile int patience = 1;
+  private volatile @Nullable SessionHandler suspect;
   volatile @Nullable SessionHandler current;
   private volatile SessionHandler newest;
   private volatile boolean paused;
@@ -135,12 +146,13 @@ final class LiveSession implements Session {
     lock.lock();
     try {
       SessionHandler now = current;
-      if (ended || (now != null && now.path().rank() > path.rank())) {
+      // A suspect path is as good as gone once another is so far.
+      boolean held = now != null && now != suspect;
+      if (ended || (now != null && held && now.path().rank() > path.rank())) {
         return null;
       }
       int attempt = nextAttempt++;
-      return new Ready.GoOn(
-          name, delivered, attempt, now == null ? attempt : 0, now == null ? otherBelow : 0);
+      return new Ready.GoOn(name, delivered, attempt, held ? 0 : attempt, held ? 0 : otherBelow);
     } finally {
       lock.unlock();
     }
@@ -180,9 +192,14 @@ final class LiveSession implements Session {
     lock.lock();
     try {
       SessionHandler before = current;
-      if (ended || (before != null && isBetter(before, path))) {
+      boolean suspected = before != null && before == suspect;
+      if (ended || (before != null && !suspected && isBetter(before, path))) {
         return false;
       }
+      if (suspected) {
+        gaveWay();
+      }
+      suspect = null;
       paths.add(path);
       current = path;
       newest = path;
@@ -237,6 +254,44 @@ final class LiveSession implements Session {
     }
     log.debug("session has no path peer={} reason={}", peerId.shortForm(), reason);
     host.stranded(this, reason);
+  }
+
+  private void gaveWay() {
+    long now = System.nanoTime();
+    boolean again =
+        patience > 1
+            && now - gaveWayNanos
+                < host.limits().keepAlive().multipliedBy(FORGIVING_KEEP_ALIVES).toNanos();
+    // Otherwise a way that works for seconds at a time would be taken and left for ever.
+    patience = again ? Math.min(MOST_PATIENCE, patience * PATIENCE_FACTOR) : PATIENCE_FACTOR;
+    gaveWayNanos = now;
+  }
+
+  /** How many times longer than usual a path of this session may be silent. */
+  int patience() {
+    return patience;
+  }
+
+  /** Nothing arrives by {@code path}, though it should. */
+  void suspected(SessionHandler path) {
+    if (path == current && path != suspect) {
+      suspect = path;
+      log.debug("path is suspect peer={} path={}", peerId.shortForm(), path.path());
+      host.suspected(this);
+    }
+  }
+
+  /** Something arrived by {@code path}. */
+  void trusted(SessionHandler path) {
+    if (path == suspect) {
+      suspect = null;
+    }
+  }
+
+  /** Whether there is a path, and nothing speaks against it. */
+  boolean hasTrustedPath() {
+    SessionHandler path = current;
+    return path != null && path != suspect;
   }
 
   private void strandedFor(SessionHandler path, CloseReason reason) {

@@ -125,14 +125,15 @@ final class Puncher {
       log.debug("malformed message about paths peer={}", session.peer().shortForm());
       return;
     }
+    long arrivedAt = now();
     udp.execute(
         () -> {
           Entry entry = entries.get(session);
           if (entry != null) {
             if (message instanceof PathMessage.Offer) {
-              look(entry, at -> entry.punch.heard(message, at, now()));
+              look(entry, at -> entry.punch.heard(message, at, arrivedAt, now()));
             } else {
-              carryOut(entry, entry.punch.heard(message, Reachability.nowhere(), now()));
+              carryOut(entry, entry.punch.heard(message, Reachability.nowhere(), arrivedAt, now()));
             }
           }
         });

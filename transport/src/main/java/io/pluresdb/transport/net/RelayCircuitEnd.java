@@ -86,6 +86,11 @@ final class RelayCircuitEnd extends ChannelInboundHandlerAdapter implements WebS
     return Math.max(heardNanos, other().heardNanos);
   }
 
+  /** When the token of either end is worth nothing any more. */
+  long expiresMillis() {
+    return Math.min(caller.expiresMillis(), other().caller.expiresMillis());
+  }
+
   // ---- in
 
   @Override

@@ -24,6 +24,7 @@ import io.pluresdb.transport.topic.Rendezvous;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.HashMap;
@@ -107,6 +108,7 @@ public final class RelayClient implements AutoCloseable {
   private volatile int peers;
   private volatile String lastError = "";
   private volatile @Nullable InetAddress seen;
+  private volatile @Nullable InetSocketAddress echo;
   private volatile @Nullable Ready ready;
 
   /** What was prepared off the event loop. */
@@ -167,6 +169,11 @@ public final class RelayClient implements AutoCloseable {
   /** Where the relay sees this device, null before it said so. */
   public @Nullable InetAddress seen() {
     return seen;
+  }
+
+  /** Where the relay can be asked how it sees a UDP port; null where it cannot. */
+  public @Nullable InetSocketAddress echo() {
+    return echo;
   }
 
   private static @Nullable InetAddress seen(byte[] address) {
@@ -364,9 +371,10 @@ public final class RelayClient implements AutoCloseable {
 
   private void heard(RelayMessage message, Control from) {
     switch (message) {
-      case RelayMessage.Welcome(var version, var idle, var most, var address) -> {
+      case RelayMessage.Welcome(var version, var idle, var most, var address, var echoPort) -> {
         from.welcomed(idle);
         seen = seen(address);
+        echo = from.echo(echoPort);
         connected = true;
         lastError = "";
         log.info("relay is there relay={}", access.url());
@@ -472,6 +480,16 @@ public final class RelayClient implements AutoCloseable {
               SETTLED.toMillis(),
               TimeUnit.MILLISECONDS));
       pings = loop.scheduleAtFixedRate(this::tick, every, every, TimeUnit.MILLISECONDS);
+    }
+
+    /** Through a proxy nobody knows the relay's address; there UDP hardly passes either. */
+    @Nullable InetSocketAddress echo(int port) {
+      return port != 0
+              && access.proxy() == null
+              && context != null
+              && context.channel().remoteAddress() instanceof InetSocketAddress relay
+          ? new InetSocketAddress(relay.getAddress(), port)
+          : null;
     }
 
     void probe() {

@@ -48,6 +48,10 @@ final class RelayControl extends ChannelInboundHandlerAdapter implements WebSock
     return heardNanos;
   }
 
+  long expiresMillis() {
+    return caller.expiresMillis();
+  }
+
   Map<Rendezvous, Set<PeerTag>> registered() {
     return registered;
   }
@@ -85,7 +89,8 @@ final class RelayControl extends ChannelInboundHandlerAdapter implements WebSock
             RelayMessage.VERSION,
             (int) Math.max(1, hub.limits.idle().toSeconds()),
             hub.limits.registrationsPerClient(),
-            caller.address().getAddress()));
+            caller.address().getAddress(),
+            hub.echoPort()));
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.pluresdb.transport.net;
 
 import io.netty.channel.Channel;
+import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.relay.RelayCounter;
 import io.pluresdb.transport.relay.RelayLimits;
 import io.pluresdb.transport.relay.RelayMessage;
@@ -8,6 +9,7 @@ import io.pluresdb.transport.relay.WebSocket;
 import io.pluresdb.transport.topic.PeerTag;
 import io.pluresdb.transport.topic.Rendezvous;
 import java.net.InetAddress;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
@@ -30,8 +32,11 @@ import org.jspecify.annotations.Nullable;
  * anywhere.
  */
 final class RelayHub {
+  private static final String EXPIRED = "the token has expired";
+
   final RelayLimits limits;
   private final RandomGenerator random;
+  private final InstantSource wallClock;
   private final Map<RelayCounter, AtomicLong> counters = new EnumMap<>(RelayCounter.class);
   private final Map<Rendezvous, Map<PeerTag, RelayControl>> topics = new HashMap<>();
   private final Map<String, Waiting> waiting = new HashMap<>();
@@ -41,10 +46,12 @@ final class RelayHub {
   private final Map<String, RelayUsage> byKey = new HashMap<>();
   private int registrations;
   private boolean draining;
+  private int echoPort;
 
-  RelayHub(RelayLimits limits, RandomGenerator random) {
+  RelayHub(RelayLimits limits, Environment environment) {
     this.limits = limits;
-    this.random = random;
+    this.random = environment.random();
+    this.wallClock = environment.wallClock();
     for (RelayCounter counter : RelayCounter.values()) {
       counters.put(counter, new AtomicLong());
     }
@@ -52,6 +59,15 @@ final class RelayHub {
 
   private AtomicLong counter(RelayCounter counter) {
     return Objects.requireNonNull(counters.get(counter));
+  }
+
+  int echoPort() {
+    return echoPort;
+  }
+
+  /** Clients are told of this port from now on. */
+  void echoesOn(int port) {
+    echoPort = port;
   }
 
   /** Whoever dialled and waits for the other side. */
@@ -96,16 +112,41 @@ final class RelayHub {
     return draining;
   }
 
-  RelayCaller caller(InetAddress address, @Nullable String key) {
-    long now = nowNanos();
-    RelayUsage usage =
-        byAddress.computeIfAbsent(
-            HalfOpen.key(address), any -> new RelayUsage(limits.bytesPerSecond(), now));
-    RelayUsage keyUsage =
-        key == null
-            ? null
-            : byKey.computeIfAbsent(key, any -> new RelayUsage(limits.bytesPerSecond(), now));
-    return new RelayCaller(address, usage, keyUsage);
+  /** Keeps the books of somebody who may use this relay. */
+  RelayCaller caller(InetAddress address, RelayTokens.Holder holder) {
+    RelayUsage usage = usage(byAddress, HalfOpen.key(address), limits.bytesPerSecond());
+    int circuits = limits.circuitsPerKey();
+    return switch (holder) {
+      case RelayTokens.Holder.Unknown ignored ->
+          throw new IllegalArgumentException("a caller that was refused");
+      case RelayTokens.Holder.Anybody ignored ->
+          new RelayCaller(address, usage, null, circuits, Long.MAX_VALUE);
+      case RelayTokens.Holder.Listed(var name) ->
+          new RelayCaller(
+              address,
+              usage,
+              usage(byKey, "listed " + name, limits.bytesPerSecond()),
+              circuits,
+              Long.MAX_VALUE);
+      case RelayTokens.Holder.Signed(var fingerprint, var token) -> {
+        long rate = lower(token.bytesPerSecond(), limits.bytesPerSecond());
+        yield new RelayCaller(
+            address,
+            usage,
+            usage(byKey, "signed " + fingerprint, rate),
+            (int) lower(token.circuits(), circuits),
+            token.expires());
+      }
+    };
+  }
+
+  /** A token may lower a limit of the relay, not raise it. */
+  private static long lower(long ofToken, long ofRelay) {
+    return ofToken == 0 ? ofRelay : Math.min(ofToken, ofRelay);
+  }
+
+  private RelayUsage usage(Map<String, RelayUsage> by, String key, long bytesPerSecond) {
+    return by.computeIfAbsent(key, any -> new RelayUsage(bytesPerSecond, nowNanos()));
   }
 
   // ---- circuits
@@ -116,7 +157,7 @@ final class RelayHub {
     if (dials && dialledEnds.size() + waiting.size() >= limits.circuits()) {
       return RelayCounter.REFUSED_CIRCUITS;
     }
-    if (key != null && key.circuitEnds >= limits.circuitsPerKey()) {
+    if (key != null && key.circuitEnds >= caller.circuitsOfKey()) {
       return RelayCounter.REFUSED_CIRCUITS_PER_KEY;
     }
     return caller.byAddress().circuitEnds >= limits.circuitsPerAddress()
@@ -231,20 +272,27 @@ final class RelayHub {
 
   // ---- time
 
-  /** Closes what is idle and forgets who has not been here for a while. */
+  /** Closes what is idle or has a token that expired; forgets who was not here for a while. */
   void sweep() {
     long now = nowNanos();
+    long unixMillis = wallClock.millis();
     long idle = limits.idle().toNanos();
     for (RelayCircuitEnd end : List.copyOf(dialledEnds)) {
       if (now - end.heardNanos() > idle) {
         count(RelayCounter.IDLE_TIMEOUTS);
         end.endBoth(WebSocket.GOING_AWAY, "idle");
+      } else if (end.expiresMillis() <= unixMillis) {
+        count(RelayCounter.EXPIRED_TOKENS);
+        end.endBoth(WebSocket.GOING_AWAY, EXPIRED);
       }
     }
     for (RelayControl control : List.copyOf(controls)) {
       if (now - control.heardNanos() > idle) {
         count(RelayCounter.IDLE_TIMEOUTS);
         control.end(WebSocket.GOING_AWAY, "idle");
+      } else if (control.expiresMillis() <= unixMillis) {
+        count(RelayCounter.EXPIRED_TOKENS);
+        control.end(WebSocket.POLICY_VIOLATION, EXPIRED);
       }
     }
     byAddress.values().removeIf(usage -> usage.isIdle() && now - usage.usedNanos > idle);

@@ -175,11 +175,8 @@ final class RelayRequest extends ChannelInboundHandlerAdapter implements RelayHu
       return;
     }
     RelayTokens.Holder holder = tokens.holder(headers.get(HttpHeaderNames.AUTHORIZATION));
-    if (!holder.known()) {
-      refuse(
-          "401 Unauthorized",
-          RelayCounter.REFUSED_UNAUTHORIZED,
-          "this relay wants a token it knows: wss://TOKEN@HOST");
+    if (holder instanceof RelayTokens.Holder.Unknown(var why)) {
+      refuse("401 Unauthorized", RelayCounter.REFUSED_UNAUTHORIZED, why);
       return;
     }
     if (hub.isDraining()) {
@@ -191,7 +188,7 @@ final class RelayRequest extends ChannelInboundHandlerAdapter implements RelayHu
       malformed("400 Bad Request", "X-Forwarded-For has no address");
       return;
     }
-    RelayCaller who = hub.caller(address, holder.name());
+    RelayCaller who = hub.caller(address, holder);
     caller = who;
     var wanted = new Upgrade(this, WebSocket.accept(key));
     upgrade = wanted;

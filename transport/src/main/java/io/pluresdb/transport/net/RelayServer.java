@@ -76,13 +76,17 @@ public final class RelayServer implements AutoCloseable {
   private final EventLoopGroup loop;
   private final ExecutorService tlsWork;
   private final Channel listener;
+
+  /** Behind a reverse proxy nobody reaches a UDP port of this machine. */
+  private final @Nullable Channel echo;
+
   private final AtomicBoolean closed = new AtomicBoolean();
   private volatile int connections;
 
   private RelayServer(RelayOptions options, Environment environment) {
     this.options = options;
-    this.hub = new RelayHub(options.limits(), environment.random());
-    this.tokens = new RelayTokens(options.tokens());
+    this.hub = new RelayHub(options.limits(), environment);
+    this.tokens = new RelayTokens(options.tokens(), options.tokenKeys(), environment.wallClock());
     int most = options.limits().halfOpen();
     // Behind a reverse proxy all connections have one address.
     this.halfOpen =
@@ -101,6 +105,7 @@ public final class RelayServer implements AutoCloseable {
       throw new ListenFailedException(options.listen(), cause);
     }
     listener = bound.channel();
+    echo = options.trustForwarded() ? null : RelayEcho.bind(address(), loop, hub);
     long sweep = Math.max(1, options.limits().idle().toMillis() / SWEEPS_PER_IDLE);
     unawaited(loop.next().scheduleAtFixedRate(hub::sweep, sweep, sweep, TimeUnit.MILLISECONDS));
     if (options.tls() != null) {
@@ -125,10 +130,11 @@ public final class RelayServer implements AutoCloseable {
   public static RelayServer start(RelayOptions options, Environment environment) {
     var server = new RelayServer(options, environment);
     log.info(
-        "relay listens address={} tls={} tokens={}",
+        "relay listens address={} tls={} tokens={} tokenKeys={}",
         server.address(),
         server.tls != null,
-        options.tokens().size());
+        options.tokens().size(),
+        options.tokenKeys().size());
     return server;
   }
 
@@ -197,6 +203,7 @@ public final class RelayServer implements AutoCloseable {
         .channel(NioServerSocketChannel.class)
         .option(ChannelOption.SO_BACKLOG, LISTEN_BACKLOG)
         .option(ChannelOption.SO_REUSEADDR, true)
+        .handler(new AcceptFailures())
         .childOption(ChannelOption.TCP_NODELAY, true)
         .childOption(
             ChannelOption.WRITE_BUFFER_WATER_MARK,
@@ -308,6 +315,9 @@ public final class RelayServer implements AutoCloseable {
       return;
     }
     listener.close().awaitUninterruptibly();
+    if (echo != null) {
+      echo.close().awaitUninterruptibly();
+    }
     loop.next().submit(hub::drain).awaitUninterruptibly();
     awaitNoConnections(options.limits().drain());
     loop.next().submit(hub::endCircuits).awaitUninterruptibly();

@@ -19,6 +19,7 @@ import io.pluresdb.transport.frame.Goodbye;
 import io.pluresdb.transport.frame.MessageReader;
 import io.pluresdb.transport.frame.Ready;
 import io.pluresdb.transport.noise.NoiseException;
+import io.pluresdb.transport.path.Suspicion;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Decision;
 import io.pluresdb.transport.session.Handshake;
@@ -48,8 +49,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Everything but what is said to be thread-safe runs on the channel's event loop; handshake
  * steps run on the host's executor while reading is off, so a peer cannot queue work faster than it
- * is done. Received bytes are copied once into the frame array, decrypted there, and copied once
- * into the message handed out.
+ * is done. Received bytes are copied once into the frame array, decrypted, and copied once into the
+ * message handed out.
  */
 final class SessionHandler extends ChannelInboundHandlerAdapter {
   private static final Logger log = LoggerFactory.getLogger(SessionHandler.class);
@@ -59,6 +60,11 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   /** Idle and silence are measured in thirds of the keep-alive interval. */
   private static final int TICKS_PER_KEEP_ALIVE = 3;
+
+  /**
+   * Steps in which a path that does not answer is looked at, in parts of the keep-alive interval.
+   */
+  private static final int LOOKS_PER_KEEP_ALIVE = 6;
 
   /** Most bytes of what the two sides tell each other about further paths at a time. */
   static final int MAX_PATHS_BYTES = 1024;
@@ -78,6 +84,15 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
 
   /** Where a frame is put together and sealed before it is copied; of the event loop's thread. */
   private static final FastThreadLocal<byte[]> OUT =
+      new FastThreadLocal<>() {
+        @Override
+        protected byte[] initialValue() {
+          return new byte[FrameCipher.MAX_SEALED_BYTES];
+        }
+      };
+
+  /** Where a frame is decrypted to that is not decrypted in place; of the event loop's thread. */
+  private static final FastThreadLocal<byte[]> IN =
       new FastThreadLocal<>() {
         @Override
         protected byte[] initialValue() {
@@ -108,7 +123,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
   private boolean paused;
   private boolean draining;
   private int ticksSinceProbe;
-  private long framesReceived;
+  private final Suspicion suspicion = new Suspicion();
+  private long readsReceived;
+  private boolean heardDataSinceTick;
   private int ticksSinceReceived;
   private @Nullable ScheduledFuture<?> timer;
   private long handshakeBytesSent;
@@ -215,7 +232,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     ByteBuf bytes = (ByteBuf) received;
     countReceived(bytes.readableBytes());
     ticksSinceReceived = 0;
-    framesReceived++;
+    readsReceived++;
     if (phase == Phase.CLOSED) {
       bytes.release();
     } else if (stepping) {
@@ -261,18 +278,19 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       step(() -> handshake.read(message));
       return;
     }
+    byte[] plain = open.receiving.opensWellInPlace() ? reader.array() : IN.get();
     int length;
     try {
-      length = open.receiving.open(reader.array(), reader.length());
+      length = open.receiving.open(reader.array(), reader.length(), plain);
     } catch (NoiseException e) {
       end(new CloseReason.DecryptionFailed());
       return;
     }
-    byte[] plain = reader.array();
     FrameKind kind = FrameKind.of(plain[0]);
     switch (kind) {
       case DATA -> {
         requirePhase(Phase.ESTABLISHED, kind);
+        heardDataSinceTick = true;
         LiveSession to = present(session);
         open.messages.read(plain, 1, length, message -> open.arrived(to, message));
         open.check();
@@ -597,7 +615,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
           if (phase != Phase.ESTABLISHED) {
             return;
           }
-          long before = framesReceived;
+          long before = readsReceived;
           probe(present(link));
           present(context).flush();
           unawaited(
@@ -605,7 +623,7 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
                   .executor()
                   .schedule(
                       () -> {
-                        if (phase == Phase.ESTABLISHED && framesReceived == before) {
+                        if (phase == Phase.ESTABLISHED && readsReceived == before) {
                           end(new CloseReason.Silent(wait));
                         }
                       },
@@ -656,7 +674,10 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       end(new CloseReason.Silent(silence));
       return;
     }
+    boolean owesASign = paused || heardDataSinceTick || reader.isAmidFrame();
+    heardDataSinceTick = false;
     if (!present(context).channel().isWritable()) {
+      watch();
       return;
     }
     tell(open, present(session), true);
@@ -664,7 +685,55 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
       ticksSinceProbe = 0;
       probe(open);
       present(context).flush();
+      watch();
+    } else if (owesASign) {
+      // Half a message, or nothing because it is not read: the peer shall not think this is dead.
+      probe(open);
+      present(context).flush();
     }
+  }
+
+  /** Something was sent that a living peer answers soon. */
+  private void watch() {
+    if (suspicion.begin(readsReceived)) {
+      lookLater();
+    }
+  }
+
+  private void lookLater() {
+    long step = host.limits().keepAlive().toMillis() / LOOKS_PER_KEEP_ALIVE;
+    unawaited(
+        present(context)
+            .executor()
+            .schedule(
+                this::look,
+                Math.max(1, step) * present(session).patience(),
+                TimeUnit.MILLISECONDS));
+  }
+
+  private void look() {
+    if (phase != Phase.ESTABLISHED) {
+      return;
+    }
+    LiveSession of = present(session);
+    if (paused) {
+      suspicion.end();
+      of.trusted(this);
+      return;
+    }
+    switch (suspicion.look(readsReceived)) {
+      case HEARD -> {
+        of.trusted(this);
+        return;
+      }
+      case ASK -> {}
+      case SUSPECT -> of.suspected(this);
+    }
+    if (present(context).channel().isWritable()) {
+      probe(present(link));
+      present(context).flush();
+    }
+    lookLater();
   }
 
   private void probe(Link open) {
@@ -704,6 +773,9 @@ final class SessionHandler extends ChannelInboundHandlerAdapter {
     draining = true;
     try {
       int frames = 0;
+      if (from.writer.hasMore(this)) {
+        watch();
+      }
       while (phase == Phase.ESTABLISHED && from.writer.hasMore(this) && flushedWritable(ctx)) {
         if (++frames > FRAMES_PER_TURN) {
           break;

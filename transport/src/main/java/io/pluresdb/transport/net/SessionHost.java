@@ -37,6 +37,9 @@ interface SessionHost {
   /** A session has no path any more; it ends unless it soon has one. */
   void stranded(LiveSession session, CloseReason reason);
 
+  /** A session's path may be dead; it gives way to any other. */
+  void suspected(LiveSession session);
+
   /** A peer says something about further paths. */
   void heard(LiveSession session, byte[] content);
 

@@ -146,6 +146,7 @@ public final class TcpTransport implements AutoCloseable {
             .channel(NioServerSocketChannel.class)
             .option(ChannelOption.SO_BACKLOG, LISTEN_BACKLOG)
             .option(ChannelOption.SO_REUSEADDR, true)
+            .handler(new AcceptFailures())
             .childOption(ChannelOption.TCP_NODELAY, true)
             .childOption(ChannelOption.WRITE_BUFFER_WATER_MARK, ciphertextMarks())
             .childHandler(
@@ -449,7 +450,7 @@ public final class TcpTransport implements AutoCloseable {
       case Candidate.Quic ignored -> isConnected(databaseId, peer, new SessionPath.Quic());
       case Candidate.Relayed(var relay, var rendezvous, var tag) ->
           sessions.stream()
-              .filter(s -> s.databaseId().equals(databaseId) && s.hasPath())
+              .filter(s -> s.databaseId().equals(databaseId) && s.hasTrustedPath())
               .map(Session::peer)
               .anyMatch(p -> p.equals(peer) || PeerTag.of(database, rendezvous, p).equals(tag));
     };
@@ -462,7 +463,7 @@ public final class TcpTransport implements AutoCloseable {
             s ->
                 s.peer().equals(peer)
                     && s.databaseId().equals(databaseId)
-                    && s.hasPath()
+                    && s.hasTrustedPath()
                     && s.path().rank() >= path.rank());
   }
 
@@ -476,6 +477,9 @@ public final class TcpTransport implements AutoCloseable {
 
           @Override
           public void stranded(Session session, CloseReason reason) {}
+
+          @Override
+          public void suspected(Session session) {}
         };
 
     /** A session goes on by another path. */
@@ -483,6 +487,9 @@ public final class TcpTransport implements AutoCloseable {
 
     /** A session has no path any more, and ends if it has none soon. */
     void stranded(Session session, CloseReason reason);
+
+    /** Nothing was heard on a session's path for some seconds: another is welcome. */
+    void suspected(Session session);
   }
 
   /**
@@ -695,6 +702,11 @@ public final class TcpTransport implements AutoCloseable {
         var _ = dialQuic(address, session.keys());
       }
       pathListener.stranded(session, reason);
+    }
+
+    @Override
+    public void suspected(LiveSession session) {
+      pathListener.suspected(session);
     }
 
     @Override

@@ -152,6 +152,11 @@ public final class UdpSocket implements AutoCloseable {
     settle(() -> demultiplexer.punch = receiver);
   }
 
+  /** Names who gets what relays say of this port. */
+  void onEcho(Receiver receiver) {
+    settle(() -> demultiplexer.echo = receiver);
+  }
+
   /**
    * Adds the codecs of QUIC, once.
    *
@@ -246,6 +251,7 @@ public final class UdpSocket implements AutoCloseable {
     private @Nullable ChannelHandlerContext context;
     private @Nullable Receiver krpc;
     private @Nullable Receiver punch;
+    private @Nullable Receiver echo;
     private @Nullable ChannelHandlerContext server;
     private byte[] clientPrefix = {};
 
@@ -266,6 +272,7 @@ public final class UdpSocket implements AutoCloseable {
       switch (kind) {
         case KRPC -> give(krpc, packet);
         case PUNCH -> give(punch == null ? krpc : punch, packet);
+        case ECHO -> give(echo == null ? krpc : echo, packet);
         case QUIC -> {
           ChannelHandlerContext codec = server;
           if (codec == null) {

@@ -10,9 +10,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * One direction's key and nonce counter (section 5.1 of the Noise specification).
  *
- * <p>Works in place on heap arrays and keeps one {@link Cipher} for its life: a JCE AEAD is slow to
- * look up, and handles a heap array that starts at offset 0 without an inner copy. After a failure
- * the key is dropped and every later call throws {@link IllegalStateException}. Not thread-safe.
+ * <p>Works on heap arrays, in place but where that is slow, and keeps one {@link Cipher} for its
+ * life: a JCE AEAD is slow to look up, and handles a heap array that starts at offset 0 without an
+ * inner copy. After a failure the key is dropped and every later call throws {@link
+ * IllegalStateException}. Not thread-safe.
  */
 public final class CipherState {
   /** Size of the tag each ciphertext ends with. */
@@ -65,21 +66,42 @@ public final class CipherState {
     return decrypt(NO_ASSOCIATED_BYTES, buffer, 0, length);
   }
 
+  /**
+   * Decrypts {@code from[0, length)} to the beginning of {@code into}, which may be the same array.
+   *
+   * @param into has at least {@code length - 16} bytes
+   * @return {@code length - 16}
+   * @throws NoiseException as the other; the content of {@code into} is then undefined
+   */
+  public int decrypt(byte[] from, int length, byte[] into) throws NoiseException {
+    requireDecryptable(length);
+    return crypt(Cipher.DECRYPT_MODE, NO_ASSOCIATED_BYTES, from, 0, length, into);
+  }
+
+  /** Whether {@link #decrypt(byte[], int)} is as fast as into another array. */
+  public boolean decryptsWellInPlace() {
+    return function.decryptsWellInPlace();
+  }
+
   int encrypt(byte[] associated, byte[] buffer, int offset, int length) throws NoiseException {
     if (length > MAX_MESSAGE_BYTES - TAG_BYTES) {
       throw failed(NoiseException.Kind.TOO_LONG);
     }
-    return crypt(Cipher.ENCRYPT_MODE, associated, buffer, offset, length);
+    return crypt(Cipher.ENCRYPT_MODE, associated, buffer, offset, length, buffer);
   }
 
   int decrypt(byte[] associated, byte[] buffer, int offset, int length) throws NoiseException {
+    requireDecryptable(length);
+    return crypt(Cipher.DECRYPT_MODE, associated, buffer, offset, length, buffer);
+  }
+
+  private void requireDecryptable(int length) throws NoiseException {
     if (length < TAG_BYTES) {
       throw failed(NoiseException.Kind.TOO_SHORT);
     }
     if (length > MAX_MESSAGE_BYTES) {
       throw failed(NoiseException.Kind.TOO_LONG);
     }
-    return crypt(Cipher.DECRYPT_MODE, associated, buffer, offset, length);
   }
 
   /** Replaces the key by a one-way function of it; the nonce goes on (section 4.2). */
@@ -105,7 +127,7 @@ public final class CipherState {
     this.nonce = nonce;
   }
 
-  private int crypt(int mode, byte[] associated, byte[] buffer, int offset, int length)
+  private int crypt(int mode, byte[] associated, byte[] from, int offset, int length, byte[] into)
       throws NoiseException {
     SecretKeySpec live = liveKey();
     if (nonce == REKEY_NONCE) {
@@ -116,7 +138,7 @@ public final class CipherState {
       if (associated.length > 0) {
         cipher.updateAAD(associated);
       }
-      int written = cipher.doFinal(buffer, offset, length, buffer, offset);
+      int written = cipher.doFinal(from, offset, length, into, offset);
       nonce++;
       return written;
     } catch (AEADBadTagException e) {

@@ -7,6 +7,7 @@ package io.pluresdb.transport.path;
  * 1xxxxxxx            QUIC, long header
  * 'd' '0'..'9'        KRPC: a bencoded dictionary begins with the length of its first key
  * 01xxxxxx            QUIC, short header; the second byte begins a connection id of ours
+ * 00010000, 3         a relay says where it sees this port
  * 00010000            hole punching
  * anything else       KRPC, which counts it as malformed
  * </pre>
@@ -17,12 +18,13 @@ package io.pluresdb.transport.path;
 public enum DatagramKind {
   KRPC,
   QUIC,
-  PUNCH;
+  PUNCH,
+  ECHO;
 
   /** First byte of every connection id this device gives itself. */
   public static final byte CONNECTION_ID_MARK = (byte) 0xA5;
 
-  /** First byte of a {@link PunchProbe}. */
+  /** First byte of a {@link PunchProbe} and of a {@link PortEcho}. */
   public static final byte PUNCH_MARK = 0x10;
 
   private static final int LONG_HEADER = 0x80;
@@ -42,6 +44,9 @@ public enum DatagramKind {
     if ((first & FIXED_BIT) != 0) {
       return QUIC;
     }
-    return first == PUNCH_MARK ? PUNCH : KRPC;
+    if (first != PUNCH_MARK) {
+      return KRPC;
+    }
+    return second == PortEcho.ANSWER ? ECHO : PUNCH;
   }
 }

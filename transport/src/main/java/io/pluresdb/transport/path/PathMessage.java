@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * message   := 1 u8 | offer          offer of the side that leads
- *            | 2 u8 | offer          answer
+ *            | 2 u8 | offer | waited u16   answer, so many milliseconds after the offer came
  *            | 3 u8 | round u8       now
  *            | 4 u8                  let us try again: the network has changed
  * offer     := round u8 | nat u8 | token 8 | n u8 | n addresses
@@ -36,8 +36,13 @@ public sealed interface PathMessage {
   record Offer(int round, NatKind nat, byte[] token, List<InetSocketAddress> addresses)
       implements PathMessage {}
 
-  /** The same of the other side, as an answer. */
-  record Answer(int round, NatKind nat, byte[] token, List<InetSocketAddress> addresses)
+  /**
+   * The same of the other side, as an answer.
+   *
+   * @param waitedMillis from the arrival of the offer to this, 0 to {@link #MAX_WAITED_MILLIS}
+   */
+  record Answer(
+      int round, NatKind nat, byte[] token, List<InetSocketAddress> addresses, int waitedMillis)
       implements PathMessage {}
 
   /** Both sides begin to send datagrams. */
@@ -45,6 +50,9 @@ public sealed interface PathMessage {
 
   /** The side that does not lead wants another attempt. */
   record Again() implements PathMessage {}
+
+  /** A longer wait is told as this one. */
+  int MAX_WAITED_MILLIS = 0xffff;
 
   byte OFFER = 1;
   byte ANSWER = 2;
@@ -56,8 +64,13 @@ public sealed interface PathMessage {
     return switch (this) {
       case Offer(var round, var nat, var token, var addresses) ->
           offer(OFFER, round, nat, token, addresses);
-      case Answer(var round, var nat, var token, var addresses) ->
-          offer(ANSWER, round, nat, token, addresses);
+      case Answer(var round, var nat, var token, var addresses, var waited) -> {
+        byte[] offer = offer(ANSWER, round, nat, token, addresses);
+        yield ByteBuffer.allocate(offer.length + Short.BYTES)
+            .put(offer)
+            .putShort((short) waited)
+            .array();
+      }
       case Now(var round) -> new byte[] {NOW, (byte) round};
       case Again ignored -> new byte[] {AGAIN};
     };
@@ -119,7 +132,7 @@ public sealed interface PathMessage {
         }
         return kind == OFFER
             ? new Offer(round, nat, token, List.copyOf(addresses))
-            : new Answer(round, nat, token, List.copyOf(addresses));
+            : new Answer(round, nat, token, List.copyOf(addresses), in.getShort() & 0xffff);
       }
       case NOW -> {
         return new Now(in.get() & 0xff);

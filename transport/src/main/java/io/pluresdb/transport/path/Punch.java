@@ -202,8 +202,10 @@ public final class Punch {
    * The peer said something.
    *
    * @param reachability of this device
+   * @param arrivedAt when it came: finding out {@code reachability} may have taken a while
    */
-  public List<Effect> heard(PathMessage message, Reachability reachability, long now) {
+  public List<Effect> heard(
+      PathMessage message, Reachability reachability, long arrivedAt, long now) {
     return switch (message) {
       case PathMessage.Offer(var number, var nat, var theirs, var addresses) -> {
         if (leads || state == State.DIALLING || now < lastRoundAt + LEAST_WAIT_MILLIS / 2) {
@@ -219,9 +221,14 @@ public final class Punch {
         endAt = now + AGREEING_MILLIS;
         yield List.of(
             new Effect.Tell(
-                new PathMessage.Answer(round, own.nat(), token.clone(), own.addresses())));
+                new PathMessage.Answer(
+                    round,
+                    own.nat(),
+                    token.clone(),
+                    own.addresses(),
+                    Math.clamp(now - arrivedAt, 0, PathMessage.MAX_WAITED_MILLIS))));
       }
-      case PathMessage.Answer(var number, var nat, var theirs, var addresses) -> {
+      case PathMessage.Answer(var number, var nat, var theirs, var addresses, var waited) -> {
         if (state != State.OFFERED || number != round) {
           yield List.of();
         }
@@ -232,7 +239,7 @@ public final class Punch {
           yield List.of();
         }
         state = State.ABOUT_TO;
-        dueAt = now + (now - offeredAt) / 2;
+        dueAt = now + Math.max(0, now - offeredAt - waited) / 2;
         endAt = dueAt + PROBING_MILLIS;
         yield List.of(new Effect.Tell(new PathMessage.Now(round)));
       }

@@ -37,8 +37,10 @@ public sealed interface RelayMessage {
    * @param idleSeconds a connection that says nothing for so long is closed
    * @param registrations most at a time
    * @param address the client's IP address as the relay sees it, 4 or 16 bytes
+   * @param echoPort the relay's UDP port that answers a {@link
+   *     io.pluresdb.transport.path.PortEcho.Question}, 0 when there is none
    */
-  record Welcome(int version, int idleSeconds, int registrations, byte[] address)
+  record Welcome(int version, int idleSeconds, int registrations, byte[] address, int echoPort)
       implements RelayMessage {}
 
   /** Relay: somebody who was there before this client registered; the client may dial. */
@@ -74,13 +76,14 @@ public sealed interface RelayMessage {
     switch (this) {
       case Register(var rendezvous, var tag) -> named(out, REGISTER, rendezvous, tag);
       case Unregister(var rendezvous, var tag) -> named(out, UNREGISTER, rendezvous, tag);
-      case Welcome(var version, var idle, var registrations, var address) ->
+      case Welcome(var version, var idle, var registrations, var address, var echoPort) ->
           out.put(WELCOME)
               .put((byte) version)
               .putShort((short) idle)
               .putShort((short) registrations)
               .put((byte) address.length)
-              .put(address);
+              .put(address)
+              .putShort((short) echoPort);
       case Present(var rendezvous, var tag) -> named(out, PRESENT, rendezvous, tag);
       case Gone(var rendezvous, var tag) -> named(out, GONE, rendezvous, tag);
       case Incoming(var rendezvous, var circuit) ->
@@ -123,7 +126,8 @@ public sealed interface RelayMessage {
         if (length != 4 && length != 16) {
           yield null;
         }
-        yield new Welcome(version, idle, registrations, bytes(in, length));
+        byte[] address = bytes(in, length);
+        yield new Welcome(version, idle, registrations, address, in.getShort() & 0xffff);
       }
       case PRESENT -> new Present(rendezvous(in), tag(in));
       case GONE -> new Gone(rendezvous(in), tag(in));

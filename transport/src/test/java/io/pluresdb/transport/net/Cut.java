@@ -7,10 +7,11 @@ import java.net.Socket;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
-/** A way over TCP that can be cut without a word. */
+/** A way over TCP that can be cut, or be still for a while, without a word. */
 final class Cut implements AutoCloseable {
   private final ServerSocket listening = new ServerSocket();
   private final InetSocketAddress target;
+  private boolean still; // Guarded by this.
   private final Queue<Socket> sockets = new ConcurrentLinkedQueue<>();
 
   Cut(InetSocketAddress target) throws IOException {
@@ -38,12 +39,39 @@ final class Cut implements AutoCloseable {
     }
   }
 
-  private static void forward(Socket from, Socket to) {
+  private void forward(Socket from, Socket to) {
+    byte[] bytes = new byte[8192];
     try {
-      from.getInputStream().transferTo(to.getOutputStream());
+      int read = from.getInputStream().read(bytes);
+      while (read >= 0) {
+        thawed();
+        to.getOutputStream().write(bytes, 0, read);
+        read = from.getInputStream().read(bytes);
+      }
     } catch (IOException e) {
       // Cut.
     }
+  }
+
+  private synchronized void thawed() throws IOException {
+    try {
+      while (still) {
+        wait();
+      }
+    } catch (InterruptedException e) {
+      throw new IOException(e);
+    }
+  }
+
+  /** From now on nothing arrives; connections stay open. */
+  synchronized void freeze() {
+    still = true;
+  }
+
+  /** What was held back arrives, and what follows. */
+  synchronized void thaw() {
+    still = false;
+    notifyAll();
   }
 
   /** Cuts it. */
@@ -53,6 +81,7 @@ final class Cut implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
+    thaw();
     listening.close();
     for (Socket socket : sockets) {
       socket.close();

@@ -14,8 +14,10 @@ import io.pluresdb.transport.relay.RelayUrl;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.OpenPath;
 import io.pluresdb.transport.session.Session;
+import io.pluresdb.transport.session.SessionLimits;
 import io.pluresdb.transport.session.SessionPath;
 import io.pluresdb.transport.topic.DatabaseKeys;
+import io.pluresdb.transport.topic.PeerTag;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.security.SecureRandom;
@@ -29,6 +31,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -302,6 +305,152 @@ class MovingSessionTest {
       assertThat(late.closings).isEmpty();
       Waiting.until("closed", () -> !late.closings.isEmpty() && !early.closings.isEmpty());
       assertThat(late.closings.element()).isInstanceOf(CloseReason.Disconnected.class);
+    }
+  }
+
+  /** Looks at silent paths ten times as often as usual, and gives none up by itself. */
+  private static final SessionLimits HASTY =
+      SessionLimits.defaults().withKeepAlive(Duration.ofMillis(1_500), Duration.ofSeconds(60));
+
+  /** Two devices with a way over TCP that may stand still, and a relay. */
+  private final class Still implements AutoCloseable {
+    private final Node first = new Node(HASTY);
+    private final Node second = new Node(HASTY);
+    private final AtomicInteger suspicions = new AtomicInteger();
+    private final Candidate.Relayed around;
+    private final Cut cut;
+    private final Session session;
+    private final Session back;
+
+    Still(boolean hasOtherWay) throws IOException {
+      register(first);
+      Queue<Candidate.Relayed> found = register(second);
+      Candidate.Relayed wanted =
+          new Candidate.Relayed(
+              relayed.relay(),
+              relayed.rendezvous(),
+              PeerTag.of(Node.DATABASE, relayed.rendezvous(), first.identity.id()));
+      Waiting.until("found", () -> found.contains(wanted));
+      around = wanted;
+      cut = new Cut(first.listen());
+      session = dial(second, new Candidate.Direct(cut.address())).session();
+      back = first.session();
+      second.transport.onPaths(
+          new TcpTransport.PathListener() {
+            @Override
+            public void moved(Session moved) {}
+
+            @Override
+            public void stranded(Session stranded, CloseReason reason) {}
+
+            @Override
+            public void suspected(Session suspected) {
+              suspicions.incrementAndGet();
+              if (hasOtherWay) {
+                var _ = second.transport.dial(around, Node.DATABASE);
+              }
+            }
+          });
+    }
+
+    @Override
+    public void close() throws IOException {
+      cut.close();
+      first.close();
+      second.close();
+    }
+  }
+
+  @Test
+  void pathThatFallsSilent_givesWayToAnother_longBeforeItIsGivenUp() throws IOException {
+    try (var still = new Still(true)) {
+      var stream = new Stream(still.session);
+      var other = new Stream(still.back);
+      more(still.first);
+      more(still.second);
+      still.cut.freeze();
+      Waiting.until(
+          "the relay",
+          () ->
+              still.session.path() instanceof SessionPath.Relayed
+                  && still.back.path() instanceof SessionPath.Relayed);
+      more(still.first);
+      more(still.second);
+      // What was held back arrives late, on a path that is not used any more.
+      still.cut.thaw();
+      more(still.first);
+      assertAllInOrder(still.first, stream.end());
+      assertAllInOrder(still.second, other.end());
+      assertThat(still.first.closings).isEmpty();
+      assertThat(still.second.closings).isEmpty();
+    }
+  }
+
+  @Test
+  void idlePathThatFallsSilent_givesWayToo() throws IOException {
+    try (var still = new Still(true)) {
+      still.cut.freeze();
+      Waiting.until("the relay", () -> still.session.path() instanceof SessionPath.Relayed);
+      still.session.send(new byte[] {1});
+      still.session.flush();
+      Waiting.until("the message", () -> still.first.messageCount.get() == 1);
+    }
+  }
+
+  @Test
+  void onlyPath_isKeptWhileItIsSilent_andUsedWhenItSpeaksAgain() throws IOException {
+    try (var still = new Still(false)) {
+      var stream = new Stream(still.session);
+      more(still.first);
+      still.cut.freeze();
+      Waiting.until("suspected", () -> still.suspicions.get() > 0);
+      assertThat(((LiveSession) still.session).hasTrustedPath()).isFalse();
+      still.cut.thaw();
+      Waiting.until("trusted", () -> ((LiveSession) still.session).hasTrustedPath());
+      more(still.first);
+      assertAllInOrder(still.first, stream.end());
+      assertThat(still.second.count("continued")).isZero();
+      // Trusted again: a worse path is not taken.
+      assertThat(
+              dial(still.second, still.around)
+                  .closure()
+                  .toCompletableFuture()
+                  .orTimeout(20, TimeUnit.SECONDS)
+                  .join())
+          .isEqualTo(new CloseReason.Moved());
+      assertThat(still.session.path()).isInstanceOf(SessionPath.Direct.class);
+    }
+  }
+
+  @Test
+  void peerThatReadsNothing_isNotTakenForDead() throws IOException {
+    try (var still = new Still(true)) {
+      still.back.pauseReading();
+      var stream = new Stream(still.session);
+      assertThat(Waiting.holdsFor(Duration.ofSeconds(3), () -> still.suspicions.get() == 0))
+          .isTrue();
+      still.back.resumeReading();
+      more(still.first);
+      assertAllInOrder(still.first, stream.end());
+      assertThat(still.session.path()).isInstanceOf(SessionPath.Direct.class);
+    }
+  }
+
+  @Test
+  void pathThatIsStillAgainAndAgain_isLeftLessOften() throws IOException {
+    try (var still = new Still(true)) {
+      var session = (LiveSession) still.session;
+      int patience = 1;
+      for (int round = 0; round < 2; round++) {
+        assertThat(session.patience()).isEqualTo(patience);
+        still.cut.freeze();
+        Waiting.until("the relay", () -> session.path() instanceof SessionPath.Relayed);
+        patience = session.patience();
+        still.cut.thaw();
+        dial(still.second, new Candidate.Direct(still.cut.address()));
+        Waiting.until("direct", () -> session.path() instanceof SessionPath.Direct);
+      }
+      assertThat(patience).isEqualTo(4);
     }
   }
 }

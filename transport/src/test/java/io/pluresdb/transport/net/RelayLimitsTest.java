@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.transport.Environment;
 import io.pluresdb.transport.Waiting;
+import io.pluresdb.transport.identity.DeviceIdentity;
 import io.pluresdb.transport.net.RawWebSocket.Circuit;
 import io.pluresdb.transport.net.RawWebSocket.Frame;
 import io.pluresdb.transport.net.RawWebSocket.RefusedException;
@@ -12,6 +13,7 @@ import io.pluresdb.transport.relay.RelayCounter;
 import io.pluresdb.transport.relay.RelayLimits;
 import io.pluresdb.transport.relay.RelayMessage;
 import io.pluresdb.transport.relay.RelayOptions;
+import io.pluresdb.transport.relay.RelayToken;
 import io.pluresdb.transport.relay.WebSocket;
 import io.pluresdb.transport.topic.PeerTag;
 import io.pluresdb.transport.topic.Rendezvous;
@@ -20,8 +22,10 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -148,6 +152,87 @@ class RelayLimitsTest {
     assertThat(RawWebSocket.ask(port, "GET /healthz HTTP/1.1\r\nHost: r\r\n\r\n"))
         .startsWith("HTTP/1.1 200 OK")
         .endsWith("ok\n");
+  }
+
+  /** A relay that takes what {@code operator} signed; its clock stands still until it is set. */
+  private int startSigned(DeviceIdentity operator, AtomicLong clock, Map<String, Long> limits) {
+    relay.close();
+    var all = new java.util.HashMap<>(limits);
+    all.putIfAbsent("drain-millis", 0L);
+    relay =
+        RelayServer.start(
+            new RelayOptions(
+                Node.anyPort(),
+                null,
+                Map.of(),
+                List.of(HexFormat.of().formatHex(operator.publicKey())),
+                false,
+                RelayLimits.of(all)),
+            new Environment(() -> Instant.ofEpochMilli(clock.get()), new SecureRandom()));
+    return relay.address().getPort();
+  }
+
+  private static String bearing(RelayToken token, DeviceIdentity operator) {
+    return "Authorization: Bearer " + token.sign(operator);
+  }
+
+  @Test
+  void signedTokens_forgedExpiredOrOfAnotherRelay_areRefused_andSayWhy() throws Exception {
+    DeviceIdentity operator = DeviceIdentity.create(new SecureRandom());
+    DeviceIdentity stranger = DeviceIdentity.create(new SecureRandom());
+    var clock = new AtomicLong(1_000_000);
+    int port = startSigned(operator, clock, Map.of());
+    var token = new RelayToken("family", 1_060_000, 0, 0);
+    kept(RawWebSocket.control(port, bearing(token, operator)));
+    RelayCounter counter = RelayCounter.REFUSED_UNAUTHORIZED;
+    refused(() -> RawWebSocket.control(port), "wants a token", counter);
+    refused(() -> RawWebSocket.control(port, bearing(token, stranger)), "not signed for", counter);
+    String forged = bearing(token, operator);
+    refused(
+        () -> RawWebSocket.control(port, forged.substring(0, forged.length() - 4) + "AAAA"),
+        "not signed for",
+        counter);
+    refused(() -> RawWebSocket.control(port, "Authorization: Bearer s1.AAAA"), "no token", counter);
+    clock.set(1_060_000);
+    refused(() -> RawWebSocket.control(port, bearing(token, operator)), "expired", counter);
+    // A relay that only lists tokens takes no signed one.
+    int listing = start(Map.of(), Map.of(TOKEN, "a"), false);
+    refused(
+        () -> RawWebSocket.control(listing, bearing(token, operator)), "wants a token", counter);
+  }
+
+  @Test
+  void signedToken_thatExpires_endsItsConnectionsAndCircuits() throws Exception {
+    DeviceIdentity operator = DeviceIdentity.create(new SecureRandom());
+    var clock = new AtomicLong(1_000_000);
+    int port = startSigned(operator, clock, Map.of("idle-millis", 2_000L));
+    Circuit circuit =
+        kept(Circuit.open(port, bearing(new RelayToken("short", 1_010_000, 0, 0), operator)));
+    RawWebSocket lasting =
+        kept(
+            RawWebSocket.control(port, bearing(new RelayToken("long", 9_000_000, 0, 0), operator)));
+    clock.set(1_010_000);
+    assertThat(circuit.control().next().opcode()).isEqualTo(WebSocket.CLOSE);
+    assertThat(circuit.dialler().next().opcode()).isEqualTo(WebSocket.CLOSE);
+    assertThat(circuit.acceptor().next().opcode()).isEqualTo(WebSocket.CLOSE);
+    assertThat(relay.counted(RelayCounter.EXPIRED_TOKENS)).isEqualTo(2);
+    lasting.send(RawWebSocket.FINAL | WebSocket.PING, new byte[0]);
+    assertThat(lasting.next().opcode()).isEqualTo(WebSocket.PONG);
+  }
+
+  @Test
+  void signedToken_lowersLimits_butDoesNotRaiseThem_andEachIsCountedApart() throws Exception {
+    DeviceIdentity operator = DeviceIdentity.create(new SecureRandom());
+    int port = startSigned(operator, new AtomicLong(1_000_000), Map.of("circuits-per-key", 4L));
+    String two = bearing(new RelayToken("two", 2_000_000, 2, 0), operator);
+    String many = bearing(new RelayToken("many", 2_000_000, 1_000, 0), operator);
+    RelayCounter counter = RelayCounter.REFUSED_CIRCUITS_PER_KEY;
+    kept(Circuit.open(port, two));
+    String dial = RelayMessage.dialPath(rendezvous(1), tag(1));
+    refused(() -> RawWebSocket.open(port, dial, two), "429", counter);
+    kept(Circuit.open(port, many));
+    kept(Circuit.open(port, many));
+    refused(() -> RawWebSocket.open(port, dial, many), "429", counter);
   }
 
   @Test

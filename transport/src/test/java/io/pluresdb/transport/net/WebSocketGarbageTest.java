@@ -174,7 +174,8 @@ class WebSocketGarbageTest {
       case 4 -> new RelayMessage.Incoming(rendezvous, bytes(random, RelayMessage.CIRCUIT_BYTES));
       case 5 -> new RelayMessage.Refused(rendezvous, "registrations");
       case 6 -> new RelayMessage.Leave(random.nextInt(65_536));
-      default -> new RelayMessage.Welcome(1, 60, 256, bytes(random, random.nextBoolean() ? 4 : 16));
+      default ->
+          new RelayMessage.Welcome(1, 60, 256, bytes(random, random.nextBoolean() ? 4 : 16), 443);
     };
   }
 

@@ -26,8 +26,8 @@ class PathMessageTest {
     var offer = new PathMessage.Offer(7, NatKind.CONE, TOKEN, addresses);
     assertThat(hex(offer))
         .isEqualTo("01070201020304050607080204cb007105870a0620010db80000000000000000000000010001");
-    assertThat(hex(new PathMessage.Answer(255, NatKind.UNKNOWN, TOKEN, List.of())))
-        .isEqualTo("02ff00010203040506070800");
+    assertThat(hex(new PathMessage.Answer(255, NatKind.UNKNOWN, TOKEN, List.of(), 0x123)))
+        .isEqualTo("02ff000102030405060708000123");
     assertThat(hex(new PathMessage.Now(7))).isEqualTo("0307");
     assertThat(hex(new PathMessage.Again())).isEqualTo("04");
     assertThat(PathMessage.decode(offer.encode()))

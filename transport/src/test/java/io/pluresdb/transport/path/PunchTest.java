@@ -108,7 +108,7 @@ class PunchTest {
             PathMessage arrived = read(PathMessage.decode(message.encode()));
             later(
                 RELAY_MILLIS,
-                () -> carryOut(peer, peer.punch.heard(arrived, peer.reachability(), now)));
+                () -> carryOut(peer, peer.punch.heard(arrived, peer.reachability(), now, now)));
           }
           case Punch.Effect.Open(var to, var probe) -> side.leave(to);
           case Punch.Effect.Send(var to, var probe) -> {
@@ -248,7 +248,7 @@ class PunchTest {
             Run.at("255.255.255.255"));
     Side right = new Run(NatKind.CONE, false, NatKind.CONE, false).right;
     right.punch.heard(
-        new PathMessage.Offer(1, NatKind.OPEN, new byte[8], forbidden), right.reachability(), 0);
-    assertThat(right.punch.heard(new PathMessage.Now(1), Reachability.nowhere(), 0)).isEmpty();
+        new PathMessage.Offer(1, NatKind.OPEN, new byte[8], forbidden), right.reachability(), 0, 0);
+    assertThat(right.punch.heard(new PathMessage.Now(1), Reachability.nowhere(), 0, 0)).isEmpty();
   }
 }

@@ -49,7 +49,7 @@ class HandshakeTest {
     assertThat(dialled.decision()).isEqualTo(new Decision.Accept());
     byte[] buffer = Arrays.copyOf("ping".getBytes(StandardCharsets.US_ASCII), 20);
     int sealed = dialled.sending().seal(buffer, 4);
-    assertThat(accepted.receiving().open(buffer, sealed)).isEqualTo(4);
+    assertThat(accepted.receiving().open(buffer, sealed, buffer)).isEqualTo(4);
     assertThat(Arrays.copyOf(buffer, 4)).asString().isEqualTo("ping");
   }
 
