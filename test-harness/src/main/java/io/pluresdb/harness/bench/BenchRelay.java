@@ -19,7 +19,6 @@ import io.pluresdb.transport.relay.RelayOptions;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -34,7 +33,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A relay and a plain forwarder in a process of their own. Prints both ports, then answers each
- * line with the memory in use after a collection: heap, direct buffers and resident bytes.
+ * line with the memory in use after a collection: heap and resident bytes.
  */
 final class BenchRelay {
   private static final long SETTLE_NANOS = 500_000_000;
@@ -73,11 +72,7 @@ final class BenchRelay {
         System.gc();
         System.gc();
         long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
-        long direct =
-            ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
-                .mapToLong(BufferPoolMXBean::getMemoryUsed)
-                .sum();
-        System.out.println(heap + " " + direct + " " + residentBytes());
+        System.out.println(heap + " " + residentBytes());
       }
     }
     System.exit(0);

@@ -34,14 +34,19 @@ final class Child implements AutoCloseable {
   }
 
   /**
-   * With a heap of this size all of which is resident from the start: what is resident later, and
-   * was not, is outside the heap.
+   * With a heap of this size all of which is resident from the start, and without the optimising
+   * compiler, whose own memory comes and goes: what is resident later, and was not, is outside the
+   * heap and the program's.
    */
   static Child withTouchedHeap(Class<?> main, int mebibytes) {
     List<String> command = DaemonProcess.java(main.getName());
     command.addAll(
         command.size() - 1,
-        List.of("-Xms" + mebibytes + "m", "-Xmx" + mebibytes + "m", "-XX:+AlwaysPreTouch"));
+        List.of(
+            "-Xms" + mebibytes + "m",
+            "-Xmx" + mebibytes + "m",
+            "-XX:+AlwaysPreTouch",
+            "-XX:TieredStopAtLevel=1"));
     return start(command);
   }
 

@@ -39,7 +39,7 @@ final class RelayBench {
   /** Who sends and who receives. */
   private record Pair(Socket from, Socket to) {}
 
-  private record Memory(long heap, long direct, long resident) {}
+  private record Memory(long heap, long resident) {}
 
   static Report run(int circuits, int seconds, int rounds) throws Exception {
     if (circuits < 1 || circuits > MAX_CIRCUITS || seconds < 1 || rounds < 1 || rounds > 100) {
@@ -52,7 +52,7 @@ final class RelayBench {
               + rounds);
     }
     var report = new Report("relay").add("circuits", circuits).add("frameBytes", FRAME_BYTES);
-    try (Child child = Child.withTouchedHeap(BenchRelay.class, HEAP_MEBIBYTES)) {
+    try (Child child = Child.of(BenchRelay.class)) {
       String[] ports = child.answer();
       int relay = Integer.parseInt(ports[0]);
       int forwarder = Integer.parseInt(ports[1]);
@@ -63,34 +63,39 @@ final class RelayBench {
         compare(report, "one", plain, one, seconds, rounds);
         close(one);
         close(plain);
-        // Once before, so that compiling the code of upgrades is not counted as circuits' memory.
-        close(relayed(relay, control, circuits));
-        Memory before = memory(child);
         List<Pair> many = relayed(relay, control, circuits);
-        Memory idle = memory(child);
-        // The heap is resident already; garbage of the upgrades is not what circuits cost.
-        long heap = idle.heap - before.heap;
-        long outside = idle.resident - before.resident;
-        report
-            .add("idleCircuitHeapBytes", (double) heap / circuits)
-            .add("idleCircuitDirectBytes", (double) (idle.direct - before.direct) / circuits)
-            .add(
-                "idleCircuitResidentBytes",
-                (double) (heap + outside) / circuits,
-                "<=",
-                TARGET_CIRCUIT_BYTES);
         plain = forwarded(forwarder, circuits);
         compare(report, "all", plain, many, seconds, rounds);
         close(many);
         close(plain);
       }
     }
+    idle(report, circuits);
     return report;
+  }
+
+  private static void idle(Report report, int circuits) throws IOException {
+    try (Child child = Child.withTouchedHeap(BenchRelay.class, HEAP_MEBIBYTES)) {
+      int relay = Integer.parseInt(child.answer()[0]);
+      try (Socket control = control(relay)) {
+        // Once before: what upgrades load and compile is not what circuits take.
+        close(relayed(relay, control, circuits));
+        Memory before = memory(child);
+        List<Pair> many = relayed(relay, control, circuits);
+        Memory idle = memory(child);
+        double heap = (double) (idle.heap - before.heap) / circuits;
+        double outside = (double) (idle.resident - before.resident) / circuits;
+        report
+            .add("idleCircuitHeapBytes", heap)
+            .add("idleCircuitResidentBytes", heap + outside, "<=", TARGET_CIRCUIT_BYTES);
+        close(many);
+      }
+    }
   }
 
   private static Memory memory(Child child) {
     String[] words = child.ask("memory");
-    return new Memory(Long.parseLong(words[0]), Long.parseLong(words[1]), Long.parseLong(words[2]));
+    return new Memory(Long.parseLong(words[0]), Long.parseLong(words[1]));
   }
 
   private static void compare(
