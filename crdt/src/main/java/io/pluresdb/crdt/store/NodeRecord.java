@@ -54,16 +54,19 @@ public record NodeRecord(
       return null;
     }
     DocumentView view = DocumentView.of(state, sequences);
+    // Nearly always there are none.
     List<Conflict> conflicts =
-        view.conflicts().stream()
-            .map(
-                c ->
-                    new Conflict(
-                        DocumentView.pathText(c),
-                        new String(c.sibling().value(), StandardCharsets.UTF_8),
-                        c.sibling().dot(),
-                        HybridClock.wallMillis(c.sibling().timestamp())))
-            .toList();
+        view.conflicts().isEmpty()
+            ? List.of()
+            : view.conflicts().stream()
+                .map(
+                    c ->
+                        new Conflict(
+                            DocumentView.pathText(c),
+                            new String(c.sibling().value(), StandardCharsets.UTF_8),
+                            c.sibling().dot(),
+                            HybridClock.wallMillis(c.sibling().timestamp())))
+                .toList();
     return new NodeRecord(
         new String(id, StandardCharsets.UTF_8),
         view.json(),

@@ -16,8 +16,10 @@ import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -30,6 +32,7 @@ public final class Api {
 
   private final List<Route> table;
   private final Map<String, Map<String, Route>> routes = new HashMap<>();
+  private final Set<String> publicPaths;
   private final AuditLog audit;
   private final InstantSource clock;
 
@@ -59,6 +62,14 @@ public final class Api {
           .computeIfAbsent(route.path(), path -> new TreeMap<>())
           .put(route.method(), route.isAudited() ? audited(route) : route);
     }
+    publicPaths =
+        routes.entrySet().stream()
+            .filter(
+                path ->
+                    path.getValue().values().stream()
+                        .allMatch(route -> route.level() == Level.PUBLIC))
+            .map(Map.Entry::getKey)
+            .collect(Collectors.toSet());
   }
 
   private static List<Route> table(
@@ -158,9 +169,7 @@ public final class Api {
 
   /** Whether a path is for everybody. */
   boolean isPublic(String path) {
-    Map<String, Route> methods = routes.get(path);
-    return methods != null
-        && methods.values().stream().allMatch(route -> route.level() == Level.PUBLIC);
+    return publicPaths.contains(path);
   }
 
   /**
@@ -204,7 +213,7 @@ public final class Api {
       throw new MethodNotAllowed(path, String.join(", ", methods.keySet()));
     }
     for (String name : query.keySet()) {
-      if (!route.parameterNames().contains(name)) {
+      if (!route.takes(name)) {
         throw ApiException.invalid(
             path
                 + " has no parameter \""

@@ -1,9 +1,8 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.store.NodeRecord;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Map;
@@ -25,13 +24,13 @@ final class EntityTag {
 
   /** The tag of a document, in quotes: half a SHA-256 of its data, embedding and clock. */
   static String of(NodeRecord document) {
-    MessageDigest digest = sha256();
-    digest.update(document.data());
+    byte[] data = document.data();
     float[] embedding = document.embedding();
     int dimensions = embedding == null ? 0 : embedding.length;
-    ByteBuffer rest =
-        ByteBuffer.allocate(
-            Integer.BYTES + Float.BYTES * dimensions + document.clock().size() * 3 * Long.BYTES);
+    int restBytes =
+        Integer.BYTES + Float.BYTES * dimensions + document.clock().size() * 3 * Long.BYTES;
+    byte[] whole = Arrays.copyOf(data, data.length + restBytes);
+    ByteBuffer rest = ByteBuffer.wrap(whole, data.length, restBytes);
     // Lengths stand between parts, so that no two documents hash the same bytes.
     rest.putInt(embedding == null ? -1 : dimensions);
     for (int i = 0; i < dimensions; i++) {
@@ -43,9 +42,8 @@ final class EntityTag {
             (actor, seq) -> {
               rest.putLong(actor.high()).putLong(actor.low()).putLong(seq);
             });
-    digest.update(rest.flip());
-    byte[] hash = Arrays.copyOf(digest.digest(), BYTES);
-    return "\"" + HexFormat.of().formatHex(hash) + "\"";
+    byte[] hash = Hash.bulk(whole, whole.length).bytes();
+    return "\"" + HexFormat.of().formatHex(hash, 0, BYTES) + "\"";
   }
 
   /** Whether {@code If-None-Match} names a tag: what the caller has is what it would get. */
@@ -72,13 +70,5 @@ final class EntityTag {
   private static boolean matches(String header, String etag) {
     return header.strip().equals("*")
         || Arrays.stream(header.split(",", -1)).map(String::strip).anyMatch(etag::equals);
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has SHA-256", e);
-    }
   }
 }

@@ -21,6 +21,7 @@ import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.QueryStringDecoder;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.util.AsciiString;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import io.pluresdb.daemon.access.Caller;
@@ -56,6 +57,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final byte[] NO_BYTES = {};
   private static final String BEARER = "Bearer ";
 
+  // Constants of this kind know their hash, and are copied rather than encoded.
+  private static final AsciiString JSON = AsciiString.cached(Answer.JSON);
+  private static final AsciiString CONTENT_TYPE_OPTIONS =
+      AsciiString.cached("x-content-type-options");
+  private static final AsciiString NO_SNIFFING = AsciiString.cached("nosniff");
+  private static final List<AsciiString> READ_HEADERS =
+      Request.HEADERS.stream().map(AsciiString::cached).toList();
+
   private static final Logger LOG = LoggerFactory.getLogger(HttpConnection.class);
 
   private final Api api;
@@ -71,7 +80,23 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   /** The head of the next request, which came while this one is being answered. */
   private @Nullable HttpRequest held;
 
+  /** What to do at {@link #deadlineNanos} unless it is put off before; null for nothing. */
+  private @Nullable Runnable overdue;
+
+  private long deadlineNanos;
+
+  /**
+   * Looks at the deadline, no later than it. Every request moves that twice: only a timer that
+   * would come too late is moved with it.
+   */
   private @Nullable Future<?> timer;
+
+  private long timerNanos;
+
+  /** The last {@code Authorization} that came, and the hash in it: the next one is the same. */
+  private String authorization = "";
+
+  private Tokens.@Nullable Sent sent;
 
   /** Messages decoded before they were asked for: at most what one read of the socket holds. */
   private final Deque<HttpObject> inbox = new ArrayDeque<>();
@@ -84,6 +109,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final class Exchange {
     final HttpRequest head;
     final boolean keepAlive;
+    String path = "";
+    Map<String, String> query = Map.of();
     @Nullable Route route;
     Caller caller = Caller.NOBODY;
     boolean entered;
@@ -130,7 +157,11 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelInactive(ChannelHandlerContext ignored) {
-    cancelTimer();
+    overdue = null;
+    if (timer != null) {
+      timer.cancel(false);
+      timer = null;
+    }
     wanted = false;
     inbox.forEach(ReferenceCountUtil::release);
     inbox.clear();
@@ -297,16 +328,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private void open(Exchange current) {
     HttpHeaders headers = current.head.headers();
-    var uri = new QueryStringDecoder(current.head.uri());
-    String path;
-    Map<String, String> query;
     try {
-      path = uri.path();
-      query = query(uri);
+      var uri = new QueryStringDecoder(current.head.uri());
+      current.path = uri.path();
+      current.query = query(uri);
     } catch (IllegalArgumentException e) {
       throw new ApiException(
           400, "API_BAD_REQUEST", "the URI is malformed", "percent-encode paths and parameters");
     }
+    String path = current.path;
+    Map<String, String> query = current.query;
     if (origins != null) {
       origins.check(headers.get(HttpHeaderNames.HOST), headers.get(HttpHeaderNames.ORIGIN));
     }
@@ -338,7 +369,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
             new BodyStream(() -> channel.eventLoop().execute(this::read), options.bodyTimeout());
         current.stream = stream;
         cancelTimer();
-        Request request = request(current, path, query, new Request.Body.Stream(stream));
+        Request request = request(current, new Request.Body.Stream(stream));
         onThread(
             current,
             () -> {
@@ -351,17 +382,24 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   /** Who sent this: whose token it is, or who is at the other end of the Unix socket. */
-  private Caller caller(@Nullable String authorization) {
-    if (authorization == null) {
+  private Caller caller(@Nullable String given) {
+    if (given == null) {
       if (peer != null) {
         return peer;
       }
       throw Tokens.unauthorized("the bearer token is missing");
     }
-    if (!authorization.startsWith(BEARER)) {
+    if (!given.startsWith(BEARER)) {
       throw Tokens.unauthorized("Authorization must be \"Bearer TOKEN\"");
     }
-    return tokens.caller(authorization.substring(BEARER.length()));
+    Tokens.Sent secret = sent;
+    if (secret == null || !given.equals(authorization)) {
+      secret = Tokens.Sent.of(given.substring(BEARER.length()));
+      sent = secret;
+      authorization = given;
+    }
+    // Asked every time: the token may have been revoked or have expired meanwhile.
+    return tokens.caller(secret);
   }
 
   /** A request of the caller's is over. */
@@ -388,16 +426,24 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     return query;
   }
 
-  private static Request request(
-      Exchange exchange, String path, Map<String, String> query, Request.Body body) {
-    var headers = new HashMap<String, String>();
-    for (String name : Request.HEADERS) {
-      String value = exchange.head.headers().get(name);
+  private static Request request(Exchange exchange, Request.Body body) {
+    Map<String, String> headers = Map.of();
+    for (int i = 0; i < READ_HEADERS.size(); i++) {
+      String value = exchange.head.headers().get(READ_HEADERS.get(i));
       if (value != null) {
-        headers.put(name, value);
+        if (headers.isEmpty()) {
+          headers = new HashMap<>();
+        }
+        headers.put(Request.HEADERS.get(i), value);
       }
     }
-    return new Request(exchange.head.method().name(), path, query, headers, body, exchange.caller);
+    return new Request(
+        exchange.head.method().name(),
+        exchange.path,
+        exchange.query,
+        headers,
+        body,
+        exchange.caller);
   }
 
   /** A part of the body. */
@@ -459,8 +505,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       current.body.readBytes(bytes);
       releaseBody(current);
     }
-    var uri = new QueryStringDecoder(current.head.uri());
-    Request request = request(current, uri.path(), query(uri), new Request.Body.Bytes(bytes));
+    Request request = request(current, new Request.Body.Bytes(bytes));
     Route route = current.route;
     if (route == null) {
       throw new IllegalStateException("a request without route was refused before");
@@ -511,14 +556,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
               current,
               HttpResponseStatus.OK,
               json,
-              Answer.JSON,
+              JSON,
               etag.isEmpty() ? Map.of() : Map.of(HttpHeaderNames.ETAG, etag));
       case Answer.Unchanged(String etag) ->
           respond(
               current,
               HttpResponseStatus.NOT_MODIFIED,
               NO_BYTES,
-              Answer.JSON,
+              JSON,
               Map.of(HttpHeaderNames.ETAG, etag));
       case Answer.Streamed s -> throw new IllegalStateException("a prompt route streams nothing");
     }
@@ -597,10 +642,10 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     return head;
   }
 
-  private static void headers(Exchange current, HttpHeaders headers, String type) {
+  private static void headers(Exchange current, HttpHeaders headers, CharSequence type) {
     headers.set(HttpHeaderNames.CONTENT_TYPE, type);
     headers.set(HttpHeaderNames.CACHE_CONTROL, HttpHeaderValues.NO_STORE);
-    headers.set("x-content-type-options", "nosniff");
+    headers.set(CONTENT_TYPE_OPTIONS, NO_SNIFFING);
     if (current.closing) {
       headers.set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
     } else if (current.head.protocolVersion().equals(HttpVersion.HTTP_1_0)) {
@@ -629,15 +674,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     if (failure.status() == 408) {
       current.closing = true;
     }
-    respond(
-        current, HttpResponseStatus.valueOf(failure.status()), failure.json(), Answer.JSON, extra);
+    respond(current, HttpResponseStatus.valueOf(failure.status()), failure.json(), JSON, extra);
   }
 
   private void respond(
       Exchange current,
       HttpResponseStatus status,
       byte[] json,
-      String type,
+      CharSequence type,
       Map<CharSequence, String> extra) {
     if (current.answered) {
       return;
@@ -702,15 +746,39 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   private void schedule(Duration after, Runnable action) {
-    cancelTimer();
-    timer = context().executor().schedule(action, after.toNanos(), TimeUnit.NANOSECONDS);
+    long now = System.nanoTime();
+    overdue = action;
+    deadlineNanos = now + after.toNanos();
+    if (timer == null || timerNanos - deadlineNanos > 0) {
+      startTimer(now);
+    }
+  }
+
+  private void startTimer(long now) {
+    if (timer != null) {
+      timer.cancel(false);
+    }
+    timerNanos = deadlineNanos;
+    timer =
+        context()
+            .executor()
+            .schedule(this::lookAtDeadline, deadlineNanos - now, TimeUnit.NANOSECONDS);
+  }
+
+  private void lookAtDeadline() {
+    timer = null;
+    Runnable action = overdue;
+    long now = System.nanoTime();
+    if (action != null && deadlineNanos - now > 0) {
+      startTimer(now);
+    } else if (action != null) {
+      overdue = null;
+      action.run();
+    }
   }
 
   private void cancelTimer() {
-    if (timer != null) {
-      timer.cancel(false);
-      timer = null;
-    }
+    overdue = null;
   }
 
   private void onLoop(Runnable action) {

@@ -107,6 +107,16 @@ record Route(
     return body == null ? 0 : body.bytes();
   }
 
+  /** Whether it takes a parameter of this name. */
+  boolean takes(String name) {
+    for (Parameter parameter : parameters) {
+      if (parameter.name().equals(name)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Names of the parameters it takes. */
   List<String> parameterNames() {
     return parameters.stream().map(Parameter::name).toList();

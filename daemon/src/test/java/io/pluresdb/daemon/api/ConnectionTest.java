@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.api.Served.Raw;
 import io.pluresdb.daemon.api.Served.Reply;
 import java.io.ByteArrayInputStream;
@@ -21,6 +22,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -84,6 +86,20 @@ class ConnectionTest {
       assertThat(raw.send(served.head("GET /api/status", "")).reply().status()).isEqualTo(200);
     }
     assertThat(served.node.store().get("a")).isEmpty();
+  }
+
+  @Test
+  void token_revokedBetweenRequestsOfOneConnection_isRefusedFromThenOn() throws IOException {
+    String host = "Host: 127.0.0.1:" + served.port();
+    String secret = served.tokens.create("app", Level.READ, Set.of(), null);
+    String request = lines("GET /api/status", host, "Authorization: Bearer " + secret);
+    try (Raw raw = served.raw()) {
+      assertThat(raw.send(request).reply().status()).isEqualTo(200);
+      assertThat(raw.send(request).reply().status()).isEqualTo(200);
+      served.tokens.revoke("app");
+      assertThat(raw.send(request).reply().status()).isEqualTo(401);
+      assertThat(raw.send(served.head("GET /api/status", "")).reply().status()).isEqualTo(200);
+    }
   }
 
   @Test

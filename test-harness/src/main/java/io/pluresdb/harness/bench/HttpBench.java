@@ -15,14 +15,17 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.function.IntFunction;
+import java.util.function.ToDoubleFunction;
 
 /** Requests a second and their 99th percentile, over kept connections to one daemon. */
 final class HttpBench {
   private static final int[] CONNECTIONS = {1, 16, 256};
   private static final int DOCUMENTS = 10_000;
   private static final int LISTED = 100;
+  private static final int ROUNDS = 5;
   private static final String TOKEN = "token-of-this-benchmark";
 
   private HttpBench() {}
@@ -48,11 +51,11 @@ final class HttpBench {
 
   /**
    * Server and clients share this process: one event loop each. The bare handler answers as many
-   * bytes as the daemon does.
+   * bytes as the daemon does. Medians of five rounds, in turn.
    */
   static Report run(Path directory, int seconds) throws IOException {
     var report = new Report("http").add("documentBytes", Documents.BYTES);
-    var nanos = Duration.ofSeconds(seconds).toNanos();
+    long nanos = Duration.ofSeconds(seconds).toNanos() / ROUNDS;
     try (DeviceNode node = DeviceNode.open(directory.resolve("a"), NodeOptions.offline("bench"))) {
       var documents = new Documents(1);
       for (int i = 0; i < DOCUMENTS; i++) {
@@ -67,14 +70,21 @@ final class HttpBench {
           BareHttp bare = BareHttp.start()) {
         for (Kind kind : Kind.values()) {
           int port = server.address().getPort();
-          int bytes = HttpLoad.bodyBytes(port, request(kind, port).apply(0));
+          int bytes = HttpLoad.bodyBytes(port, request(kind, port, "first").apply(0));
           bare.answer(bytes);
-          HttpLoad.run(bare.port(), 16, nanos / 2, request(kind, bare.port()));
-          HttpLoad.run(port, 16, nanos, request(kind, port));
+          long warmUp = ROUNDS * nanos;
+          HttpLoad.run(bare.port(), 16, warmUp / 2, request(kind, bare.port(), "bare"));
+          HttpLoad.run(port, 16, warmUp, request(kind, port, "warm-up"));
           for (int connections : CONNECTIONS) {
-            HttpLoad.Result raw =
-                HttpLoad.run(bare.port(), connections, nanos, request(kind, bare.port()));
-            HttpLoad.Result ours = HttpLoad.run(port, connections, nanos, request(kind, port));
+            var raw = new HttpLoad.Result[ROUNDS];
+            var ours = new HttpLoad.Result[ROUNDS];
+            // In turn, so that a busy moment of the machine falls on both.
+            for (int round = 0; round < ROUNDS; round++) {
+              var bareRequests = request(kind, bare.port(), "bare");
+              raw[round] = HttpLoad.run(bare.port(), connections, nanos, bareRequests);
+              var requests = request(kind, port, connections + "-" + round);
+              ours[round] = HttpLoad.run(port, connections, nanos, requests);
+            }
             add(report, kind, connections, raw, ours);
           }
         }
@@ -84,13 +94,15 @@ final class HttpBench {
   }
 
   private static void add(
-      Report report, Kind kind, int connections, HttpLoad.Result raw, HttpLoad.Result ours) {
+      Report report, Kind kind, int connections, HttpLoad.Result[] raw, HttpLoad.Result[] ours) {
     String name = kind.name().toLowerCase(java.util.Locale.ROOT) + connections;
     report
-        .add(name + "BarePerSecond", raw.perSecond())
-        .add(name + "PerSecond", ours.perSecond())
-        .add(name + "P99Millis", ours.p99Millis());
-    double share = ours.perSecond() / raw.perSecond();
+        .add(name + "BarePerSecond", median(raw, HttpLoad.Result::perSecond))
+        .add(name + "PerSecond", median(ours, HttpLoad.Result::perSecond))
+        .add(name + "P99Millis", median(ours, HttpLoad.Result::p99Millis));
+    double[] shares = new double[ROUNDS];
+    Arrays.setAll(shares, round -> ours[round].perSecond() / raw[round].perSecond());
+    double share = PutBench.median(shares);
     if (kind.hasTargetAt(connections)) {
       report.add(name + "ShareOfBare", share, ">=", kind.target);
     } else {
@@ -98,7 +110,17 @@ final class HttpBench {
     }
   }
 
-  private static IntFunction<byte[]> request(Kind kind, int port) {
+  private static double median(
+      HttpLoad.Result[] results, ToDoubleFunction<HttpLoad.Result> figure) {
+    return PutBench.median(Arrays.stream(results).mapToDouble(figure).toArray());
+  }
+
+  /**
+   * The n-th request of a round.
+   *
+   * @param set names what is put, so that every put makes a document
+   */
+  private static IntFunction<byte[]> request(Kind kind, int port, String set) {
     String head =
         " HTTP/1.1\r\nHost: 127.0.0.1:" + port + "\r\nAuthorization: Bearer " + TOKEN + "\r\n";
     var documents = new Documents(2);
@@ -116,7 +138,8 @@ final class HttpBench {
                       + "\r\n");
           case PUT -> {
             String json = new String(documents.next(i), StandardCharsets.UTF_8);
-            String body = "{\"id\":\"" + Documents.id("put", i) + "\",\"data\":" + json + "}";
+            String body =
+                "{\"id\":\"" + Documents.id("put-" + set, i) + "\",\"data\":" + json + "}";
             yield ascii(
                 "POST /api/put" + head + "Content-Length: " + body.length() + "\r\n\r\n" + body);
           }
