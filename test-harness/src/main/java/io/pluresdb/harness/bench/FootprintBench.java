@@ -24,8 +24,14 @@ final class FootprintBench {
 
   private record Start(double readyMillis, double residentMebibytes) {}
 
-  /** Starts {@code serve} in a process on an empty directory and on one with documents. */
-  static Report run(Path directory, int documents) throws IOException, InterruptedException {
+  /**
+   * Starts {@code serve} in a process on an empty directory and on one with documents.
+   *
+   * @param churnMinutes how long a daemon is used and left again after that; 0 leaves it out
+   * @param churnPerSecond rounds of it
+   */
+  static Report run(Path directory, int documents, int churnMinutes, int churnPerSecond)
+      throws IOException, InterruptedException {
     Path empty = directory.resolve("empty");
     Path filled = directory.resolve("filled");
     DeviceNode.init(empty, false);
@@ -33,13 +39,18 @@ final class FootprintBench {
     serve(empty);
     Start bare = best(empty);
     Start full = best(filled);
-    return new Report("footprint")
+    Report report = new Report("footprint");
+    report
         .add("documents", documents)
         .add("readyMillisEmpty", bare.readyMillis)
         .add("readyMillis", full.readyMillis, "<=", 1_500)
         .add("reopeningCostsMillis", full.readyMillis - bare.readyMillis)
         .add("residentMebibytesEmpty", bare.residentMebibytes)
         .add("residentMebibytes", full.residentMebibytes, "<=", 200);
+    if (churnMinutes > 0) {
+      ChurnBench.run(directory, churnMinutes, churnPerSecond, report);
+    }
+    return report;
   }
 
   private static void fill(Path directory, int documents) {
@@ -94,7 +105,7 @@ final class FootprintBench {
     }
   }
 
-  private static double residentMebibytes(long pid) throws IOException {
+  static double residentMebibytes(long pid) throws IOException {
     for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
       if (line.startsWith("VmRSS:")) {
         return Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024;
