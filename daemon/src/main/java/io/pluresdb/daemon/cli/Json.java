@@ -35,6 +35,37 @@ record Json(String text, String source, Map<String, Json> members, List<Json> el
     }
   }
 
+  /** Whether a text is one JSON value. */
+  static boolean isValue(String text) {
+    try (JsonParser parser = FACTORY.createParser(text)) {
+      if (parser.nextToken() == null) {
+        return false;
+      }
+      parser.skipChildren();
+      return parser.nextToken() == null;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** The value as a cell of a table: a string as it is, unless it would move the cursor. */
+  String cell() {
+    return text.chars().anyMatch(Character::isISOControl) ? source : text;
+  }
+
+  /** Its kind, as JSON Schema names it. */
+  String kind() {
+    return switch (source.charAt(0)) {
+      case '{' -> "object";
+      case '[' -> "array";
+      case '"' -> "string";
+      case 't', 'f' -> "boolean";
+      case 'n' -> "null";
+      default ->
+          source.chars().allMatch(c -> c == '-' || Character.isDigit(c)) ? "integer" : "number";
+    };
+  }
+
   private static Json read(JsonParser parser, byte[] json) throws IOException {
     int from = (int) parser.currentTokenLocation().getByteOffset();
     var members = new LinkedHashMap<String, Json>();

@@ -161,6 +161,9 @@ public final class Main {
     commands.put("conflicts", Past.Conflicts::new);
     commands.put("vsearch", Documents.VectorSearch::new);
     commands.put("search", Documents.Search::new);
+    commands.put("query", Querying.Sql::new);
+    commands.put("dsl", Querying.Pipeline::new);
+    commands.put("type", Typing::command);
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
@@ -183,7 +186,9 @@ public final class Main {
     commands.put("vacuum", Keeping.Vacuum::new);
     commands.put("backup", Keeping.Backup::new);
     commands.put("restore", Keeping.Restore::new);
+    commands.put("migrate", Keeping.Migrate::new);
     commands.put("encryption", Encrypting::command);
+    commands.put("key", Encrypting::keys);
     commands.put("wal", Logs::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("diagnose", Diagnosis::new);
