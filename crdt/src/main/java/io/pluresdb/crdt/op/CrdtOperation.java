@@ -35,6 +35,31 @@ public sealed interface CrdtOperation {
     default List<Dot> observed() {
       return List.of();
     }
+
+    /** The elements that must be here, of a range the last. */
+    default List<ElementId> namedElements() {
+      return switch (this) {
+        case TextInsert insert -> insert.text().isEmpty() ? List.of() : origin(insert.place());
+        case ListInsert insert -> insert.values().isEmpty() ? List.of() : origin(insert.place());
+        case TextDelete delete -> lasts(delete.ranges());
+        case ListDelete delete -> lasts(delete.ranges());
+        case ListSet set -> List.of(set.element());
+        case ListMove move -> {
+          var named = new ArrayList<>(List.of(move.element()));
+          named.addAll(origin(move.place()));
+          yield named;
+        }
+      };
+    }
+
+    private static List<ElementId> origin(Place place) {
+      ElementId origin = place.origin();
+      return origin == null ? List.of() : List.of(origin);
+    }
+
+    private static List<ElementId> lasts(List<ElementRange> ranges) {
+      return ranges.stream().map(range -> new ElementId(range.actor(), range.end() - 1)).toList();
+    }
   }
 
   /**
@@ -213,5 +238,15 @@ public sealed interface CrdtOperation {
       case OnSequence onSequence -> onSequence.observed();
       case Unknown unknown -> List.of();
     };
+  }
+
+  /** All dots that must be here: those observed, and values of a list element it replaces. */
+  default List<Dot> namedDots() {
+    if (this instanceof ListSet set && !set.replaced().isEmpty()) {
+      var named = new ArrayList<>(set.observed());
+      named.addAll(set.replaced());
+      return named;
+    }
+    return observedDots();
   }
 }

@@ -168,7 +168,7 @@ final class Limits {
 
   /** Makes documents anew from the base, the log, and what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
-    var rebuild = new Rebuild(sequences::apply);
+    var rebuild = new Rebuild(sequences);
     Floor floor;
     try (var snapshot = storage.snapshot()) {
       floor = new Floor(snapshot);

@@ -397,12 +397,20 @@ final class LogTruncation {
 
     @Override
     public void apply(byte[] id, OnSequence operation, Dot dot, long timestamp) {
+      sequence(id, operation).applyRest(operation, dot, timestamp);
+    }
+
+    @Override
+    public int count(byte[] id, OnSequence operation, ActorId actor) {
+      return sequence(id, operation).count(actor);
+    }
+
+    private Sequence sequence(byte[] id, OnSequence operation) {
       byte[] register = operation.register();
-      open(id)
+      return open(id)
           .sequences
           .computeIfAbsent(
-              new DocumentKey(SequenceRows.prefix(id, register)), p -> Sequence.empty(register))
-          .applyRest(operation, dot, timestamp);
+              new DocumentKey(SequenceRows.prefix(id, register)), p -> Sequence.empty(register));
     }
 
     /** All rows of a document now; its state takes their sum in. */

@@ -1,5 +1,6 @@
 package io.pluresdb.crdt.store;
 
+import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.Content;
@@ -27,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * The texts and lists the replica loop has in memory, with what is staged in them: most recently
  * used ones stay open.
  */
-final class OpenSequences {
+final class OpenSequences implements Rebuild.Sequences {
   /** Most sequences that stay open between commits. */
   static final int MAX_OPEN = 64;
 
@@ -117,8 +118,14 @@ final class OpenSequences {
     };
   }
 
-  /** Stages an operation whose elements are known. */
-  void apply(byte[] id, OnSequence operation, Dot dot, long timestamp) {
+  @Override
+  public int count(byte[] id, OnSequence operation, ActorId actor) {
+    return get(id, operation.register()).count(actor);
+  }
+
+  /** Stages an operation. */
+  @Override
+  public void apply(byte[] id, OnSequence operation, Dot dot, long timestamp) {
     Open target = open(id, operation.register());
     if (transaction && inTransaction.add(target)) {
       target.sequence.mark();

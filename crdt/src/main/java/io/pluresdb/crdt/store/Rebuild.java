@@ -6,6 +6,7 @@ import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
+import io.pluresdb.crdt.op.ElementId;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.util.ArrayList;
@@ -20,7 +21,7 @@ import java.util.TreeMap;
  * have overwritten what counts, and only the log and the {@link Base} still have that.
  *
  * <p>Changes are applied in the order of arrival. Those that others were allowed to overtake stand
- * too late in it: they come where their hybrid time puts them, and before what saw their dots.
+ * too late in it: they come where their hybrid time puts them, and before what names them.
  */
 final class Rebuild {
   private record Key(ActorId actor, long seq) {}
@@ -39,6 +40,9 @@ final class Rebuild {
   /** Where what happens in texts and lists goes. */
   interface Sequences {
     void apply(byte[] id, CrdtOperation.OnSequence operation, Dot dot, long timestamp);
+
+    /** How many elements an actor put into the sequence that an operation is on. */
+    int count(byte[] id, CrdtOperation.OnSequence operation, ActorId actor);
   }
 
   private final Sequences sequences;
@@ -103,8 +107,17 @@ final class Rebuild {
     long seq = piece.arrived.seq();
     for (DocumentEdit edit : piece.edits) {
       for (CrdtOperation operation : edit.operations()) {
-        for (Dot dot : operation.observedDots()) {
+        for (Dot dot : operation.namedDots()) {
           applyUpTo(dot.actor(), dot.seq());
+        }
+        if (operation instanceof CrdtOperation.ListDelete delete) {
+          delete.seen().forEach(last -> applyUpTo(last.actor(), last.seq()));
+        }
+        if (operation instanceof CrdtOperation.OnSequence onSequence
+            && documents.containsKey(new DocumentKey(edit.id()))) {
+          for (ElementId element : onSequence.namedElements()) {
+            applyUntilThere(edit.id(), onSequence, element);
+          }
         }
       }
     }
@@ -130,6 +143,19 @@ final class Rebuild {
     Map.Entry<Long, Piece> last = same == null ? null : same.floorEntry(seq);
     if (same != null && last != null && !last.getValue().applied) {
       same.headMap(seq, true).values().forEach(this::apply);
+    }
+  }
+
+  private void applyUntilThere(byte[] id, CrdtOperation.OnSequence operation, ElementId element) {
+    var same = byActor.get(element.actor());
+    if (same == null || sequences.count(id, operation, element.actor()) > element.counter()) {
+      return;
+    }
+    for (Piece piece : same.values()) {
+      apply(piece);
+      if (sequences.count(id, operation, element.actor()) > element.counter()) {
+        return;
+      }
     }
   }
 }

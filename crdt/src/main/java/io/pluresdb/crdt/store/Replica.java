@@ -569,6 +569,7 @@ public final class Replica {
     Hash hash = row == null ? Hash.ZERO : row.head().hash();
     long seq = head;
     var hashes = new ArrayList<Hash>(fresh.size());
+    var past = new NamedPast(staging, limits);
     for (Change change : fresh) {
       seq++;
       if (change.timestamp() <= timestamp && seq == head + 1) {
@@ -586,7 +587,7 @@ public final class Replica {
         if (dependency.actor().equals(actor)) {
           return malformed(actor, seq, "depends on itself");
         }
-        if (isMissing(dependency.actor(), dependency.seq())) {
+        if (past.lacks(dependency.actor(), dependency.seq())) {
           return new RunOutcome.Waiting(dependency.actor(), dependency.seq());
         }
       }
@@ -605,13 +606,13 @@ public final class Replica {
       return doesNotFollow(actor, head, seq);
     }
     var bodies = new ArrayList<List<DocumentEdit>>(fresh.size());
-    var elements = new SequenceCheck(sequences, actor, staging::seq, this::isMissing);
+    var elements = new SequenceCheck(sequences, actor, past);
     try {
       for (int i = 0; i < fresh.size(); i++) {
         Change change = fresh.get(i);
         List<DocumentEdit> edits =
             change.omitted() == null ? ChangeBody.decode(actor, change.body()) : List.of();
-        RunOutcome refused = checkObserved(actor, head + 1 + i, edits, elements);
+        RunOutcome refused = checkNamed(actor, head + 1 + i, edits, past, elements);
         if (refused != null) {
           return refused;
         }
@@ -624,9 +625,7 @@ public final class Replica {
       // A peer knows more of our operations than we do: this storage was rolled back.
       stageFence();
     }
-    for (Change change : fresh) {
-      change.deps().forEach(dependency -> noteSkipped(dependency.actor(), dependency.seq()));
-    }
+    past.note();
     VoidRow known = staging.voidRow(actor);
     integrate(run.actor(), signed ? run.signature() : null, fresh, hashes, bodies, row);
     staging.actors.put(actor, new ActorRow(new Head(seq, hash), timestamp, genesis));
@@ -642,17 +641,6 @@ public final class Replica {
     staging.undeclared.add(actor);
     clock.observe(timestamp);
     return new RunOutcome.Applied(fresh.size());
-  }
-
-  /** Whether a change must be waited for. */
-  private boolean isMissing(ActorId actor, long seq) {
-    return staging.seq(actor) < seq && !limits.isSkipped(staging, actor, seq);
-  }
-
-  private void noteSkipped(ActorId actor, long seq) {
-    if (staging.seq(actor) < seq) {
-      limits.skip(staging, actor, seq);
-    }
   }
 
   private boolean isOwn(ActorId actor) {
@@ -710,20 +698,19 @@ public final class Replica {
   }
 
   /**
-   * Observed dots and named elements must lie in the past; returns what to answer when they do not,
-   * or null.
+   * Named dots and elements must lie in the past; returns what to answer when they do not, or null.
    */
-  private @Nullable RunOutcome checkObserved(
-      ActorId author, long seq, List<DocumentEdit> edits, SequenceCheck elements) {
+  private @Nullable RunOutcome checkNamed(
+      ActorId author, long seq, List<DocumentEdit> edits, NamedPast past, SequenceCheck elements) {
     int index = 0;
     for (DocumentEdit edit : edits) {
       for (CrdtOperation operation : edit.operations()) {
-        for (Dot dot : operation.observedDots()) {
+        for (Dot dot : operation.namedDots()) {
           if (dot.actor().equals(author)) {
             if (dot.seq() > seq || (dot.seq() == seq && dot.index() >= index)) {
               return malformed(author, seq, "observes a dot of its own future");
             }
-          } else if (isMissing(dot.actor(), dot.seq())) {
+          } else if (past.lacks(dot.actor(), dot.seq())) {
             return new RunOutcome.Waiting(dot.actor(), dot.seq());
           }
         }

@@ -10,15 +10,11 @@ import io.pluresdb.crdt.op.CrdtOperation.OnSequence;
 import io.pluresdb.crdt.op.CrdtOperation.TextDelete;
 import io.pluresdb.crdt.op.CrdtOperation.TextInsert;
 import io.pluresdb.crdt.op.ElementId;
-import io.pluresdb.crdt.op.ElementRange;
-import io.pluresdb.crdt.op.Place;
 import io.pluresdb.crdt.sequence.SequenceRows;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BiPredicate;
-import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,23 +24,13 @@ import org.jspecify.annotations.Nullable;
 final class SequenceCheck {
   private final OpenSequences sequences;
   private final ActorId author;
-  private final ToLongFunction<ActorId> lastSeq;
-  private final BiPredicate<ActorId, Long> missing;
+  private final NamedPast past;
   private final Map<DocumentKey, Integer> counts = new HashMap<>();
 
-  /**
-   * @param lastSeq the newest change that was applied, by actor
-   * @param missing whether a change must be waited for
-   */
-  SequenceCheck(
-      OpenSequences sequences,
-      ActorId author,
-      ToLongFunction<ActorId> lastSeq,
-      BiPredicate<ActorId, Long> missing) {
+  SequenceCheck(OpenSequences sequences, ActorId author, NamedPast past) {
     this.sequences = sequences;
     this.author = author;
-    this.lastSeq = lastSeq;
-    this.missing = missing;
+    this.past = past;
   }
 
   /** What stands in the way of an operation, or null. */
@@ -57,30 +43,26 @@ final class SequenceCheck {
   }
 
   @Nullable Problem check(byte[] id, OnSequence operation, long seq) {
+    if (operation instanceof ListDelete delete) {
+      Problem problem = checkSeen(delete.seen(), seq);
+      if (problem != null) {
+        return problem;
+      }
+    }
+    for (ElementId element : operation.namedElements()) {
+      Problem problem = checkElement(id, operation, element);
+      if (problem != null) {
+        return problem;
+      }
+    }
     return switch (operation) {
-      case TextInsert insert -> {
-        int length = insert.text().codePointCount(0, insert.text().length());
-        Problem problem = length == 0 ? null : checkPlace(id, operation, insert.place());
-        yield problem != null ? problem : grow(id, operation, length);
-      }
-      case ListInsert insert -> {
-        int length = insert.values().size();
-        Problem problem = length == 0 ? null : checkPlace(id, operation, insert.place());
-        yield problem != null ? problem : grow(id, operation, length);
-      }
-      case ListMove move -> {
-        Problem problem = checkElement(id, operation, move.element());
-        if (problem == null) {
-          problem = checkPlace(id, operation, move.place());
-        }
-        yield problem != null ? problem : grow(id, operation, 1);
-      }
-      case ListSet set -> checkElement(id, operation, set.element());
-      case TextDelete delete -> checkRanges(id, operation, delete.ranges());
-      case ListDelete delete -> {
-        Problem problem = checkSeen(delete.seen(), seq);
-        yield problem != null ? problem : checkRanges(id, operation, delete.ranges());
-      }
+      case TextInsert insert ->
+          grow(id, operation, insert.text().codePointCount(0, insert.text().length()));
+      case ListInsert insert -> grow(id, operation, insert.values().size());
+      case ListMove move -> grow(id, operation, 1);
+      case ListSet set -> null;
+      case TextDelete delete -> null;
+      case ListDelete delete -> null;
     };
   }
 
@@ -90,24 +72,8 @@ final class SequenceCheck {
         if (last.seq() > seq) {
           return new Problem.Malformed("has seen a change of its own future");
         }
-      } else if (missing.test(last.actor(), last.seq())) {
+      } else if (past.lacks(last.actor(), last.seq())) {
         return new Problem.Missing(last.actor(), last.seq());
-      }
-    }
-    return null;
-  }
-
-  private @Nullable Problem checkPlace(byte[] id, OnSequence operation, Place place) {
-    ElementId origin = place.origin();
-    return origin == null ? null : checkElement(id, operation, origin);
-  }
-
-  private @Nullable Problem checkRanges(
-      byte[] id, OnSequence operation, List<ElementRange> ranges) {
-    for (ElementRange range : ranges) {
-      Problem problem = checkElement(id, operation, new ElementId(range.actor(), range.end() - 1));
-      if (problem != null) {
-        return problem;
       }
     }
     return null;
@@ -122,8 +88,8 @@ final class SequenceCheck {
     if (element.counter() < sequences.get(id, operation.register()).count(element.actor())) {
       return null;
     }
-    long next = lastSeq.applyAsLong(element.actor()) + 1;
-    return missing.test(element.actor(), next) ? new Problem.Missing(element.actor(), next) : null;
+    long next = past.lacksNext(element.actor());
+    return next > 0 ? new Problem.Missing(element.actor(), next) : null;
   }
 
   private int own(byte[] id, OnSequence operation) {

@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -55,12 +56,24 @@ final class Databases {
     }
   }
 
-  private static void quota(JsonWriter body, @Nullable String bytes, @Nullable Long documents) {
-    if (bytes != null) {
-      body.name("bytes").number(bytes(bytes));
-    }
-    if (documents != null) {
-      body.name("documents").number(documents);
+  /** The limits of a database; those not named stay as they are. */
+  static final class QuotaOptions {
+    @Option(
+        names = "--max-bytes",
+        paramLabel = "N",
+        description = "On disk; 500M, 2G. 0: no limit.")
+    private @Nullable String bytes;
+
+    @Option(names = "--max-documents", paramLabel = "N", description = "0: no limit.")
+    private @Nullable Long documents;
+
+    void write(JsonWriter body) {
+      if (bytes != null) {
+        body.name("bytes").number(bytes(bytes));
+      }
+      if (documents != null) {
+        body.name("documents").number(documents);
+      }
     }
   }
 
@@ -121,14 +134,7 @@ final class Databases {
     @Parameters(paramLabel = "NAME", description = "1 to 63 of a-z, 0-9, - and _.")
     private String name = "";
 
-    @Option(
-        names = "--max-bytes",
-        paramLabel = "N",
-        description = "On disk; 500M, 2G. 0: no limit.")
-    private @Nullable String bytes;
-
-    @Option(names = "--max-documents", paramLabel = "N", description = "0: no limit.")
-    private @Nullable Long documents;
+    @Mixin private QuotaOptions quota = new QuotaOptions();
 
     Create(Root root) {
       this.root = root;
@@ -137,7 +143,7 @@ final class Databases {
     @Override
     public Integer call() throws InterruptedException {
       var body = new JsonWriter().beginObject().name("name").string(name);
-      quota(body, bytes, documents);
+      quota.write(body);
       byte[] answer =
           root.callDevice(Request.post("/api/databases", body.endObject().toByteArray()));
       Documents.done(root, answer, "made database", name);
@@ -245,14 +251,7 @@ final class Databases {
     @Parameters(paramLabel = "NAME")
     private String name = "";
 
-    @Option(
-        names = "--max-bytes",
-        paramLabel = "N",
-        description = "On disk; 500M, 2G. 0: no limit.")
-    private @Nullable String bytes;
-
-    @Option(names = "--max-documents", paramLabel = "N", description = "0: no limit.")
-    private @Nullable Long documents;
+    @Mixin private QuotaOptions quota = new QuotaOptions();
 
     Limit(Root root) {
       this.root = root;
@@ -261,7 +260,7 @@ final class Databases {
     @Override
     public Integer call() throws InterruptedException {
       var body = new JsonWriter().beginObject().name("name").string(name);
-      quota(body, bytes, documents);
+      quota.write(body);
       byte[] answer =
           root.callDevice(Request.post("/api/databases/quota", body.endObject().toByteArray()));
       var quota = Json.parse(answer).members().getOrDefault("quota", Json.NONE).members();

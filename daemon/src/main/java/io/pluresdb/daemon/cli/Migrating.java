@@ -8,11 +8,11 @@ import io.pluresdb.daemon.migration.SqliteSource;
 import io.pluresdb.daemon.migration.SqliteSource.Row;
 import io.pluresdb.daemon.migration.SqliteSource.Rows;
 import io.pluresdb.daemon.migration.SqliteSource.Table;
+import io.pluresdb.daemon.node.DataDirectory;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -264,7 +264,7 @@ final class Migrating implements Callable<Integer> {
       return rows.isEmpty() ? 0 : Long.parseLong(rows);
     }
 
-    void reached(String table, long rows) throws IOException {
+    void reached(String table, long rows) {
       var json = new JsonWriter().beginObject().name("source").string(source);
       json.name("tables").beginObject();
       if (read != null) {
@@ -276,9 +276,7 @@ final class Migrating implements Callable<Integer> {
             });
       }
       byte[] text = json.name(table).number(rows).endObject().endObject().toByteArray();
-      Path next = file.resolveSibling(file.getFileName() + ".new");
-      Files.write(next, text);
-      Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+      DataDirectory.writeAtomically(file, text);
       read = Json.parse(text).members().getOrDefault("tables", Json.NONE).members();
     }
 

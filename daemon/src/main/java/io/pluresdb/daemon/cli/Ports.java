@@ -3,11 +3,10 @@ package io.pluresdb.daemon.cli;
 import io.pluresdb.daemon.api.JsonMembers;
 import io.pluresdb.daemon.api.JsonWriter;
 import io.pluresdb.daemon.config.Settings.HostPort;
+import io.pluresdb.daemon.node.DataDirectory;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 
 /**
@@ -29,7 +28,7 @@ record Ports(String http, String socket, String peers) {
     return new Ports(members.string("http"), members.string("socket"), members.string("peers"));
   }
 
-  void write(Path dataDir) throws IOException {
+  void write(Path dataDir) {
     byte[] json =
         new JsonWriter()
             .beginObject()
@@ -42,22 +41,10 @@ record Ports(String http, String socket, String peers) {
             .endObject()
             .newline()
             .toByteArray();
-    writePrivately(dataDir.resolve(FILE), json);
+    DataDirectory.writeAtomically(dataDir.resolve(FILE), json);
   }
 
   HostPort httpAddress() {
     return HostPort.parse(http, 1);
-  }
-
-  /** Replaces a file at once, readable by the owner only. */
-  static void writePrivately(Path file, byte[] content) throws IOException {
-    Path draft =
-        Files.createTempFile(
-            file.toAbsolutePath().getParent(),
-            "." + file.getFileName(),
-            ".tmp",
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-    Files.write(draft, content);
-    Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 }

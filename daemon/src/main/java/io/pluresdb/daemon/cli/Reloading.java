@@ -2,11 +2,13 @@ package io.pluresdb.daemon.cli;
 
 import io.pluresdb.daemon.config.Config;
 import io.pluresdb.daemon.config.ConfigException;
-import io.pluresdb.daemon.config.Setting;
 import io.pluresdb.daemon.config.Settings;
 import io.pluresdb.daemon.node.DeviceNode;
 import java.util.ArrayList;
-import java.util.List;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,7 +19,9 @@ final class Reloading {
 
   private final Supplier<Config> source;
   private final DeviceNode node;
-  private Config running;
+
+  /** The text form of each setting as it is in force, by key. */
+  private final Map<String, String> inForce = new HashMap<>();
 
   /**
    * @param source reads the configuration again
@@ -25,7 +29,7 @@ final class Reloading {
    */
   Reloading(Supplier<Config> source, Config running, DeviceNode node) {
     this.source = source;
-    this.running = running;
+    running.entries().forEach(entry -> inForce.put(entry.setting().key(), entry.text()));
     this.node = node;
   }
 
@@ -42,12 +46,17 @@ final class Reloading {
       log.error("the configuration stays as it was: {}; {}", e.getMessage(), e.hint());
       return "the configuration stays as it was: " + e.getMessage();
     }
-    var taken = new ArrayList<String>();
+    var taken = new LinkedHashMap<String, String>();
     var waiting = new ArrayList<String>();
-    for (Setting<?> setting : Settings.ALL) {
+    for (Config.Entry entry : read.entries()) {
+      String key = entry.setting().key();
       // Against what is in force: what waits for a restart is named each time.
-      if (!read.entry(setting).text().equals(running.entry(setting).text())) {
-        (Settings.RELOADABLE.contains(setting) ? taken : waiting).add(setting.key());
+      if (!entry.text().equals(inForce.get(key))) {
+        if (Settings.RELOADABLE.contains(entry.setting())) {
+          taken.put(key, entry.text());
+        } else {
+          waiting.add(key);
+        }
       }
     }
     try {
@@ -55,17 +64,17 @@ final class Reloading {
       node.remember(Serving.compaction(read));
       Logging.set(read.get(Settings.LOG_LEVEL));
     } finally {
-      running = running.with(read, Settings.RELOADABLE);
+      inForce.putAll(taken);
     }
     String outcome =
         "read the configuration again: changed "
-            + listed(taken)
+            + listed(taken.keySet())
             + (waiting.isEmpty() ? "" : "; takes a restart: " + listed(waiting));
     log.info(outcome);
     return outcome;
   }
 
-  private static String listed(List<String> keys) {
+  private static String listed(Collection<String> keys) {
     return keys.isEmpty() ? "nothing" : String.join(", ", keys);
   }
 }

@@ -279,7 +279,7 @@ final class Serving {
       byte[] bytes = new byte[TOKEN_BYTES];
       root.io().random().nextBytes(bytes);
       String token = HexFormat.of().formatHex(bytes);
-      Ports.writePrivately(file, (token + "\n").getBytes(StandardCharsets.UTF_8));
+      DataDirectory.writeAtomically(file, (token + "\n").getBytes(StandardCharsets.UTF_8));
       return token;
     }
 

@@ -1,11 +1,8 @@
 package io.pluresdb.daemon.config;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * The configuration in force: layers, of which a later one outweighs the earlier. Cannot exist with
@@ -19,7 +16,6 @@ public final class Config {
   public static final Path SYSTEM_FILE = Path.of("/etc/pluresdb", FILE);
 
   private static final String DEFAULT = "default";
-  private static final String READ_AGAIN = "read again";
 
   /**
    * A value and where it comes from.
@@ -59,16 +55,6 @@ public final class Config {
             ConfigLayer.file(dataDir.resolve(FILE)),
             ConfigLayer.environment(environment),
             new ConfigLayer("flag", flags)));
-  }
-
-  /** This one, but with the values that {@code other} has of some settings. */
-  public Config with(Config other, Set<Setting<?>> settings) {
-    var values = new HashMap<String, String>();
-    settings.forEach(setting -> values.put(setting.key(), other.entry(setting).text()));
-    var all = new ArrayList<>(layers);
-    all.removeIf(layer -> layer.origin().equals(READ_AGAIN));
-    all.add(new ConfigLayer(READ_AGAIN, values));
-    return new Config(all);
   }
 
   public <T> T get(Setting<T> setting) {

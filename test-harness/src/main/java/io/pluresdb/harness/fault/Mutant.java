@@ -38,9 +38,9 @@ public enum Mutant {
   /** Nobody looks up which changes of an actor are here. */
   FORGETS_ACTORS("store.Staging", "actor", Body.NULL),
   /** Changes do not wait for what they depend on. */
-  NO_WAITING("store.Replica", "isMissing", Body.ZERO),
+  NO_WAITING("store.NamedPast", "lacks", Body.ZERO),
   /** Observed dots may be of changes that are not here. */
-  UNCHECKED_OBSERVATIONS("store.Replica", "checkObserved", Body.NULL),
+  UNCHECKED_OBSERVATIONS("store.Replica", "checkNamed", Body.NULL),
   /** Changes are sent before the anchor knows of them. */
   NO_ANCHOR("store.Replica", "anchorOwn", Body.NOTHING),
   /** What a removal does not accept goes on counting. */

@@ -85,7 +85,7 @@ public record Scenario(
             case EQUIVOCATE ->
                 liars.contains(Standing.MEMBER)
                     && (forgets || members ? fresh : random).nextInt(5) == 0;
-            case WITHHOLD -> !members && !liars.isEmpty();
+            case WITHHOLD -> !liars.isEmpty();
             case REVOKE, DEMOTE, RIVALS, READMIT, ADOPT -> members;
             case CLONE, ROLLBACK -> copies;
             case COMPACT, FALSE_SNAPSHOT -> forgets;

@@ -276,10 +276,16 @@ final class Settlement {
 
   /** Whether a device was admitted again, even where power was lost right after that. */
   private static boolean wasReadmitted(Membership members, byte[] device) {
+    // The founder may never have named itself.
+    long first = Arrays.equals(device, members.founder()) ? 0 : 1;
     return members.entries().stream()
-            .filter(e -> e instanceof Admit && Arrays.equals(e.device(), device))
+            .filter(
+                e ->
+                    e instanceof Admit admit
+                        && !admit.isFounding()
+                        && Arrays.equals(admit.device(), device))
             .count()
-        > 1;
+        > first;
   }
 
   /** Nothing of a removed device counts beyond what a removal accepts that certainly counts. */
