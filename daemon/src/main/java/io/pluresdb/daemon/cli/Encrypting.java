@@ -59,7 +59,6 @@ final class Encrypting {
 
     @Option(
         names = "--reencrypt",
-        required = true,
         description = "Seal everything anew: a new key is of no use to what the old one sealed.")
     private boolean reencrypt;
 
@@ -72,6 +71,10 @@ final class Encrypting {
 
     @Override
     public Integer call() throws InterruptedException {
+      if (!reencrypt) {
+        throw CliException.usage(
+            "a new key is made only when everything is sealed with it", "say --reencrypt");
+      }
       return reencrypt(root, background);
     }
   }

@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.cli;
 
+import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
@@ -35,16 +36,19 @@ record Json(String text, String source, Map<String, Json> members, List<Json> el
     }
   }
 
-  /** Whether a text is one JSON value. */
-  static boolean isValue(String text) {
-    try (JsonParser parser = FACTORY.createParser(text)) {
+  /** Why bytes are not one JSON value; empty when they are. */
+  static String mistake(byte[] json) {
+    try (JsonParser parser = FACTORY.createParser(json)) {
       if (parser.nextToken() == null) {
-        return false;
+        return "it is empty";
       }
       parser.skipChildren();
-      return parser.nextToken() == null;
+      return parser.nextToken() == null ? "" : "something follows it";
+    } catch (JacksonException e) {
+      long at = e.getLocation() == null ? 0 : Math.max(0, e.getLocation().getByteOffset());
+      return e.getOriginalMessage() + " at byte " + at;
     } catch (IOException e) {
-      return false;
+      return String.valueOf(e.getMessage());
     }
   }
 

@@ -42,7 +42,7 @@ final class Querying {
       var body = new JsonWriter().beginObject().name("sql").string(text(root, sql));
       body.name("params").beginArray();
       for (String parameter : parameters) {
-        if (Json.isValue(parameter)) {
+        if (Json.mistake(parameter.getBytes(StandardCharsets.UTF_8)).isEmpty()) {
           body.raw(parameter.getBytes(StandardCharsets.UTF_8));
         } else {
           body.string(parameter);
@@ -71,7 +71,7 @@ final class Querying {
 
   /** A query as the command line gives it: itself, {@code @FILE} or {@code -}. */
   private static String text(Root root, String argument) throws IOException {
-    return new String(Documents.json(root, argument), StandardCharsets.UTF_8).strip();
+    return new String(Documents.content(root, argument), StandardCharsets.UTF_8).strip();
   }
 
   @Command(

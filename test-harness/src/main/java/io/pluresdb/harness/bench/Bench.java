@@ -246,6 +246,18 @@ public final class Bench implements Callable<Integer> {
     return 0;
   }
 
+  @Command(description = "Very many watchers, some that never read, and a large import.")
+  int api(
+      @Option(names = "--watchers", defaultValue = "10000", description = "1 to 60000.")
+          int watchers,
+      @Option(names = "--import-mebibytes", defaultValue = "1024", description = "1 to 65536.")
+          int importMebibytes)
+      throws Exception {
+    require("--watchers", watchers, 1, 60_000);
+    require("--import-mebibytes", importMebibytes, 1, 65_536);
+    return print(folder -> ApiBench.run(folder, watchers, importMebibytes));
+  }
+
   private void require(String option, int value, int least, int most) {
     if (value < least || value > most) {
       throw new CommandLine.ParameterException(

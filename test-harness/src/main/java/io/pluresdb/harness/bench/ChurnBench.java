@@ -41,11 +41,9 @@ final class ChurnBench {
   private static final double WARM_UP = 0.25;
 
   private static final Duration SAMPLE_EVERY = Duration.ofSeconds(20);
-  private static final double MEBI = 1 << 20;
 
-  /** What a daemon holds at a moment; sizes in MiB. */
-  private record Sample(
-      double hours, double threads, double files, double heap, double resident, double store) {}
+  /** What the daemon held some hours after the begin. */
+  private record Sample(double hours, Probe probe) {}
 
   private final DaemonProcess daemon;
   private final DaemonProcess other;
@@ -91,7 +89,7 @@ final class ChurnBench {
     for (long now = begun; now < end; now = System.nanoTime()) {
       round(round++);
       if (System.nanoTime() >= nextSample) {
-        samples.add(sample(begun));
+        samples.add(new Sample((System.nanoTime() - begun) / 3_600e9, Probe.of(daemon)));
         nextSample += SAMPLE_EVERY.toNanos();
       }
       long due = begun + TimeUnit.SECONDS.toNanos(1) * round / perSecond;
@@ -101,22 +99,22 @@ final class ChurnBench {
     }
     report.add("churnMinutes", minutes).add("churnRounds", round);
     report.add("churnDatabases", databases).add("churnRestartsOfPeer", restarts);
-    slope(report, "Threads", samples, Sample::threads, 4);
-    slope(report, "Descriptors", samples, Sample::files, 12);
-    slope(report, "HeapAfterGcMebibytes", samples, Sample::heap, 8);
-    slope(report, "ResidentMebibytes", samples, Sample::resident, 24);
-    slope(report, "StoreMebibytes", samples, Sample::store, Double.MAX_VALUE);
+    slope(report, "Threads", samples, Probe::threads, 4);
+    slope(report, "Descriptors", samples, Probe::files, 12);
+    slope(report, "HeapAfterGcMebibytes", samples, Probe::heap, 8);
+    slope(report, "ResidentMebibytes", samples, Probe::resident, Double.MAX_VALUE);
+    slope(report, "StoreMebibytes", samples, Probe::store, Double.MAX_VALUE);
   }
 
   /** First and last value, and what the line through all of them (least squares) gains an hour. */
   private static void slope(
-      Report report, String what, List<Sample> samples, ToDoubleFunction<Sample> of, double most) {
+      Report report, String what, List<Sample> samples, ToDoubleFunction<Probe> of, double most) {
     double meanHours = samples.stream().mapToDouble(Sample::hours).average().orElse(0);
-    double mean = samples.stream().mapToDouble(of).average().orElse(0);
+    double mean = samples.stream().map(Sample::probe).mapToDouble(of).average().orElse(0);
     double together = 0;
     double spread = 0;
     for (Sample sample : samples) {
-      together += (sample.hours - meanHours) * (of.applyAsDouble(sample) - mean);
+      together += (sample.hours - meanHours) * (of.applyAsDouble(sample.probe) - mean);
       spread += (sample.hours - meanHours) * (sample.hours - meanHours);
     }
     double perHour = spread == 0 ? 0 : together / spread;
@@ -124,8 +122,8 @@ final class ChurnBench {
         String.format(
             Locale.ROOT,
             "%.1f to %.1f",
-            of.applyAsDouble(samples.getFirst()),
-            of.applyAsDouble(samples.getLast()));
+            of.applyAsDouble(samples.getFirst().probe),
+            of.applyAsDouble(samples.getLast().probe));
     report.add("churn" + what, range);
     if (most == Double.MAX_VALUE) {
       report.add("churn" + what + "PerHour", perHour);
@@ -206,38 +204,5 @@ final class ChurnBench {
       }
     }
     other.post("/api/connect", address);
-  }
-
-  private Sample sample(long begun) throws IOException, InterruptedException {
-    long pid = daemon.pid();
-    Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
-    int code =
-        new ProcessBuilder(jcmd.toString(), Long.toString(pid), "GC.run")
-            .redirectErrorStream(true)
-            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .start()
-            .waitFor();
-    if (code != 0) {
-      throw new IOException("jcmd failed with exit code " + code);
-    }
-    String metrics;
-    try (var client = daemon.client()) {
-      metrics = new String(client.call(Request.get("/metrics")), StandardCharsets.UTF_8);
-    }
-    return new Sample(
-        (System.nanoTime() - begun) / 3_600e9,
-        metric(metrics, "pluresdb_threads"),
-        metric(metrics, "pluresdb_open_files"),
-        metric(metrics, "pluresdb_heap_used_bytes") / MEBI,
-        FootprintBench.residentMebibytes(pid),
-        metric(metrics, "pluresdb_store_bytes\\{database=\"default\"}") / MEBI);
-  }
-
-  private static double metric(String text, String name) {
-    Matcher value = Pattern.compile("(?m)^" + name + " (\\S+)$").matcher(text);
-    if (!value.find()) {
-      throw new IllegalStateException("no metric " + name);
-    }
-    return Double.parseDouble(value.group(1));
   }
 }

@@ -8,7 +8,6 @@ import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
 import io.pluresdb.harness.cluster.DaemonProcess;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -96,21 +95,12 @@ final class FootprintBench {
       while (System.nanoTime() < end) {
         LockSupport.parkNanos(end - System.nanoTime());
       }
-      return new Start(readyMillis, residentMebibytes(process.pid()));
+      return new Start(readyMillis, Probe.residentMebibytes(process.pid()));
     } finally {
       process.destroy();
       if (!process.waitFor(20, TimeUnit.SECONDS)) {
         process.destroyForcibly();
       }
     }
-  }
-
-  static double residentMebibytes(long pid) throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
-      if (line.startsWith("VmRSS:")) {
-        return Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024;
-      }
-    }
-    throw new IllegalStateException("no VmRSS");
   }
 }
