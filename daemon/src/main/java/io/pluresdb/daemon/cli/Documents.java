@@ -34,7 +34,9 @@ final class Documents {
     byte[] json = content(root, argument);
     String wrong = Json.mistake(json);
     if (!wrong.isEmpty()) {
-      throw CliException.usage(
+      throw new CliException(
+          Main.FAILURE,
+          "CORE_SERIALIZATION_ERROR",
           (argument.startsWith("@") || argument.equals("-") ? argument : "\"" + argument + "\"")
               + " is no JSON value: "
               + wrong,

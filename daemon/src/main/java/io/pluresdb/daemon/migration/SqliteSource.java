@@ -84,7 +84,8 @@ public final class SqliteSource implements AutoCloseable {
   public static SqliteSource open(Path file) {
     if (!java.nio.file.Files.isReadable(file)) {
       throw new MigrationException(
-          file + " does not exist or may not be read", "check the path and its permissions");
+          file + " cannot be read: it is missing, or its permissions forbid it",
+          "check the path and its permissions");
     }
     byte[] start = new byte[MAGIC.length()];
     try (var in = new RandomAccessFile(file.toFile(), "r")) {

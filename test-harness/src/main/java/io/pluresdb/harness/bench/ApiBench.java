@@ -40,6 +40,7 @@ final class ApiBench {
 
   private static final int DOCUMENT_BYTES = 1_024;
   private static final byte[] EVENT = "data: ".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] HEAD_END = "\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
   private static final Duration DEADLINE = Duration.ofMinutes(10);
 
   /** Descriptors that a process needs besides those of its watchers. */
@@ -52,6 +53,10 @@ final class ApiBench {
   /** A connection that watches from the start, and how many events came. */
   private static final class Watcher {
     final SocketChannel channel;
+    boolean inBody;
+    int headEnd;
+    int size;
+    int left;
     int matched;
     long events;
 
@@ -59,14 +64,31 @@ final class ApiBench {
       this.channel = channel;
     }
 
+    /** Takes what came off the wire, and looks at what is within the chunks (RFC 9112, 7.1). */
     void take(ByteBuffer bytes) {
       while (bytes.hasRemaining()) {
         byte b = bytes.get();
-        matched = b == EVENT[matched] ? matched + 1 : b == EVENT[0] ? 1 : 0;
-        if (matched == EVENT.length) {
-          matched = 0;
-          events++;
+        if (!inBody) {
+          headEnd = b == HEAD_END[headEnd] ? headEnd + 1 : b == HEAD_END[0] ? 1 : 0;
+          inBody = headEnd == HEAD_END.length;
+        } else if (left > 0) {
+          left--;
+          look(b);
+        } else if (b == '\n') {
+          // The end of the line before the size, or of the size.
+          left = size;
+          size = 0;
+        } else if (b != '\r') {
+          size = 16 * size + Character.digit(b, 16);
         }
+      }
+    }
+
+    private void look(byte b) {
+      matched = b == EVENT[matched] ? matched + 1 : b == EVENT[0] ? 1 : 0;
+      if (matched == EVENT.length) {
+        matched = 0;
+        events++;
       }
     }
   }
