@@ -206,9 +206,7 @@ class QueriesTest {
     assertThat(rows(queries, "SELECT COUNT(*), SUM(n) FROM d")).isEqualTo("[10001,50005000]");
     assertThat(queries.sql("SELECT n FROM d LIMIT 10000", List.of()).rows()).hasSize(10_000);
     put("limits", "big:1", "\"" + "x".repeat(1_000_000) + "\"");
-    String five = "SELECT data" + ", data".repeat(4) + " FROM big";
     assertThat(queries.sql("SELECT data FROM big", List.of()).rows()).hasSize(1);
-    assertThat(five).isNotEmpty();
     for (int i = 2; i <= 5; i++) {
       put("limits", "big:" + i, "\"" + "x".repeat(1_000_000) + "\"");
     }
@@ -311,7 +309,6 @@ class QueriesTest {
       String limit = random.nextBoolean() ? "" : " LIMIT " + random.nextInt(1, 20);
       String sql = "SELECT id FROM " + table + " WHERE " + condition + order + limit;
       var select = (Statement.Select) Sql.parse(sql, List.of());
-      Comparable<Integer> descending = order.endsWith("DESC") ? -1 : 1;
       var expected = new ArrayList<Row>();
       for (Row row : all) {
         boolean inTable = !ofTable || row.get(new Field.Id()).text().startsWith("\"t:");
@@ -320,7 +317,7 @@ class QueriesTest {
         }
       }
       if (!order.isEmpty()) {
-        boolean down = descending.equals(-1);
+        boolean down = order.endsWith("DESC");
         if (down) {
           java.util.Collections.reverse(expected);
         }
