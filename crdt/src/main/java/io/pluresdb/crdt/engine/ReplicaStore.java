@@ -21,6 +21,7 @@ import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
 import java.nio.charset.StandardCharsets;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -42,6 +43,12 @@ import org.jspecify.annotations.Nullable;
  * and commits it together. Reads go to the storage directly.
  */
 public final class ReplicaStore implements CrdtStore {
+  /** Changes whose ids are read at once for events. */
+  private static final int EVENT_STEP = 64;
+
+  /** Events after which no further change is looked at: a change has up to a thousand. */
+  private static final int ENOUGH_EVENTS = 256;
+
   private static final int EVENTS_PER_TURN = 2_048;
   private static final long TICK_MILLIS = 1_000;
   private static final long WINDOW_NANOS = 2_000_000;
@@ -410,20 +417,56 @@ public final class ReplicaStore implements CrdtStore {
     requireOpen();
     byte[] start = prefix.getBytes(StandardCharsets.UTF_8);
     replica.requireInScope(start);
-    var events = new ArrayList<Event>();
-    ChangeLog.Followed followed = replica.log().touched(since, limit);
-    long next = Math.max(since, followed.floor());
-    for (ChangeLog.Touched touched : followed.touched()) {
-      next = touched.arrival();
-      for (byte[] id : touched.ids()) {
-        if (id.length >= start.length
-            && Arrays.equals(start, 0, start.length, id, 0, start.length)) {
-          String text = new String(id, StandardCharsets.UTF_8);
-          events.add(new Event(touched.arrival(), text, get(text).orElse(null)));
+    var arrivals = new ArrayList<Long>();
+    var ids = new ArrayList<byte[]>();
+    long next = since;
+    boolean truncated = false;
+    boolean more = true;
+    int step = 1;
+    for (int looked = 0; more && looked < limit && ids.size() < ENOUGH_EVENTS; looked += step) {
+      // More at once while changes are small: what is read beyond enough is read again.
+      step = Math.min(ids.size() > looked ? 1 : Math.min(2 * step, EVENT_STEP), limit - looked);
+      ChangeLog.Followed followed = replica.log().touched(next, step);
+      truncated |= next < followed.floor();
+      more = followed.touched().size() == step;
+      next = Math.max(next, followed.floor());
+      for (ChangeLog.Touched touched : followed.touched()) {
+        if (ids.size() >= ENOUGH_EVENTS) {
+          break;
+        }
+        next = touched.arrival();
+        for (byte[] id : touched.ids()) {
+          if (id.length >= start.length
+              && Arrays.equals(start, 0, start.length, id, 0, start.length)) {
+            arrivals.add(touched.arrival());
+            ids.add(id);
+          }
         }
       }
     }
-    return new Events(events, next, since < followed.floor());
+    return new Events(new Followed(arrivals, ids), next, truncated);
+  }
+
+  /** Events whose documents are read when they are looked at, so that none is held before. */
+  private final class Followed extends AbstractList<Event> {
+    private final List<Long> arrivals;
+    private final List<byte[]> ids;
+
+    Followed(List<Long> arrivals, List<byte[]> ids) {
+      this.arrivals = arrivals;
+      this.ids = ids;
+    }
+
+    @Override
+    public Event get(int index) {
+      String id = new String(ids.get(index), StandardCharsets.UTF_8);
+      return new Event(arrivals.get(index), id, ReplicaStore.this.get(id).orElse(null));
+    }
+
+    @Override
+    public int size() {
+      return ids.size();
+    }
   }
 
   @Override

@@ -64,7 +64,7 @@ public interface CrdtStore extends AutoCloseable {
   /**
    * Events after a place in the arrival log.
    *
-   * @param events oldest first
+   * @param events oldest first; each document is read when its event is looked at
    * @param next hand this to the next call; equals the argument when there was nothing
    * @param truncated changes after that place have left the log: documents may have changed that no
    *     event tells of
@@ -235,7 +235,7 @@ public interface CrdtStore extends AutoCloseable {
    * What changed after {@code since}.
    *
    * @param since 0 for all, or an earlier {@link Events#next}
-   * @param limit most changes to look at, 1 or more
+   * @param limit most changes to look at, 1 or more; it may be fewer
    */
   Events events(String prefix, long since, int limit);
 

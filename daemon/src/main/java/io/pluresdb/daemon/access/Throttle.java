@@ -97,6 +97,13 @@ public final class Throttle {
     }
   }
 
+  /** Requests that are being answered. */
+  public int open() {
+    synchronized (states) {
+      return states.values().stream().mapToInt(state -> state.open).sum();
+    }
+  }
+
   /** Requests that were refused for being too many a second. */
   public long refusedRate() {
     synchronized (states) {

@@ -19,8 +19,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The routes of the local interface, without any transport: {@link HttpServer} serves them on
@@ -35,6 +37,7 @@ public final class Api {
   private final Set<String> publicPaths;
   private final AuditLog audit;
   private final InstantSource clock;
+  private final AtomicReference<@Nullable HttpServer> server;
 
   /**
    * @param version of this program, for {@code /api/status}
@@ -52,9 +55,10 @@ public final class Api {
       AuditLog audit) {
     this.clock = clock;
     this.audit = audit;
+    this.server = new AtomicReference<>();
     table =
         Stream.concat(
-                table(node, version, clock, keepAlive, tokens, audit).stream(),
+                table(node, version, clock, keepAlive, tokens, audit, server).stream(),
                 new DocsRoutes(this::table, version).routes().stream())
             .toList();
     for (Route route : table) {
@@ -78,10 +82,12 @@ public final class Api {
       InstantSource clock,
       Duration keepAlive,
       Tokens tokens,
-      AuditLog audit) {
+      AuditLog audit,
+      AtomicReference<@Nullable HttpServer> server) {
     return Stream.of(
             new DocumentRoutes(node).routes(),
             new BulkRoutes(node, keepAlive).routes(),
+            new QueryRoutes(node).routes(),
             new HistoryRoutes(node).routes(),
             new IndexRoutes(node).routes(),
             new EdgeRoutes(node).routes(),
@@ -90,7 +96,7 @@ public final class Api {
             new DatabaseRoutes(node).routes(),
             new DhtRoutes(node).routes(),
             new AccessRoutes(tokens, audit).routes(),
-            new HealthRoutes(node, version, clock).routes())
+            new HealthRoutes(node, version, clock, server::get).routes())
         .flatMap(List::stream)
         .toList();
   }
@@ -116,6 +122,11 @@ public final class Api {
                 AuditLog.none())
             .table;
     return TypeScript.client(table, version);
+  }
+
+  /** The server whose counters {@code /metrics} shows from now on. */
+  void servedBy(HttpServer httpServer) {
+    server.set(httpServer);
   }
 
   /** Every route, in the order of the reference. */

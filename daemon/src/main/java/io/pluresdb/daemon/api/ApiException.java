@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.access.AccessException;
 import io.pluresdb.daemon.node.NodeException;
+import io.pluresdb.daemon.query.QueryException;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.embedding.EmbeddingException;
@@ -97,6 +98,9 @@ public final class ApiException extends RuntimeException {
       case ExecutionException wrapper when wrapper.getCause() != null -> of(wrapper.getCause());
       case CoreException core -> ofCore(core);
       case StorageException storage -> ofStorage(storage);
+      case QueryException query ->
+          new ApiException(
+              400, query.code(), "docs/reference/query.md says what a query may hold", query);
       case NodeException node ->
           new ApiException(nodeStatus(node.code()), node.code(), node.hint(), node);
       case AccessException access ->

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  *     that takes nothing
  * @param keepAlive how often an idle event stream sends a comment
  * @param drainTimeout how long {@link HttpServer#close} waits for requests that are being answered
+ * @param insecureNoAuth whether TCP callers without a token may do everything
  */
 public record ApiOptions(
     InetSocketAddress address,
@@ -31,7 +32,8 @@ public record ApiOptions(
     Duration idleTimeout,
     Duration bodyTimeout,
     Duration keepAlive,
-    Duration drainTimeout) {
+    Duration drainTimeout,
+    boolean insecureNoAuth) {
 
   private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final Duration LONGEST = Duration.ofHours(1);
@@ -73,7 +75,40 @@ public record ApiOptions(
         Duration.ofSeconds(60),
         Duration.ofSeconds(60),
         Duration.ofSeconds(15),
-        Duration.ofSeconds(2));
+        Duration.ofSeconds(2),
+        false);
+  }
+
+  /** With another time that a body or a reader may stand still. */
+  public ApiOptions waitingFor(Duration timeout) {
+    return new ApiOptions(
+        address,
+        socket,
+        maxConnections,
+        maxConcurrent,
+        requestsPerSecond,
+        headTimeout,
+        idleTimeout,
+        timeout,
+        keepAlive,
+        drainTimeout,
+        insecureNoAuth);
+  }
+
+  /** Open to every process of this machine; for development only. */
+  public ApiOptions withoutAuth() {
+    return new ApiOptions(
+        address,
+        socket,
+        maxConnections,
+        maxConcurrent,
+        requestsPerSecond,
+        headTimeout,
+        idleTimeout,
+        bodyTimeout,
+        keepAlive,
+        drainTimeout,
+        true);
   }
 
   /** With other limits on what callers may ask. */
@@ -88,7 +123,8 @@ public record ApiOptions(
         idleTimeout,
         bodyTimeout,
         keepAlive,
-        drainTimeout);
+        drainTimeout,
+        insecureNoAuth);
   }
 
   private static void check(String name, Duration value) {

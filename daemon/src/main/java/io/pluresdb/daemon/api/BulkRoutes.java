@@ -10,6 +10,7 @@ import io.pluresdb.storage.index.Filter;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -202,14 +203,16 @@ final class BulkRoutes {
   }
 
   private static void send(CrdtStore.Events events, JsonWriter json, Sink sink) throws IOException {
-    List<CrdtStore.Event> list = events.events();
+    Iterator<CrdtStore.Event> list = events.events().iterator();
     if (events.truncated()) {
       ascii(sink, "data: {\"type\":\"truncated\"}\n\n");
     }
-    for (int i = 0; i < list.size(); i++) {
-      CrdtStore.Event event = list.get(i);
+    CrdtStore.Event following = list.hasNext() ? list.next() : null;
+    while (following != null) {
+      CrdtStore.Event event = following;
+      following = list.hasNext() ? list.next() : null;
       // Events of one change share their place: only the last may say it, or resuming skips some.
-      if (i + 1 == list.size() || list.get(i + 1).arrival() != event.arrival()) {
+      if (following == null || following.arrival() != event.arrival()) {
         ascii(sink, "id: " + event.arrival() + "\n");
       }
       ascii(sink, "data: ");

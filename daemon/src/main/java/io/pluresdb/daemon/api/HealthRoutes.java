@@ -6,17 +6,22 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** Routes for whoever watches the daemon: is it well, is it ready, what does it do. */
 final class HealthRoutes {
   /** A daemon whose databases take longer to answer than this is not well. */
   static final long PULSE_SECONDS = 5;
 
+  private final Supplier<@Nullable HttpServer> server;
   private final Node node;
   private final String version;
   private final InstantSource clock;
 
-  HealthRoutes(Node node, String version, InstantSource clock) {
+  HealthRoutes(
+      Node node, String version, InstantSource clock, Supplier<@Nullable HttpServer> server) {
+    this.server = server;
     this.node = node;
     this.version = version;
     this.clock = clock;
@@ -32,7 +37,7 @@ final class HealthRoutes {
             .prompt(this::readiness),
         Route.get("/metrics", Level.READ, "what the daemon does, for Prometheus")
             .writes("text/plain")
-            .waiting(request -> Metrics.of(node, version, clock).answer()));
+            .waiting(request -> Metrics.of(node, version, clock, server.get()).answer()));
   }
 
   private CompletableFuture<Answer> health(Request request) {

@@ -35,6 +35,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
 import org.jspecify.annotations.Nullable;
@@ -58,6 +59,9 @@ public final class HttpServer implements AutoCloseable {
   /** Longest path that fits into a {@code sockaddr_un}, less a margin for its end. */
   private static final int MAX_SOCKET_PATH_BYTES = 103;
 
+  /** Whoever asks, where nobody has to prove anything. */
+  private static final Caller UNPROVEN = Caller.owner("tcp");
+
   private static final int BODY_CHUNK_BYTES = 64 << 10;
 
   private static final Logger LOG = LoggerFactory.getLogger(HttpServer.class);
@@ -71,6 +75,7 @@ public final class HttpServer implements AutoCloseable {
           1, new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
   private final ChannelGroup listeners = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+  private final AtomicLong refused = new AtomicLong();
   private @Nullable InetSocketAddress address;
   private @Nullable Path socket;
 
@@ -92,6 +97,7 @@ public final class HttpServer implements AutoCloseable {
     var server = new HttpServer(api, options, tokens);
     try {
       server.bind();
+      api.servedBy(server);
       return server;
     } catch (RuntimeException e) {
       server.close();
@@ -116,6 +122,16 @@ public final class HttpServer implements AutoCloseable {
   /** Connections that are open now. */
   int openConnections() {
     return connections.size();
+  }
+
+  /** Connections that were refused because there were too many. */
+  long refusedConnections() {
+    return refused.get();
+  }
+
+  /** What callers ask of it. */
+  Throttle throttle() {
+    return throttle;
   }
 
   private void bind() {
@@ -202,10 +218,11 @@ public final class HttpServer implements AutoCloseable {
 
   private void accept(Channel channel, boolean unix) {
     if (connections.size() >= options.maxConnections()) {
+      refused.incrementAndGet();
       refuse(channel);
       return;
     }
-    Caller peer = unix ? peer(channel) : null;
+    Caller peer = unix ? peer(channel) : options.insecureNoAuth() ? UNPROVEN : null;
     if (unix && peer == null) {
       LOG.warn("A process of another user tried the Unix socket.");
       channel.close();

@@ -32,8 +32,12 @@ final class Metrics {
 
   private Metrics() {}
 
-  /** The state of now; waits for the databases. */
-  static Metrics of(Node node, String version, InstantSource clock) {
+  /**
+   * The state of now; waits for the databases.
+   *
+   * @param server null where requests come from the same process
+   */
+  static Metrics of(Node node, String version, InstantSource clock, @Nullable HttpServer server) {
     var metrics = new Metrics();
     Duration up = Duration.between(node.startedAt(), clock.instant());
     metrics.gauge("pluresdb_info", "1; the version is a label.", 1, "version", version);
@@ -43,6 +47,9 @@ final class Metrics {
         "Databases that take no writes any more.",
         node.stopped().size());
     metrics.process();
+    if (server != null) {
+      metrics.server(server);
+    }
     metrics.network(node.networkCounters());
     for (String database : node.databases()) {
       metrics.store(database, node.status(database));
@@ -83,6 +90,19 @@ final class Metrics {
       gauge("pluresdb_open_files", "Open file descriptors.", unix.getOpenFileDescriptorCount());
       gauge("pluresdb_open_files_limit", "Most of them.", unix.getMaxFileDescriptorCount());
     }
+  }
+
+  private void server(HttpServer server) {
+    gauge("pluresdb_api_connections", "Connections to the API.", server.openConnections());
+    counter(
+        "pluresdb_api_connections_refused",
+        "Connections to the API over their limit.",
+        server.refusedConnections());
+    gauge("pluresdb_api_requests", "Requests that are being answered.", server.throttle().open());
+    String refused = "pluresdb_api_requests_refused";
+    String help = "Requests over a limit of their token.";
+    counter(refused, help, server.throttle().refusedRate(), "limit", "rate");
+    counter(refused, help, server.throttle().refusedAtOnce(), "limit", "concurrent");
   }
 
   private void network(Node.NetworkCounters network) {

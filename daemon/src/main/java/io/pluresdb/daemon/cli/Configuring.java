@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -76,6 +77,30 @@ final class Configuring {
     json.beginObject().name("key").string(entry.setting().key());
     json.name("value").string(text);
     return json.name("origin").string(entry.origin()).endObject();
+  }
+
+  @Command(
+      name = "completion",
+      description = {
+        "Print a script that completes commands in bash and zsh:",
+        "source <(pluresdb completion)"
+      })
+  static final class Completion implements Callable<Integer> {
+    private final Root root;
+
+    @Spec private @Nullable CommandSpec spec;
+
+    Completion(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() {
+      if (spec != null) {
+        root.io().out().print(AutoComplete.bash("pluresdb", spec.root().commandLine()));
+      }
+      return Main.OK;
+    }
   }
 
   @Command(

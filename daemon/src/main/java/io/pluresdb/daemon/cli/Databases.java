@@ -160,7 +160,7 @@ final class Databases {
   static final class Drop implements Callable<Integer> {
     private final Root root;
 
-    @Parameters(paramLabel = "NAME")
+    @Parameters(paramLabel = "NAME", description = "The database.")
     private String name = "";
 
     @Option(
@@ -196,10 +196,10 @@ final class Databases {
   static final class Move implements Callable<Integer> {
     private final Root root;
 
-    @Parameters(index = "0", paramLabel = "NAME")
+    @Parameters(index = "0", paramLabel = "NAME", description = "The database.")
     private String name = "";
 
-    @Parameters(index = "1", paramLabel = "TO")
+    @Parameters(index = "1", paramLabel = "TO", description = "The name that is not taken yet.")
     private String to = "";
 
     Move(Root root) {
@@ -223,10 +223,10 @@ final class Databases {
   static final class Copy implements Callable<Integer> {
     private final Root root;
 
-    @Parameters(index = "0", paramLabel = "NAME")
+    @Parameters(index = "0", paramLabel = "NAME", description = "The database.")
     private String name = "";
 
-    @Parameters(index = "1", paramLabel = "TO")
+    @Parameters(index = "1", paramLabel = "TO", description = "The name that is not taken yet.")
     private String to = "";
 
     Copy(Root root) {
@@ -248,7 +248,7 @@ final class Databases {
   static final class Limit implements Callable<Integer> {
     private final Root root;
 
-    @Parameters(paramLabel = "NAME")
+    @Parameters(paramLabel = "NAME", description = "The database.")
     private String name = "";
 
     @Mixin private QuotaOptions quota = new QuotaOptions();

@@ -25,8 +25,28 @@ final class Documents {
 
   private Documents() {}
 
-  /** JSON as the command line gives it: itself, {@code @FILE} or {@code -} for standard input. */
+  /**
+   * One JSON value as the command line gives it.
+   *
+   * @throws CliException when it is something else, which would not stay within its place
+   */
   static byte[] json(Root root, String argument) throws IOException {
+    byte[] json = content(root, argument);
+    String wrong = Json.mistake(json);
+    if (!wrong.isEmpty()) {
+      throw new CliException(
+          Main.FAILURE,
+          "CORE_SERIALIZATION_ERROR",
+          (argument.startsWith("@") || argument.equals("-") ? argument : "\"" + argument + "\"")
+              + " is no JSON value: "
+              + wrong,
+          "a text is JSON in double quotes, such as '\"text\"'; @FILE takes it from a file");
+    }
+    return json;
+  }
+
+  /** An argument itself, what is in {@code @FILE}, or {@code -} for standard input. */
+  static byte[] content(Root root, String argument) throws IOException {
     if (argument.equals("-")) {
       return root.io().in().readAllBytes();
     }
@@ -258,7 +278,7 @@ final class Documents {
       if (!text.isEmpty()) {
         body.name("near").string(String.join(" ", text));
       }
-      return options.search(root, body, false);
+      return options.search(root, body, !text.isEmpty(), false);
     }
   }
 
@@ -302,7 +322,7 @@ final class Documents {
       if (alpha != null) {
         body.name("alpha").number(alpha.doubleValue());
       }
-      return options.search(root, body, !text.isEmpty());
+      return options.search(root, body, !text.isEmpty(), !text.isEmpty());
     }
   }
 
@@ -330,8 +350,12 @@ final class Documents {
     private @Nullable Double threshold;
 
     /** Completes a search, sends it and prints what was found. */
-    int search(Root root, JsonWriter body, boolean highlighted)
+    int search(Root root, JsonWriter body, boolean hasText, boolean highlighted)
         throws IOException, InterruptedException {
+      if (embedding == null && !hasText) {
+        throw CliException.usage(
+            "there is nothing to search for", "say words, or --embedding with an array of numbers");
+      }
       if (embedding != null) {
         body.name("embedding").raw(json(root, embedding));
       }

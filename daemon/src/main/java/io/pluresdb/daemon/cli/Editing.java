@@ -78,7 +78,11 @@ final class Editing implements Callable<Integer> {
       case "set.add", "set.remove" -> values(body, arguments);
       default ->
           throw CliException.usage(
-              "there is no operation \"" + op + "\"", "pluresdb edit --help lists them");
+              "there is no operation \""
+                  + op
+                  + "\"; it must be text.splice, list.insert, list.delete, list.move, list.set,"
+                  + " set.add or set.remove",
+              "pluresdb edit --help says what each takes");
     }
     byte[] request = body.endObject().endArray().endObject().toByteArray();
     Documents.done(root, root.call(Request.post("/api/batch", request)), "edited", id);

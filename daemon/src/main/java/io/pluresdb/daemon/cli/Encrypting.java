@@ -35,6 +35,52 @@ final class Encrypting {
         .addSubcommand(new Reencrypt(root));
   }
 
+  /** {@code key} with its subcommand. */
+  static Object keys(Root root) {
+    return new CommandLine(new Keys()).addSubcommand("rotate", new Rotate(root));
+  }
+
+  @Command(name = "key", description = "The data key of an encrypted data directory.")
+  static final class Keys implements Runnable {
+    @CommandLine.Spec private CommandLine.Model.@Nullable CommandSpec spec;
+
+    @Override
+    public void run() {
+      if (spec != null) {
+        throw new CommandLine.ParameterException(spec.commandLine(), "say rotate --reencrypt");
+      }
+    }
+  }
+
+  @Command(
+      name = "rotate",
+      description =
+          "Make a new data key and seal everything with it, as encryption reencrypt does.")
+  static final class Rotate implements Callable<Integer> {
+    private final Root root;
+
+    @Option(
+        names = "--reencrypt",
+        description = "Seal everything anew: a new key is of no use to what the old one sealed.")
+    private boolean reencrypt;
+
+    @Option(names = "--background", description = "Do not wait until it is done.")
+    private boolean background;
+
+    Rotate(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      if (!reencrypt) {
+        throw CliException.usage(
+            "a new key is made only when everything is sealed with it", "say --reencrypt");
+      }
+      return reencrypt(root, background);
+    }
+  }
+
   @Command(
       name = "encryption",
       description = "How the data directory is encrypted, and by what it is unlocked.")
@@ -197,21 +243,23 @@ final class Encrypting {
 
     @Override
     public Integer call() throws InterruptedException {
-      try (ApiClient client = root.client()) {
-        byte[] answer = client.call(Request.post("/api/encryption/reencrypt", NO_BODY));
-        while (!background && isRunning(answer)) {
-          LockSupport.parkNanos(POLL_NANOS);
-          answer = client.call(Request.get("/api/encryption"));
-        }
-        show(root, answer);
-        return Json.text(Json.parse(answer).members(), "failure").isEmpty()
-            ? Main.OK
-            : Main.FAILURE;
-      }
+      return reencrypt(root, background);
     }
+  }
 
-    private static boolean isRunning(byte[] answer) {
-      return Json.text(Json.parse(answer).members(), "reencrypting").equals("true");
+  private static int reencrypt(Root root, boolean background) throws InterruptedException {
+    try (ApiClient client = root.client()) {
+      byte[] answer = client.call(Request.post("/api/encryption/reencrypt", NO_BODY));
+      while (!background && isRunning(answer)) {
+        LockSupport.parkNanos(POLL_NANOS);
+        answer = client.call(Request.get("/api/encryption"));
+      }
+      show(root, answer);
+      return Json.text(Json.parse(answer).members(), "failure").isEmpty() ? Main.OK : Main.FAILURE;
     }
+  }
+
+  private static boolean isRunning(byte[] answer) {
+    return Json.text(Json.parse(answer).members(), "reencrypting").equals("true");
   }
 }

@@ -130,7 +130,7 @@ final class Granting {
   static final class Revoke implements Callable<Integer> {
     private final Root root;
 
-    @Parameters(paramLabel = "NAME")
+    @Parameters(paramLabel = "NAME", description = "The token.")
     private String name = "";
 
     Revoke(Root root) {

@@ -102,7 +102,15 @@ final class Indexing {
     @Override
     public Integer call() throws InterruptedException {
       Request request = Request.delete("/api/indexes").with("fields", fields);
-      Documents.done(root, root.call(request), "dropped", fields);
+      byte[] answer = root.call(request);
+      if (!Json.text(Json.parse(answer).members(), "dropped").equals("true")) {
+        throw new CliException(
+            Main.NOT_FOUND,
+            "CLI_USAGE",
+            "there is no index on " + fields,
+            "index list shows the indexes");
+      }
+      Documents.done(root, answer, "dropped", fields);
       return Main.OK;
     }
   }

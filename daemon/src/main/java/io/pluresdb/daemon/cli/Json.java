@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.cli;
 
+import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
@@ -33,6 +34,40 @@ record Json(String text, String source, Map<String, Json> members, List<Json> el
     } catch (IOException e) {
       throw new IllegalStateException("the daemon's answer is no JSON", e);
     }
+  }
+
+  /** Why bytes are not one JSON value; empty when they are. */
+  static String mistake(byte[] json) {
+    try (JsonParser parser = FACTORY.createParser(json)) {
+      if (parser.nextToken() == null) {
+        return "it is empty";
+      }
+      parser.skipChildren();
+      return parser.nextToken() == null ? "" : "something follows it";
+    } catch (JacksonException e) {
+      long at = e.getLocation() == null ? 0 : Math.max(0, e.getLocation().getByteOffset());
+      return e.getOriginalMessage() + " at byte " + at;
+    } catch (IOException e) {
+      return String.valueOf(e.getMessage());
+    }
+  }
+
+  /** The value as a cell of a table: a string as it is, unless it would move the cursor. */
+  String cell() {
+    return text.chars().anyMatch(Character::isISOControl) ? source : text;
+  }
+
+  /** Its kind, as JSON Schema names it. */
+  String kind() {
+    return switch (source.charAt(0)) {
+      case '{' -> "object";
+      case '[' -> "array";
+      case '"' -> "string";
+      case 't', 'f' -> "boolean";
+      case 'n' -> "null";
+      default ->
+          source.chars().allMatch(c -> c == '-' || Character.isDigit(c)) ? "integer" : "number";
+    };
   }
 
   private static Json read(JsonParser parser, byte[] json) throws IOException {

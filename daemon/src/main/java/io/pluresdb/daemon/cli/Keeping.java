@@ -99,6 +99,30 @@ final class Keeping {
   }
 
   @Command(
+      name = "migrate",
+      description = "Bring what earlier versions wrote into the form of this one, by opening it.")
+  static final class Migrate implements Callable<Integer> {
+    private final Root root;
+
+    Migrate(Root root) {
+      this.root = root;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+      byte[] answer = root.callDevice(Request.get("/api/databases"));
+      if (root.json()) {
+        root.print(answer);
+        return Main.OK;
+      }
+      for (Map<String, Json> database : Json.parse(answer).objects()) {
+        root.io().out().println(Json.text(database, "name") + " is in the form of this version");
+      }
+      return Main.OK;
+    }
+  }
+
+  @Command(
       name = "restore",
       description = {
         "Verify a backup and put its database into the data directory; no daemon may run on it.",

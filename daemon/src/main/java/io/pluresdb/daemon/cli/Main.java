@@ -10,7 +10,10 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Instant;
@@ -162,6 +165,9 @@ public final class Main {
     commands.put("vsearch", Documents.VectorSearch::new);
     commands.put("search", Documents.Search::new);
     commands.put("edge", Linking::command);
+    commands.put("query", Querying.Sql::new);
+    commands.put("dsl", Querying.Pipeline::new);
+    commands.put("type", Typing::command);
     commands.put("index", Indexing::command);
     commands.put("import", Bulk.Import::new);
     commands.put("export", Bulk.Export::new);
@@ -184,14 +190,16 @@ public final class Main {
     commands.put("vacuum", Keeping.Vacuum::new);
     commands.put("backup", Keeping.Backup::new);
     commands.put("restore", Keeping.Restore::new);
+    commands.put("migrate", Keeping.Migrate::new);
     commands.put("encryption", Encrypting::command);
+    commands.put("key", Encrypting::keys);
     commands.put("wal", Logs::command);
     commands.put("doctor", Diagnosing.Doctor::new);
     commands.put("diagnose", Diagnosis::new);
     commands.put("top", Top::new);
     commands.put("config", Configuring::command);
     commands.put("typescript", Configuring.TypeScript::new);
-    commands.put("completion", root -> new picocli.AutoComplete.GenerateCompletion());
+    commands.put("completion", Configuring.Completion::new);
     return commands;
   }
 
@@ -246,13 +254,18 @@ public final class Main {
 
   private int usage(ParameterException e) {
     String hint = "pluresdb " + nameOf(e.getCommandLine()) + "--help shows what it takes";
+    String message = String.valueOf(e.getMessage());
     if (e instanceof UnmatchedArgumentException unmatched) {
       List<String> suggestions = unmatched.getSuggestions();
+      String first = unmatched.getUnmatched().isEmpty() ? "" : unmatched.getUnmatched().getFirst();
+      if (!first.startsWith("-") && !e.getCommandLine().getSubcommands().isEmpty()) {
+        message = "there is no command \"" + nameOf(e.getCommandLine()) + first + "\"";
+      }
       if (!suggestions.isEmpty()) {
         hint = "did you mean " + String.join(" or ", suggestions) + "?";
       }
     }
-    return print("CLI_USAGE", String.valueOf(e.getMessage()), hint, USAGE);
+    return print("CLI_USAGE", message, hint, USAGE);
   }
 
   private static String nameOf(CommandLine line) {
@@ -270,8 +283,15 @@ public final class Main {
       case ConfigException config ->
           print(ConfigException.CODE, String.valueOf(config.getMessage()), config.hint(), USAGE);
       case InterruptedException i -> FAILURE;
-      case IOException io -> print("CLI_FILE", String.valueOf(io.getMessage()), FILE_HINT, FAILURE);
-      case UncheckedIOException wrapper -> print("CLI_FILE", reason(wrapper), FILE_HINT, FAILURE);
+      case IOException io -> print("CLI_FILE", reason(io), FILE_HINT, FAILURE);
+      case UncheckedIOException wrapper ->
+          print(
+              "CLI_FILE",
+              wrapper.getCause() == null
+                  ? String.valueOf(wrapper.getMessage())
+                  : reason(wrapper.getCause()),
+              FILE_HINT,
+              FAILURE);
       default -> {
         ApiException api = ApiException.of(e);
         yield print(
@@ -280,9 +300,14 @@ public final class Main {
     };
   }
 
-  private static String reason(UncheckedIOException wrapper) {
-    Throwable cause = wrapper.getCause();
-    return String.valueOf(cause == null ? wrapper.getMessage() : cause.getMessage());
+  /** What is the matter with a file; the JDK's messages of some kinds are its path alone. */
+  private static String reason(IOException e) {
+    return switch (e) {
+      case NoSuchFileException missing -> missing.getFile() + " is in no folder that exists";
+      case FileAlreadyExistsException there -> there.getFile() + " exists already";
+      case AccessDeniedException denied -> denied.getFile() + " may not be read or written";
+      default -> String.valueOf(e.getMessage());
+    };
   }
 
   private static CommandLine root(CommandLine line) {

@@ -129,6 +129,12 @@ final class Relaying {
     @Option(names = "--listen", paramLabel = "HOST:PORT", description = "Sets relay.listen.")
     private @Nullable String listen;
 
+    @Option(names = "--bind", paramLabel = "HOST", description = "The host of relay.listen alone.")
+    private @Nullable String bind;
+
+    @Option(names = "--port", paramLabel = "PORT", description = "The port of relay.listen alone.")
+    private @Nullable String port;
+
     @Option(names = "--tls-cert", paramLabel = "FILE", description = "Sets relay.tls-cert.")
     private @Nullable String tlsCert;
 
@@ -181,7 +187,7 @@ final class Relaying {
 
     private Map<String, String> flags() {
       var flags = new HashMap<String, String>();
-      put(flags, Settings.RELAY_LISTEN.key(), listen);
+      put(flags, Settings.RELAY_LISTEN.key(), listening());
       put(flags, Settings.RELAY_TLS_CERT.key(), tlsCert);
       put(flags, Settings.RELAY_TLS_KEY.key(), tlsKey);
       put(flags, Settings.RELAY_TOKEN_FILE.key(), tokenFile);
@@ -189,6 +195,19 @@ final class Relaying {
       put(flags, Settings.RELAY_TRUST_FORWARDED.key(), trustForwarded ? "true" : null);
       put(flags, Settings.RELAY_LIMITS.key(), limits);
       return flags;
+    }
+
+    private @Nullable String listening() {
+      if (bind == null && port == null) {
+        return listen;
+      }
+      if (listen != null) {
+        throw CliException.usage(
+            "--listen says host and port, so --bind and --port do not go with it",
+            "leave out --listen, or the others");
+      }
+      Settings.HostPort usual = root.config(Map.of()).get(Settings.RELAY_LISTEN);
+      return (bind == null ? usual.host() : bind) + ":" + (port == null ? usual.port() : port);
     }
 
     private static void put(Map<String, String> flags, String key, @Nullable String value) {

@@ -99,6 +99,11 @@ final class Serving {
         description = "Sets api.port; 0 takes a free port.")
     private @Nullable String port;
 
+    @Option(
+        names = "--insecure-no-auth",
+        description = "Ask no TCP caller for a token. For development only.")
+    private boolean insecureNoAuth;
+
     @Option(names = "--listen", paramLabel = "HOST:PORT", description = "Sets peers.listen.")
     private @Nullable String listen;
 
@@ -143,12 +148,21 @@ final class Serving {
       Logging.set(config.get(Settings.LOG_LEVEL));
       Path dataDir = root.dataDir().toAbsolutePath();
       var api = new InetSocketAddress(config.get(Settings.API_BIND), config.get(Settings.API_PORT));
-      var options =
+      ApiOptions options =
           ApiOptions.at(api, dataDir.resolve(Ports.SOCKET_FILE))
               .limitedTo(
                   config.get(Settings.API_MAX_CONNECTIONS),
                   config.get(Settings.API_MAX_CONCURRENT),
-                  config.get(Settings.API_REQUESTS_PER_SECOND));
+                  config.get(Settings.API_REQUESTS_PER_SECOND))
+              .waitingFor(Duration.ofSeconds(config.get(Settings.API_BODY_TIMEOUT_SECONDS)));
+      if (insecureNoAuth) {
+        options = options.withoutAuth();
+        root.io()
+            .err()
+            .println(
+                "Warning: every process of this machine can read and change everything over TCP,"
+                    + " without a token (--insecure-no-auth).");
+      }
       try (Relaying.Started relay = Relaying.ofDaemon(config, root.io());
           DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
         Tokens tokens = Backend.tokens(dataDir, token(dataDir), root.io());

@@ -25,6 +25,11 @@ final class Top implements Callable<Integer> {
   /** Clears what is below the place to which it goes: the upper left corner. */
   private static final String HOME = "\u001b[H\u001b[J";
 
+  /** Lines that are too long for the terminal end at its edge, rather than go on below. */
+  private static final String NO_WRAP = "\u001b[?7l";
+
+  private static final String WRAP = "\u001b[?7h";
+
   private final Root root;
 
   @Option(
@@ -62,11 +67,14 @@ final class Top implements Callable<Integer> {
         }
         MetricsPage now = look(daemon);
         if (screen) {
-          root.io().out().print(HOME);
+          root.io().out().print(HOME + NO_WRAP);
         } else if (!first && !root.json()) {
           root.io().out().println();
         }
         show(before, now);
+        if (screen) {
+          root.io().out().print(WRAP);
+        }
         root.io().out().flush();
         before = now;
       }

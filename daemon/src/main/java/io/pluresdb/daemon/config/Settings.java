@@ -75,6 +75,15 @@ public final class Settings {
           "Most requests of one token in a second.",
           text -> whole(text, 0, 1_000_000));
 
+  public static final Setting<Integer> API_BODY_TIMEOUT_SECONDS =
+      new Setting<>(
+          "api.body-timeout-seconds",
+          "seconds",
+          "1 to 3600",
+          "60",
+          "How long a body, or a reader that takes nothing of its answer, may stand still.",
+          text -> whole(text, 1, 3_600));
+
   public static final Setting<HostPort> PEERS_LISTEN =
       new Setting<>(
           "peers.listen",
@@ -386,6 +395,7 @@ public final class Settings {
           API_MAX_CONNECTIONS,
           API_MAX_CONCURRENT,
           API_REQUESTS_PER_SECOND,
+          API_BODY_TIMEOUT_SECONDS,
           PEERS_LISTEN,
           PEERS_LAN,
           PEERS_STATIC,

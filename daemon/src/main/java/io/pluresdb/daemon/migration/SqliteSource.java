@@ -82,11 +82,17 @@ public final class SqliteSource implements AutoCloseable {
    * @throws MigrationException when it is no SQLite database or cannot be read
    */
   public static SqliteSource open(Path file) {
+    if (!java.nio.file.Files.isReadable(file)) {
+      throw new MigrationException(
+          file + " cannot be read: it is missing, or its permissions forbid it",
+          "check the path and its permissions");
+    }
     byte[] start = new byte[MAGIC.length()];
     try (var in = new RandomAccessFile(file.toFile(), "r")) {
       in.readFully(start);
     } catch (IOException e) {
-      throw new MigrationException(file + " cannot be read as SQLite: " + e, "check the path");
+      throw new MigrationException(
+          file + " cannot be read as SQLite: " + e.getMessage(), "check the path");
     }
     if (!new String(start, StandardCharsets.US_ASCII).equals(MAGIC)) {
       throw new MigrationException(

@@ -43,6 +43,19 @@ class AccessTest {
   }
 
   @Test
+  void caller_whereNobodyProvesAnything_mayDoEverything() throws IOException {
+    try (Served open = Served.open();
+        Served.Raw raw = open.raw()) {
+      String host = "Host: localhost:" + open.port() + "\r\n\r\n";
+      assertThat(raw.send("GET /api/tokens HTTP/1.1\r\n" + host).reply().status()).isEqualTo(200);
+      String wrong = "GET /api/tokens HTTP/1.1\r\nAuthorization: Bearer no\r\n" + host;
+      assertThat(raw.send(wrong).reply().status()).isEqualTo(401);
+      String foreign = "GET /api/tokens HTTP/1.1\r\nHost: example.org\r\n\r\n";
+      assertThat(raw.send(foreign).reply().body()).contains("API_HOST_NOT_ALLOWED");
+    }
+  }
+
+  @Test
   void scopes_allowWhatTheySayAndNoMore() throws IOException {
     String read = served.tokens.create("r", Level.READ, Set.of(), null);
     String write = served.tokens.create("w", Level.WRITE, Set.of(), null);

@@ -75,7 +75,8 @@ class ManyWatchersTest {
             Served.LONG,
             STALL,
             Served.LONG,
-            Duration.ofSeconds(1));
+            Duration.ofSeconds(1),
+            false);
     InstantSource clock = InstantSource.system();
     Tokens tokens = Tokens.inMemory(Served.TOKEN, clock, new Random(1));
     var api = new Api(node, "0", clock, options.keepAlive(), tokens, AuditLog.none());

@@ -55,6 +55,13 @@ final class Served implements AutoCloseable {
         directory);
   }
 
+  /** For callers without a token. */
+  static Served open() throws IOException {
+    Path directory = Files.createTempDirectory("pluresdb-api");
+    var anywhere = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    return new Served(ApiOptions.at(anywhere, null).withoutAuth(), directory);
+  }
+
   static Served withDefaults() throws IOException {
     return with(256, LONG, LONG, LONG, LONG);
   }
@@ -74,7 +81,8 @@ final class Served implements AutoCloseable {
             idle,
             body,
             keepAlive,
-            Duration.ofSeconds(1)),
+            Duration.ofSeconds(1),
+            false),
         directory);
   }
 

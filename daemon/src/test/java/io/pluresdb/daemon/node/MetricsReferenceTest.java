@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pluresdb.daemon.access.AuditLog;
 import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.api.Api;
+import io.pluresdb.daemon.api.ApiOptions;
+import io.pluresdb.daemon.api.HttpServer;
+import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
 import io.pluresdb.storage.embedding.EmbedText;
 import java.io.IOException;
@@ -33,16 +36,13 @@ class MetricsReferenceTest extends LocalNodes {
     return Files.readString(Path.of(System.getProperty("pluresdb.root"), name));
   }
 
-  private static String page(DeviceNode node) throws InterruptedException {
-    try (var client =
-        new Api(
-                node,
-                "1",
-                InstantSource.system(),
-                Duration.ofSeconds(15),
-                Tokens.inMemory("", InstantSource.system(), new Random(1)),
-                AuditLog.none())
-            .client()) {
+  private static String page(DeviceNode node) throws Exception {
+    Tokens tokens = Tokens.inMemory("main", InstantSource.system(), new Random(1));
+    var api =
+        new Api(node, "1", InstantSource.system(), Duration.ofSeconds(15), tokens, AuditLog.none());
+    ApiOptions options = ApiOptions.at(loopback(0), null);
+    try (var server = HttpServer.start(api, options, tokens);
+        var client = LocalClient.tcp(server.address(), "main")) {
       return new String(client.call(Request.get("/metrics")), StandardCharsets.UTF_8);
     }
   }

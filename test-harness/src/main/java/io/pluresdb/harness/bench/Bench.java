@@ -80,12 +80,24 @@ public final class Bench implements Callable<Integer> {
     return print(folder -> TextBench.run(folder, trace));
   }
 
-  @Command(description = "Memory and start time of an idle daemon, empty and filled.")
+  @Command(description = "Memory and start time of an idle daemon, and whether a busy one grows.")
   int footprint(
       @Option(names = "--docs", defaultValue = "100000", description = "Documents of 200 bytes.")
-          int documents)
+          int documents,
+      @Option(
+              names = "--churn-minutes",
+              defaultValue = "0",
+              description = "Then use a daemon and leave it again, 0 to 1440; 0 for not.")
+          int churnMinutes,
+      @Option(
+              names = "--churn-rate",
+              defaultValue = "10",
+              description = "Rounds of it a second, 1 to 1000.")
+          int churnPerSecond)
       throws Exception {
-    return print(folder -> FootprintBench.run(folder, documents));
+    require("--churn-minutes", churnMinutes, 0, 1_440);
+    require("--churn-rate", churnPerSecond, 1, 1_000);
+    return print(folder -> FootprintBench.run(folder, documents, churnMinutes, churnPerSecond));
   }
 
   @Command(
@@ -234,6 +246,26 @@ public final class Bench implements Callable<Integer> {
     }
     SimMain.main(arguments.toArray(String[]::new));
     return 0;
+  }
+
+  @Command(description = "Very many watchers, some that never read, and a large import.")
+  int api(
+      @Option(names = "--watchers", defaultValue = "10000", description = "1 to 60000.")
+          int watchers,
+      @Option(names = "--import-mebibytes", defaultValue = "1024", description = "1 to 65536.")
+          int importMebibytes)
+      throws Exception {
+    require("--watchers", watchers, 1, 60_000);
+    require("--import-mebibytes", importMebibytes, 1, 65_536);
+    return print(folder -> ApiBench.run(folder, watchers, importMebibytes));
+  }
+
+  private void require(String option, int value, int least, int most) {
+    if (value < least || value > most) {
+      throw new CommandLine.ParameterException(
+          new CommandLine(this),
+          option + " must be " + least + " to " + most + ", but is " + value);
+    }
   }
 
   private interface Scenario {

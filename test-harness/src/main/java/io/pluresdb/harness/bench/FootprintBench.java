@@ -8,7 +8,6 @@ import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
 import io.pluresdb.harness.cluster.DaemonProcess;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,8 +24,14 @@ final class FootprintBench {
 
   private record Start(double readyMillis, double residentMebibytes) {}
 
-  /** Starts {@code serve} in a process on an empty directory and on one with documents. */
-  static Report run(Path directory, int documents) throws IOException, InterruptedException {
+  /**
+   * Starts {@code serve} in a process on an empty directory and on one with documents.
+   *
+   * @param churnMinutes how long a daemon is used and left again after that; 0 leaves it out
+   * @param churnPerSecond rounds of it
+   */
+  static Report run(Path directory, int documents, int churnMinutes, int churnPerSecond)
+      throws IOException, InterruptedException {
     Path empty = directory.resolve("empty");
     Path filled = directory.resolve("filled");
     DeviceNode.init(empty, false);
@@ -35,7 +40,8 @@ final class FootprintBench {
     Start bare = best(empty);
     Start full = best(filled);
     Start withoutQuic = best(filled, Map.of("PLURESDB_PEERS_QUIC", "false"));
-    return new Report("footprint")
+    Report report = new Report("footprint");
+    report
         .add("documents", documents)
         .add("readyMillisEmpty", bare.readyMillis)
         .add("readyMillis", full.readyMillis, "<=", 1_500)
@@ -44,6 +50,10 @@ final class FootprintBench {
         .add("residentMebibytes", full.residentMebibytes, "<=", 200)
         .add("readyMillisWithoutQuic", withoutQuic.readyMillis)
         .add("residentMebibytesWithoutQuic", withoutQuic.residentMebibytes);
+    if (churnMinutes > 0) {
+      ChurnBench.run(directory, churnMinutes, churnPerSecond, report);
+    }
+    return report;
   }
 
   private static void fill(Path directory, int documents) {
@@ -96,21 +106,12 @@ final class FootprintBench {
       while (System.nanoTime() < end) {
         LockSupport.parkNanos(end - System.nanoTime());
       }
-      return new Start(readyMillis, residentMebibytes(process.pid()));
+      return new Start(readyMillis, Probe.residentMebibytes(process.pid()));
     } finally {
       process.destroy();
       if (!process.waitFor(20, TimeUnit.SECONDS)) {
         process.destroyForcibly();
       }
     }
-  }
-
-  private static double residentMebibytes(long pid) throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/" + pid + "/status"))) {
-      if (line.startsWith("VmRSS:")) {
-        return Double.parseDouble(line.replaceAll("[^0-9]", "")) / 1024;
-      }
-    }
-    throw new IllegalStateException("no VmRSS");
   }
 }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 
 /** The figures of one scenario, in the order they were added. */
 final class Report {
@@ -25,6 +26,11 @@ final class Report {
     figures.put(name, rounded(value));
     figures.put(name + "Target", relation + " " + rounded(target) + (met ? " met" : " MISSED"));
     return this;
+  }
+
+  /** A figure that was added. */
+  Object figure(String name) {
+    return Objects.requireNonNull(figures.get(name), name);
   }
 
   private static Object rounded(double value) {

@@ -40,7 +40,7 @@ class DocumentedCommandsTest {
   private static final int SIDE_BY_SIDE = 2;
 
   /** What pages use besides PluresDB and a shell. */
-  private static final List<String> TOOLS = List.of("curl", "openssl");
+  private static final List<String> TOOLS = List.of("curl", "openssl", "sqlite3");
 
   /** A command line, whatever the prompt. */
   private static final Pattern COMMAND =
