@@ -354,6 +354,8 @@ public final class ReplicaEngine {
     }
     Membership before = replica.view().membership();
     Frontier counted = replica.view().frontier();
+    // Also of what does not count until now.
+    peers.values().forEach(peer -> peer.session.expectOnly(replica::countable));
     if (replica.stageMembers(entries)) {
       commit();
     }

@@ -659,9 +659,13 @@ public final class SyncSession {
     return ack;
   }
 
-  /** Waits for no more of each actor's announced changes than may come. */
+  /**
+   * Waits for no more of each actor's announced changes than may come, and takes the peer to have
+   * no more than that: it may throw away what does not count, and lack it once it counts again.
+   */
   public void expectOnly(BiFunction<ActorId, Long, Long> countable) {
     announced.replaceAll(countable);
+    peerKnown.replaceAll(countable);
   }
 
   /**

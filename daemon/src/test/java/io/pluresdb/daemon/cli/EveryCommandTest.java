@@ -55,6 +55,10 @@ class EveryCommandTest {
     runs.put("index add", List.of("n"));
     runs.put("index list", List.of());
     runs.put("index drop", List.of("n"));
+    runs.put("edge add", List.of("a", "knows", "a"));
+    runs.put("edge list", List.of("a"));
+    runs.put("edge rebuild", List.of());
+    runs.put("edge drop", List.of("a", "knows", "a"));
     runs.put("export", List.of());
     runs.put("db create", List.of("other"));
     runs.put("db list", List.of());
@@ -93,7 +97,9 @@ class EveryCommandTest {
         .forEach(name -> reasons.put(name, state));
     List.of("key rotate", "encryption change-password", "encryption reencrypt", "wal recover")
         .forEach(name -> reasons.put(name, state));
-    List.of("serve", "relay").forEach(name -> reasons.put(name, "goes on until it is stopped"));
+    List.of("encryption enable", "relay token key", "relay token create")
+        .forEach(name -> reasons.put(name, state));
+    reasons.put("serve", "goes on until it is stopped");
     List.of("typescript", "completion").forEach(name -> reasons.put(name, "prints a program"));
     return reasons;
   }

@@ -269,7 +269,8 @@ public final class Checks {
     if (fresh.stageMembers(replica.view().membership().entries())) {
       fresh.commit();
     }
-    replica.endedActors().forEach(fresh::stageOrigin);
+    // A replica that joined by snapshot need not know whose void changes others had seen.
+    ledger.origins().forEach(fresh::stageOrigin);
     fresh.commit();
     Frontier frontier = replica.view().frontier();
     var open = new ArrayList<Placed>();

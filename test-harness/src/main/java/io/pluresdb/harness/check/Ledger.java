@@ -232,6 +232,11 @@ public final class Ledger {
     return greatestTimestamp;
   }
 
+  /** Whose the actors are. */
+  Collection<Genesis> origins() {
+    return origins.values();
+  }
+
   /** A device, by its key, has changes up to {@code seq} on its disk. */
   void durable(byte[] device, ActorId actor, long seq) {
     durable.computeIfAbsent(device, d -> new TreeMap<>()).merge(actor, seq, Math::max);

@@ -343,7 +343,7 @@ final class Settlement {
           author.neverReads
               || (isMember(author) && !hearing().contains(author))
               || (write.rolledBack && hearing().size() < nodes.size())
-              || (!isMember(author) && isRestored());
+              || (!isMember(author) && (isRestored() || !cameToAMember(write)));
       if (write.mayBeLost || unheard || mayBeVoid(members, device, write)) {
         continue;
       }
@@ -375,6 +375,12 @@ final class Settlement {
             "what a copy of a device wrote does not come back: " + deed.getKey().strip());
       }
     }
+  }
+
+  /** Whether a write ever was on the disk of a member that is heard. */
+  private boolean cameToAMember(Acknowledged write) {
+    return hearing().stream()
+        .anyMatch(node -> ledger.everDurable(node.signer.publicKey(), write.actor) >= write.seq);
   }
 
   private String deed(Acknowledged write) {
