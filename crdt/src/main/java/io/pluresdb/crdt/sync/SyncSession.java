@@ -541,9 +541,11 @@ public final class SyncSession {
    * acknowledgement covers it until a comparison of frontiers shows that it is here.
    */
   public void incomplete() {
-    if (completeCursor < 0) {
-      completeCursor = beforeLastCursor;
-    }
+    holdBack(beforeLastCursor);
+  }
+
+  private void holdBack(long cursor) {
+    completeCursor = completeCursor < 0 ? cursor : Math.min(completeCursor, cursor);
   }
 
   /** All that the peer had when it compared is here, so all that it sent before is. */
@@ -661,9 +663,15 @@ public final class SyncSession {
 
   /**
    * Waits for no more of each actor's announced changes than may come, and takes the peer to have
-   * no more than that: it may throw away what does not count, and lack it once it counts again.
+   * no more than that: it may throw away what does not count, and lack it once it counts again. So
+   * may we: what was announced and does not come is acknowledged only when frontiers were compared.
    */
   public void expectOnly(BiFunction<ActorId, Long, Long> countable) {
+    for (Map.Entry<ActorId, Long> entry : announced.entrySet()) {
+      if (countable.apply(entry.getKey(), entry.getValue()) < entry.getValue()) {
+        holdBack(confirmable);
+      }
+    }
     announced.replaceAll(countable);
     peerKnown.replaceAll(countable);
   }

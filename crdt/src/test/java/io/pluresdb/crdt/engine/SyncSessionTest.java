@@ -230,6 +230,22 @@ class SyncSessionTest {
   }
 
   @Test
+  void announcedChange_thatDidNotCountForAWhile_isAcknowledgedOnlyOnceItIsHere() {
+    SyncSession atB = session(b);
+    tell(atB, b, session(a).hello());
+    a.put("d", "{}");
+    ActorId author = java.util.Objects.requireNonNull(a.engine.replica().ownActor());
+    long seq = a.view().frontier().seq(author);
+    atB.onAnnounce(new SyncMessage.Announce(9, new TreeMap<>(Map.of(author, seq))), b.view());
+    atB.expectOnly((actor, announced) -> announced - 1);
+    assertThat(atB.confirm(b.view())).isNull();
+    // It counts again: one that heard both at once goes on counting on the acknowledgement.
+    a.sync(b);
+    tell(atB, b, new SyncMessage.Heads(false, a.view().frontier()));
+    assertThat(atB.confirm(b.view())).isEqualTo(new SyncMessage.Ack(0, 9));
+  }
+
+  @Test
   void members_areUnitedBothWays() {
     Device c = a.join(3);
     b.engine.admit(entryBy(b, 60));
