@@ -103,12 +103,14 @@ final class Compaction {
   void begin(@Nullable Runnable done) {
     cut = cut();
     beforeTimestamp =
-        settings.keepMillis() == 0
-            ? Long.MAX_VALUE
-            : Math.max(0, now() - settings.keepMillis()) << 16;
+        settings.keepMillis() == 0 ? Long.MAX_VALUE : timestampBefore(settings.keepMillis());
     if (done != null) {
       whenDone.add(done);
     }
+  }
+
+  private long timestampBefore(long millis) {
+    return Math.max(0, now() - millis) << 16;
   }
 
   /**
@@ -121,7 +123,7 @@ final class Compaction {
     if (limit == null) {
       return false;
     }
-    if (!replica.truncate(limit::seq, beforeTimestamp)) {
+    if (!replica.truncate(limit::seq, beforeTimestamp, timestampBefore(settings.leaseMillis()))) {
       cut = null;
       List<Runnable> done = List.copyOf(whenDone);
       whenDone.clear();

@@ -49,6 +49,9 @@ final class Joining {
 
   private static final byte[] DOCUMENTS_END = {(byte) (SnapshotEntry.DOCUMENTS + 1)};
 
+  /** No document id begins with it, being UTF-8. */
+  private static final byte[] BEHIND_IDS = {(byte) 0xff};
+
   private final Storage storage;
   private final Committed base;
   private final SnapshotInbox inbox;
@@ -58,6 +61,12 @@ final class Joining {
 
   /** Of the base, before the snapshot is joined into it. */
   private final Floor floor;
+
+  /**
+   * Whether changes here were let through that depend on some the snapshot brings, which were void:
+   * what they removed of those is not to be joined.
+   */
+  private final boolean overtaken;
 
   /** Of the base, with what is joined so far. */
   private FloorRow floorRow;
@@ -80,11 +89,15 @@ final class Joining {
     try (var snapshot = storage.snapshot()) {
       this.floor = new Floor(snapshot);
     }
+    boolean voidBefore = false;
     for (ActorId actor : heads.keySet()) {
       if (seq(actor) > base.seq(actor)) {
         base.undeclared.add(actor);
+        VoidRow known = base.voids.get(actor);
+        voidBefore |= known != null && known.skipped() > base.seq(actor);
       }
     }
+    this.overtaken = voidBefore;
   }
 
   /** Of each actor the last change that is in the base of a document that was joined. */
@@ -110,6 +123,24 @@ final class Joining {
   /** The greatest hybrid time the snapshot brings. */
   long timestamp() {
     return heads.values().stream().mapToLong(SignedHead::timestamp).max().orElse(0);
+  }
+
+  /** Whether a change comes with the snapshot. */
+  boolean brings(ActorId actor, long seq) {
+    return base.seq(actor) < seq && seq <= seq(actor);
+  }
+
+  /** Whether anything of an actor comes with the snapshot. */
+  boolean bringsSome(ActorId actor) {
+    return base.seq(actor) < seq(actor);
+  }
+
+  /**
+   * Whether the staged commit is the last and documents have to be made anew in it, because of
+   * changes that were let through.
+   */
+  boolean endsOvertaken() {
+    return stagedEnd && overtaken;
   }
 
   private boolean seenHere(Dot dot) {
@@ -202,6 +233,10 @@ final class Joining {
       }
     }
     stageArrival(staging, touched);
+    if (reached == null && overtaken && !touched.isEmpty()) {
+      // The end is a commit of its own.
+      reached = BEHIND_IDS;
+    }
     if (reached == null) {
       end(staging, database);
     } else {

@@ -6,6 +6,7 @@ import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
+import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.reconcile.Fingerprint;
 import io.pluresdb.crdt.store.ChangeLog.Arrived;
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -166,13 +168,55 @@ final class Limits {
     return touched;
   }
 
+  /**
+   * Makes the documents anew in which changes name what a snapshot brings: they were let through
+   * while that was void, and removed it before it was here. For the last commit of joining.
+   */
+  void settleJoined(Staging staging, Joining joining) {
+    Set<DocumentKey> touched = new LinkedHashSet<>();
+    for (ActorId actor : staging.allActors()) {
+      if (staging.seq(actor) <= joining.floorSeq(actor)) {
+        continue;
+      }
+      log.changes(
+          actor,
+          joining.floorSeq(actor) + 1,
+          staging.seq(actor),
+          arrived -> {
+            if (arrived.change().omitted() == null) {
+              for (DocumentEdit edit : ChangeBody.decode(actor, arrived.change().body())) {
+                if (edit.operations().stream().anyMatch(each -> names(each, joining))) {
+                  touched.add(new DocumentKey(edit.id()));
+                }
+              }
+            }
+          });
+    }
+    if (!touched.isEmpty()) {
+      staging.keepsBase = false;
+      rebuild(staging, touched, joining::floorSeq);
+      staging.log.joined(new JoinedRow(touched.stream().map(id -> id.bytes).toList()));
+    }
+  }
+
+  private static boolean names(CrdtOperation operation, Joining joining) {
+    return operation.namedDots().stream().anyMatch(dot -> joining.brings(dot.actor(), dot.seq()))
+        || (operation instanceof CrdtOperation.ListDelete delete
+            && delete.seen().stream().anyMatch(last -> joining.bringsSome(last.actor())))
+        || (operation instanceof CrdtOperation.OnSequence onSequence
+            && onSequence.namedElements().stream()
+                .anyMatch(element -> joining.bringsSome(element.actor())));
+  }
+
   /** Makes documents anew from the base, the log, and what is staged. */
   void rebuild(Staging staging, Set<DocumentKey> wanted) {
+    rebuild(staging, wanted, log.storedFloor()::seq);
+  }
+
+  private void rebuild(Staging staging, Set<DocumentKey> wanted, ToLongFunction<ActorId> floor) {
     var rebuild = new Rebuild(sequences);
-    Floor floor;
     try (var snapshot = storage.snapshot()) {
-      floor = new Floor(snapshot);
-      var base = new Base(snapshot, floor::seq);
+      var base = new Base(snapshot, floor);
       for (DocumentKey id : wanted) {
         Base.Document begun = base.document(id.bytes);
         sequences.beginAnew(id.bytes, begun.sequences());
@@ -186,7 +230,7 @@ final class Limits {
     log.touching(
         wanted.stream().map(id -> id.bytes).toList(),
         change -> {
-          if (!floor.covers(change.actor(), change.seq())) {
+          if (change.seq() > floor.applyAsLong(change.actor())) {
             add(staging, rebuild, change);
           }
         });

@@ -67,6 +67,7 @@ final class LogTruncation {
   private final LogFloor floor;
   private final ToLongFunction<ActorId> cut;
   private final long beforeTimestamp;
+  private final long settledTimestamp;
   private final Set<ActorId> unwritten;
 
   // Rows that may go together with the next signed change.
@@ -86,12 +87,14 @@ final class LogTruncation {
       LogFloor floor,
       ToLongFunction<ActorId> cut,
       long beforeTimestamp,
+      long settledTimestamp,
       Set<ActorId> unwritten) {
     this.storage = storage;
     this.database = database;
     this.floor = floor;
     this.cut = cut;
     this.beforeTimestamp = beforeTimestamp;
+    this.settledTimestamp = settledTimestamp;
     this.unwritten = unwritten;
   }
 
@@ -100,6 +103,8 @@ final class LogTruncation {
    *
    * @param cut the greatest seq of an actor that may go
    * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @param settledTimestamp what depends on void changes goes only if it is of an earlier hybrid
+   *     time, too: once those count again, only the log tells what it overwrote of them
    * @param unwritten actors whose void changes stay, because they are to be written again
    */
   static Step step(
@@ -108,8 +113,11 @@ final class LogTruncation {
       LogFloor floor,
       ToLongFunction<ActorId> cut,
       long beforeTimestamp,
+      long settledTimestamp,
       Set<ActorId> unwritten) {
-    return new LogTruncation(storage, database, floor, cut, beforeTimestamp, unwritten).step();
+    return new LogTruncation(
+            storage, database, floor, cut, beforeTimestamp, settledTimestamp, unwritten)
+        .step();
   }
 
   private Step step() {
@@ -200,6 +208,7 @@ final class LogTruncation {
 
   private Verdict look(Storage.Snapshot snapshot, long arrival, ArrivalRow row) {
     ActorId actor = row.actor();
+    long counts = Math.min(row.lastSeq(), frontier(snapshot, actor).head().seq());
     SegmentRow last = null;
     long lastFrom = 0;
     try (var segments =
@@ -218,6 +227,10 @@ final class LogTruncation {
         if (last.changes().getLast().timestamp() >= beforeTimestamp) {
           return Verdict.STAYS;
         }
+        if (from <= counts
+            && last.changes().stream().anyMatch(change -> restsOnVoid(snapshot, change))) {
+          return Verdict.STAYS;
+        }
         segmentKeys.add(segments.key());
         long seq = from;
         for (Change change : segment.changes()) {
@@ -233,11 +246,16 @@ final class LogTruncation {
     if (signature == null || lastFrom + last.changes().size() - 1 != row.lastSeq()) {
       return Verdict.GOES_ON;
     }
-    long counts = Math.min(row.lastSeq(), frontier(snapshot, actor).head().seq());
     if (counts > floorSeq(actor)) {
       heads.put(actor, head(snapshot, database, actor, counts));
     }
     return Verdict.GOES;
+  }
+
+  private boolean restsOnVoid(Storage.Snapshot snapshot, Change change) {
+    return change.timestamp() >= settledTimestamp
+        && change.deps().stream()
+            .anyMatch(seen -> seen.seq() > frontier(snapshot, seen.actor()).head().seq());
   }
 
   /**

@@ -778,9 +778,12 @@ public final class Replica {
    *
    * @param cut the greatest seq of an actor that may go: what everybody has who counts
    * @param beforeTimestamp only changes of an earlier hybrid time may go
+   * @param settledTimestamp those that depend on void changes only if they are earlier than this,
+   *     too; until then void changes may come to count again
    * @return whether there may be more to take; call again then
    */
-  public boolean truncate(ToLongFunction<ActorId> cut, long beforeTimestamp) {
+  public boolean truncate(
+      ToLongFunction<ActorId> cut, long beforeTimestamp, long settledTimestamp) {
     if (hasStaged() || !canGiveSnapshot()) {
       return false;
     }
@@ -788,7 +791,13 @@ public final class Replica {
     anchorOwn();
     LogTruncation.Step step =
         LogTruncation.step(
-            storage, identity.database(), log.floor(), cut, beforeTimestamp, unwritten());
+            storage,
+            identity.database(),
+            log.floor(),
+            cut,
+            beforeTimestamp,
+            settledTimestamp,
+            unwritten());
     committed.voids.putAll(step.voids());
     log.raise(step.floor());
     committed.floor = log.storedFloor();
@@ -918,6 +927,9 @@ public final class Replica {
       return false;
     }
     joining.stage(staging, identity.database());
+    if (joining.endsOvertaken()) {
+      limits.settleJoined(staging, joining);
+    }
     commit();
     sequences.reread();
     if (committed.joining == null) {

@@ -180,7 +180,7 @@ class CompactionSimulationTest {
     private void compact(Device device, boolean everything) {
       long before = device.engine.replica().log().floor().arrivals();
       if (everything) {
-        while (device.engine.replica().truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+        while (device.engine.replica().truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE, 0)) {
           device.turns();
         }
       } else {

@@ -200,7 +200,7 @@ class DocumentHistoryTest {
 
   /** Takes the oldest changes of the device's one actor out of the log. */
   private void truncate(long throughSeq) {
-    assertThat(device.engine.replica().truncate(actor -> throughSeq, Long.MAX_VALUE)).isFalse();
+    assertThat(device.engine.replica().truncate(actor -> throughSeq, Long.MAX_VALUE, 0)).isFalse();
     assertThat(device.engine.replica().log().floor().arrivals()).isEqualTo(throughSeq);
   }
 

@@ -29,7 +29,7 @@ class KeptChangesTest {
 
   private static void cut(Device device) {
     Replica replica = device.engine.replica();
-    while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+    while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE, 0)) {
       assertThat(replica.hasStaged()).isFalse();
     }
   }
@@ -58,6 +58,50 @@ class KeptChangesTest {
       assertThat(ends(device).status()).isEqualTo(Finding.Status.OK);
     }
     assertThat(founder.view().membership().keeps()).hasSize(1);
+  }
+
+  /** Overwrites what the removal had made void for the one who removes, but not for the author. */
+  private void overwriteVoid() {
+    cut(founder);
+    member.put("new", "{\"v\":3}");
+    away.revoke(writer, null);
+    away.sync(member);
+    assertThat(away.json("new")).isEqualTo("{\"v\":3}");
+  }
+
+  @Test
+  void overwrittenVoidChange_thatIsKept_staysOverwritten_whereTheOverwritingLogWasToBeCut() {
+    overwriteVoid();
+    // What overwrote it stays in the log, or nothing would tell that it did.
+    cut(away);
+    founder.sync(away);
+    founder.sync(member);
+    away.sync(member);
+    for (Device device : new Device[] {founder, away, member}) {
+      assertThat(device.json("new")).isEqualTo("{\"v\":3}");
+      device.assertEquals(founder);
+    }
+    // Once removals of that time are settled it goes.
+    assertThat(away.engine.replica().truncate(a -> Long.MAX_VALUE, Long.MAX_VALUE, Long.MAX_VALUE))
+        .isFalse();
+    assertThat(away.engine.replica().log().floor().arrivals()).isEqualTo(away.view().arrivals());
+  }
+
+  @Test
+  void overwrittenVoidChange_thatIsKept_staysOverwritten_whereItComesBySnapshot() {
+    overwriteVoid();
+    Device late = founder.join(5);
+    late.sync(away);
+    assertThat(late.json("new")).isEqualTo("{\"v\":3}");
+    founder.sync(late);
+    assertThat(late.json("new")).isEqualTo("{\"v\":3}");
+    founder.sync(away);
+    founder.sync(member);
+    late.sync(away);
+    for (Device device : new Device[] {away, member, late}) {
+      assertThat(device.json("new")).isEqualTo("{\"v\":3}");
+      device.assertEquals(founder);
+    }
   }
 
   @Test

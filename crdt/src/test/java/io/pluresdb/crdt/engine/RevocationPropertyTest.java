@@ -118,7 +118,7 @@ class RevocationPropertyTest {
       case Action.Cut(var device) -> cut(devices, devices.get(device));
       case Action.CutFreely(var device) -> {
         Replica replica = devices.get(device).engine.replica();
-        while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+        while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE, 0)) {
           assertThat(replica.hasStaged()).isFalse();
         }
       }
@@ -148,7 +148,8 @@ class RevocationPropertyTest {
                 .mapToLong(device -> device.view().frontier().seq(actor))
                 .min()
                 .orElse(0),
-        Long.MAX_VALUE)) {
+        Long.MAX_VALUE,
+        0)) {
       assertThat(replica.hasStaged()).isFalse();
     }
   }

@@ -39,7 +39,7 @@ class SnapshotTest {
   /** Cuts the whole log of a device, whatever others have. */
   static void cut(Device device) {
     Replica replica = device.engine.replica();
-    while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+    while (replica.truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE, 0)) {
       assertThat(replica.hasStaged()).isFalse();
     }
     assertThat(replica.log().floor().arrivals()).isEqualTo(device.view().arrivals());
@@ -161,7 +161,7 @@ class SnapshotTest {
     b.sync(a);
     Replica replica = b.engine.replica();
     while (replica.truncate(
-        actor -> b.view().frontier().seq(actor), keepsVoid ? accepted : Long.MAX_VALUE)) {
+        actor -> b.view().frontier().seq(actor), keepsVoid ? accepted : Long.MAX_VALUE, 0)) {
       assertThat(replica.hasStaged()).isFalse();
     }
     assertThat(replica.log().floor().arrivals()).isEqualTo(keepsVoid ? 3 : b.view().arrivals());

@@ -136,7 +136,7 @@ class TypedHistoryTest {
           device
               .engine
               .replica()
-              .truncate(actor -> floor.seqs().getOrDefault(actor, 0L), Long.MAX_VALUE);
+              .truncate(actor -> floor.seqs().getOrDefault(actor, 0L), Long.MAX_VALUE, 0);
           for (Seen one : played.seen) {
             boolean above =
                 floor.seqs().entrySet().stream()

@@ -36,7 +36,8 @@ final class CompactingCluster extends Cluster {
     long keep = random.nextInt(4);
     boolean more = true;
     while (more) {
-      more = replica.truncate(actor -> replica.view().frontier().seq(actor) - keep, Long.MAX_VALUE);
+      more =
+          replica.truncate(actor -> replica.view().frontier().seq(actor) - keep, Long.MAX_VALUE, 0);
     }
     if (replica.log().floor().arrivals() > before.arrivals()) {
       truncations++;

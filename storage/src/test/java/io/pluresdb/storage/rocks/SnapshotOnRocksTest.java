@@ -132,7 +132,7 @@ class SnapshotOnRocksTest {
       }
       a.engine.turn(true);
       int steps = 1;
-      while (a.engine.replica().truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE)) {
+      while (a.engine.replica().truncate(actor -> Long.MAX_VALUE, Long.MAX_VALUE, 0)) {
         steps++;
       }
       assertThat(steps).as("bounded steps").isGreaterThan(1);

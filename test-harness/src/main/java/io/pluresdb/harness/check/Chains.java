@@ -36,6 +36,10 @@ public final class Chains {
 
   private static final ActorId NO_ACTOR = ActorId.read(new ByteReader(new byte[ActorId.BYTES]));
   private static final byte[] PROGRESS = {0};
+
+  /** The first byte of the rows of BASE that tell its heads. */
+  private static final byte BASE_HEAD = 0;
+
   private static final int JOINING = 3;
 
   private final Owner owner;
@@ -47,6 +51,11 @@ public final class Chains {
 
   private final TreeMap<ActorId, Genesis> origins = new TreeMap<>();
   private final TreeMap<ActorId, Long> floors = new TreeMap<>();
+
+  /**
+   * Where the state begins that void changes can be taken back from: a joined snapshot raises it.
+   */
+  private final TreeMap<ActorId, Long> bases = new TreeMap<>();
 
   /**
    * How far each actor was depended on while that was void, as the storage that is scanned says.
@@ -94,6 +103,7 @@ public final class Chains {
     readMembership();
     scan(snapshot, Table.FRONTIER, this::learn);
     scan(snapshot, Table.FLOOR, (key, row) -> raise(key, row, false));
+    scan(snapshot, Table.BASE, this::raiseBase);
     byte[] progress = snapshot.get(Table.SNAPSHOT, PROGRESS);
     joining = progress != null && progress[1] == JOINING;
     var tails = new TreeMap<ActorId, Long>();
@@ -216,6 +226,7 @@ public final class Chains {
     boolean cuts = cut;
     each(rows, Table.LOG, (key, row) -> appendSegment(actor(key), seq(key), row));
     each(rows, Table.FLOOR, (key, row) -> raise(key, row, cuts));
+    each(rows, Table.BASE, this::raiseBase);
     each(rows, Table.VOID, (key, row) -> endVoids(actor(key), new ByteReader(row).varint()));
     each(rows, Table.FRONTIER, this::checkHead);
     if (entries) {
@@ -363,6 +374,12 @@ public final class Chains {
     floors.put(actor, head.seq());
   }
 
+  private void raiseBase(byte[] key, byte[] row) {
+    if (key[0] == BASE_HEAD) {
+      bases.put(ActorId.read(new ByteReader(key, 1, key.length)), SignedHead.read(row).seq());
+    }
+  }
+
   /**
    * What leaves the log is on the disk of every other member. Here it was committed before: where
    * power loss takes that, it takes the cut too.
@@ -426,7 +443,7 @@ public final class Chains {
     long end = end(actor);
     Head limit = limit(actor);
     long counts =
-        limit == null ? end : Math.max(floors.getOrDefault(actor, 0L), Math.min(limit.seq(), end));
+        limit == null ? end : Math.max(bases.getOrDefault(actor, 0L), Math.min(limit.seq(), end));
     if (seq != counts) {
       throw new Violation(
           limit == null ? Invariant.I12 : Invariant.I9,

@@ -1,6 +1,7 @@
 package io.pluresdb.harness.check;
 
 import io.pluresdb.crdt.Environment;
+import io.pluresdb.crdt.auth.MembershipEntry;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Dot;
 import io.pluresdb.crdt.causal.Frontier;
@@ -46,6 +47,7 @@ import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Looks at whole replicas. Everything here is computed anew from rows and changes. */
@@ -288,9 +290,14 @@ public final class Checks {
     for (Placed placed : ledger.all()) {
       model.know(placed.actor(), placed.seq(), placed.entry().change());
     }
+    // Who deleted before these counted again did not see them.
+    var voidOnce =
+        replica.view().membership().keeps().stream()
+            .map(MembershipEntry.Keep::actor)
+            .collect(Collectors.toSet());
     boolean progress = true;
     while (progress && !open.isEmpty()) {
-      progress = open.removeIf(placed -> stage(fresh, placed, ledger, model));
+      progress = open.removeIf(placed -> stage(fresh, placed, ledger, model, voidOnce));
     }
     fresh.commit();
     if (!open.isEmpty()) {
@@ -318,7 +325,8 @@ public final class Checks {
     compare(replica, model);
   }
 
-  private static boolean stage(Replica fresh, Placed placed, Ledger ledger, NaiveModel model) {
+  private static boolean stage(
+      Replica fresh, Placed placed, Ledger ledger, NaiveModel model, Set<ActorId> voidOnce) {
     ActorId actor = placed.actor();
     Genesis genesis = placed.seq() == 1 ? ledger.origin(actor) : null;
     Change change = placed.entry().change();
@@ -327,7 +335,8 @@ public final class Checks {
             actor, placed.seq(), genesis, List.of(change), new byte[Signer.SIGNATURE_BYTES]);
     return switch (fresh.stage(run)) {
       case RunOutcome.Applied applied -> {
-        model.apply(actor, placed.seq(), change, ledger.isLiar(actor));
+        boolean unseen = ledger.isLiar(actor) || voidOnce.contains(actor);
+        model.apply(actor, placed.seq(), change, unseen);
         yield true;
       }
       case RunOutcome.Waiting waiting -> false;

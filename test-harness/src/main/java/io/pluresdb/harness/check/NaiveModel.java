@@ -76,9 +76,10 @@ public final class NaiveModel {
   /**
    * Takes in a change whose past has been taken in.
    *
-   * @param liar whether the author may hide what it saw; then its documents are told by dots only
+   * @param dotsOnly whether the author may hide what it saw, or others did not see what it did
+   *     though their past says so; then its documents are told by dots only
    */
-  void apply(ActorId actor, long seq, Change change, boolean liar) {
+  void apply(ActorId actor, long seq, Change change, boolean dotsOnly) {
     var past = new TreeMap<ActorId, Long>();
     boolean isWhole = mergePast(past, actor, seq, change);
     var upTo = new TreeMap<>(past);
@@ -89,7 +90,7 @@ public final class NaiveModel {
     for (DocumentEdit edit : ChangeBody.decode(actor, change.body())) {
       String id = new String(edit.id(), StandardCharsets.UTF_8);
       Document document = documents.computeIfAbsent(id, i -> new Document());
-      document.causalityUnknown |= liar || !isWhole;
+      document.causalityUnknown |= dotsOnly || !isWhole;
       for (CrdtOperation operation : edit.operations()) {
         boolean existence = operation.register()[0] == Register.EXISTS;
         switch (operation) {
