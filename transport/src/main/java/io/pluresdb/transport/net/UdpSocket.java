@@ -16,6 +16,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.nio.NioIoHandler;
@@ -49,6 +50,16 @@ public final class UdpSocket implements AutoCloseable {
    * One byte more than any protocol here reads, so that a longer datagram is seen to be too long.
    */
   static final int READ_BYTES = 2049;
+
+  /**
+   * Datagrams read before what they bring about is sent. One, as an allocator has it unless told,
+   * gives every datagram of QUIC an acknowledgement of its own, and lets the peer send as much as
+   * that one had: small datagrams, for ever.
+   */
+  private static final int MAX_DATAGRAMS_PER_READ = 64;
+
+  /** Datagrams of one system call, where epoll is. */
+  private static final int DATAGRAMS_PER_CALL = 16;
 
   private static final int RECEIVE_BUFFER_BYTES = 1 << 20;
   private static final int SEND_BUFFER_BYTES = 1 << 20;
@@ -103,14 +114,23 @@ public final class UdpSocket implements AutoCloseable {
             new DefaultThreadFactory("pluresdb-udp", true),
             epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
     var demultiplexer = new Demultiplexer();
+    var bootstrap = new Bootstrap();
+    int bufferBytes = READ_BYTES;
+    if (epoll) {
+      bufferBytes = READ_BYTES * DATAGRAMS_PER_CALL;
+      bootstrap.option(EpollChannelOption.MAX_DATAGRAM_PAYLOAD_SIZE, READ_BYTES);
+    }
     ChannelFuture bound =
-        new Bootstrap()
+        bootstrap
             .group(group)
             .channelFactory(
                 () -> epoll ? new EpollDatagramChannel(family) : new NioDatagramChannel(family))
             .option(ChannelOption.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             .option(ChannelOption.SO_SNDBUF, SEND_BUFFER_BYTES)
-            .option(ChannelOption.RECVBUF_ALLOCATOR, new FixedRecvByteBufAllocator(READ_BYTES))
+            .option(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new FixedRecvByteBufAllocator(bufferBytes)
+                    .maxMessagesPerRead(MAX_DATAGRAMS_PER_READ))
             .handler(
                 new ChannelInitializer<Channel>() {
                   @Override
