@@ -24,6 +24,7 @@ import io.netty.channel.socket.DatagramPacket;
 import io.netty.channel.socket.SocketProtocolFamily;
 import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.handler.codec.quic.SegmentedDatagramPacketAllocator;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Future;
@@ -88,10 +89,16 @@ public final class UdpSocket implements AutoCloseable {
   private final Channel channel;
   private final InetSocketAddress address;
   private final Demultiplexer demultiplexer;
+  private final SegmentedDatagramPacketAllocator segments;
 
-  private UdpSocket(EventLoopGroup group, Channel channel, Demultiplexer demultiplexer) {
+  private UdpSocket(
+      EventLoopGroup group,
+      Channel channel,
+      Demultiplexer demultiplexer,
+      SegmentedDatagramPacketAllocator segments) {
     this.group = group;
     this.channel = channel;
+    this.segments = segments;
     this.address = (InetSocketAddress) channel.localAddress();
     this.demultiplexer = demultiplexer;
   }
@@ -114,6 +121,7 @@ public final class UdpSocket implements AutoCloseable {
             new DefaultThreadFactory("pluresdb-udp", true),
             epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
     var demultiplexer = new Demultiplexer();
+    DatagramSegments segments = epoll ? DatagramSegments.ofEpoll() : null;
     var bootstrap = new Bootstrap();
     int bufferBytes = READ_BYTES;
     if (epoll) {
@@ -135,6 +143,9 @@ public final class UdpSocket implements AutoCloseable {
                 new ChannelInitializer<Channel>() {
                   @Override
                   protected void initChannel(Channel channel) {
+                    if (segments != null) {
+                      channel.pipeline().addLast(segments);
+                    }
                     channel.pipeline().addLast(demultiplexer);
                   }
                 })
@@ -145,7 +156,11 @@ public final class UdpSocket implements AutoCloseable {
       var _ = group.shutdownGracefully(0, CLOSE_MILLIS, TimeUnit.MILLISECONDS);
       throw new ListenFailedException(listen, cause);
     }
-    return new UdpSocket(group, bound.channel(), demultiplexer);
+    return new UdpSocket(
+        group,
+        bound.channel(),
+        demultiplexer,
+        segments == null ? SegmentedDatagramPacketAllocator.NONE : segments);
   }
 
   /** Where it is bound. */
@@ -160,6 +175,11 @@ public final class UdpSocket implements AutoCloseable {
 
   Channel channel() {
     return channel;
+  }
+
+  /** How connections of QUIC send several datagrams at once. */
+  SegmentedDatagramPacketAllocator segments() {
+    return segments;
   }
 
   /** Names who gets the datagrams of the DHT. */
