@@ -9,6 +9,7 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.handler.codec.quic.Quic;
 import io.netty.handler.codec.quic.QuicChannel;
+import io.netty.handler.codec.quic.QuicChannelOption;
 import io.netty.handler.codec.quic.QuicClientCodecBuilder;
 import io.netty.handler.codec.quic.QuicCodecBuilder;
 import io.netty.handler.codec.quic.QuicConnectionAddress;
@@ -207,6 +208,7 @@ final class QuicEndpoint {
                     connection.pipeline().addLast(new Accepted());
                   }
                 })
+            .option(QuicChannelOption.SEGMENTED_DATAGRAM_PACKET_ALLOCATOR, socket.segments())
             .streamOption(ChannelOption.WRITE_BUFFER_WATER_MARK, marks)
             .streamHandler(
                 new ChannelInitializer<QuicStreamChannel>() {
@@ -247,6 +249,8 @@ final class QuicEndpoint {
                       .handler(new Ignoring())
                       .streamHandler(new Unwanted())
                       .streamOption(ChannelOption.WRITE_BUFFER_WATER_MARK, marks)
+                      .option(
+                          QuicChannelOption.SEGMENTED_DATAGRAM_PACKET_ALLOCATOR, socket.segments())
                       .option(
                           ChannelOption.CONNECT_TIMEOUT_MILLIS,
                           Math.toIntExact(limits.handshakeTimeout().toMillis()))

@@ -16,6 +16,7 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.nio.NioIoHandler;
@@ -23,6 +24,7 @@ import io.netty.channel.socket.DatagramPacket;
 import io.netty.channel.socket.SocketProtocolFamily;
 import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.handler.codec.quic.SegmentedDatagramPacketAllocator;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.Future;
@@ -49,6 +51,16 @@ public final class UdpSocket implements AutoCloseable {
    * One byte more than any protocol here reads, so that a longer datagram is seen to be too long.
    */
   static final int READ_BYTES = 2049;
+
+  /**
+   * Datagrams read before what they bring about is sent. One, as an allocator has it unless told,
+   * gives every datagram of QUIC an acknowledgement of its own, and lets the peer send as much as
+   * that one had: small datagrams, for ever.
+   */
+  private static final int MAX_DATAGRAMS_PER_READ = 64;
+
+  /** Datagrams of one system call, where epoll is. */
+  private static final int DATAGRAMS_PER_CALL = 16;
 
   private static final int RECEIVE_BUFFER_BYTES = 1 << 20;
   private static final int SEND_BUFFER_BYTES = 1 << 20;
@@ -77,10 +89,16 @@ public final class UdpSocket implements AutoCloseable {
   private final Channel channel;
   private final InetSocketAddress address;
   private final Demultiplexer demultiplexer;
+  private final SegmentedDatagramPacketAllocator segments;
 
-  private UdpSocket(EventLoopGroup group, Channel channel, Demultiplexer demultiplexer) {
+  private UdpSocket(
+      EventLoopGroup group,
+      Channel channel,
+      Demultiplexer demultiplexer,
+      SegmentedDatagramPacketAllocator segments) {
     this.group = group;
     this.channel = channel;
+    this.segments = segments;
     this.address = (InetSocketAddress) channel.localAddress();
     this.demultiplexer = demultiplexer;
   }
@@ -103,18 +121,31 @@ public final class UdpSocket implements AutoCloseable {
             new DefaultThreadFactory("pluresdb-udp", true),
             epoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
     var demultiplexer = new Demultiplexer();
+    DatagramSegments segments = epoll ? DatagramSegments.ofEpoll() : null;
+    var bootstrap = new Bootstrap();
+    int bufferBytes = READ_BYTES;
+    if (epoll) {
+      bufferBytes = READ_BYTES * DATAGRAMS_PER_CALL;
+      bootstrap.option(EpollChannelOption.MAX_DATAGRAM_PAYLOAD_SIZE, READ_BYTES);
+    }
     ChannelFuture bound =
-        new Bootstrap()
+        bootstrap
             .group(group)
             .channelFactory(
                 () -> epoll ? new EpollDatagramChannel(family) : new NioDatagramChannel(family))
             .option(ChannelOption.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             .option(ChannelOption.SO_SNDBUF, SEND_BUFFER_BYTES)
-            .option(ChannelOption.RECVBUF_ALLOCATOR, new FixedRecvByteBufAllocator(READ_BYTES))
+            .option(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new FixedRecvByteBufAllocator(bufferBytes)
+                    .maxMessagesPerRead(MAX_DATAGRAMS_PER_READ))
             .handler(
                 new ChannelInitializer<Channel>() {
                   @Override
                   protected void initChannel(Channel channel) {
+                    if (segments != null) {
+                      channel.pipeline().addLast(segments);
+                    }
                     channel.pipeline().addLast(demultiplexer);
                   }
                 })
@@ -125,7 +156,11 @@ public final class UdpSocket implements AutoCloseable {
       var _ = group.shutdownGracefully(0, CLOSE_MILLIS, TimeUnit.MILLISECONDS);
       throw new ListenFailedException(listen, cause);
     }
-    return new UdpSocket(group, bound.channel(), demultiplexer);
+    return new UdpSocket(
+        group,
+        bound.channel(),
+        demultiplexer,
+        segments == null ? SegmentedDatagramPacketAllocator.NONE : segments);
   }
 
   /** Where it is bound. */
@@ -140,6 +175,11 @@ public final class UdpSocket implements AutoCloseable {
 
   Channel channel() {
     return channel;
+  }
+
+  /** How connections of QUIC send several datagrams at once. */
+  SegmentedDatagramPacketAllocator segments() {
+    return segments;
   }
 
   /** Names who gets the datagrams of the DHT. */

@@ -2,21 +2,32 @@ package io.pluresdb.transport.net;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelOutboundHandlerAdapter;
+import io.netty.channel.ChannelPromise;
+import io.netty.channel.unix.Errors;
+import io.netty.channel.unix.SegmentedDatagramPacket;
+import io.netty.util.ReferenceCountUtil;
+import io.pluresdb.transport.Vectors;
 import io.pluresdb.transport.Waiting;
 import io.pluresdb.transport.path.Candidate;
 import io.pluresdb.transport.session.CloseReason;
 import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.session.SessionPath;
+import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -121,5 +132,80 @@ class QuicSessionTest {
               other.status().join().tables().getFirst().rows().size() == 1
                   && one.status().join().tables().getFirst().rows().size() == 1);
     }
+  }
+
+  /** Counts what leaves in pieces, and may refuse them as a kernel does. */
+  private static final class Pieces extends ChannelOutboundHandlerAdapter {
+    final AtomicInteger pieces = new AtomicInteger();
+    final AtomicInteger single = new AtomicInteger();
+    private final @Nullable IOException refusal;
+
+    Pieces(@Nullable IOException refusal) {
+      this.refusal = refusal;
+    }
+
+    @Override
+    public void write(ChannelHandlerContext ctx, Object sent, ChannelPromise promise) {
+      boolean piece = sent instanceof SegmentedDatagramPacket;
+      (piece ? pieces : single).incrementAndGet();
+      if (piece && refusal != null) {
+        ReferenceCountUtil.release(sent);
+        promise.setFailure(refusal);
+      } else {
+        var _ = ctx.write(sent, promise);
+      }
+    }
+  }
+
+  private Pieces piecesOfFiveMegabytes(@Nullable IOException refusal) throws Exception {
+    if (leftUdp.segments().maxNumSegments() == 0) {
+      Vectors.skip("the kernel or this platform does not cut datagrams (UDP_SEGMENT)");
+    }
+    var leaving = new Pieces(refusal);
+    leftUdp.channel().pipeline().addFirst(leaving);
+    Session session = dial(left, rightUdp);
+    byte[] message = new byte[1 << 20];
+    new Random(5).nextBytes(message);
+    for (int i = 0; i < 5; i++) {
+      session.send(message);
+    }
+    session.flush();
+    Waiting.until("all messages", () -> right.messages.size() == 5);
+    assertThat(right.messages).allMatch(each -> Arrays.equals(each, message));
+    return leaving;
+  }
+
+  @Test
+  void datagrams_ofALongMessage_leaveInPieces() throws Exception {
+    Pieces leaving = piecesOfFiveMegabytes(null);
+    assertThat(leaving.pieces.get()).isPositive();
+    assertThat(leftUdp.segments().maxNumSegments()).isPositive();
+  }
+
+  @Test
+  void datagrams_thatTheKernelDoesNotCut_leaveOneByOne() throws Exception {
+    Pieces leaving =
+        piecesOfFiveMegabytes(new Errors.NativeIoException("sendmsg", -22 /* EINVAL */, false));
+    // Those of one turn of the socket's thread, at most, and no more.
+    assertThat(leaving.pieces.get()).isBetween(1, 20);
+    assertThat(leaving.single.get()).isGreaterThan((5 << 20) / 1350);
+    assertThat(leftUdp.segments().maxNumSegments()).isZero();
+  }
+
+  @Test
+  void datagrams_thatFailForAnotherReason_stayInPieces() throws Exception {
+    if (leftUdp.segments().maxNumSegments() == 0) {
+      Vectors.skip("the kernel or this platform does not cut datagrams (UDP_SEGMENT)");
+    }
+    Session session = dial(left, rightUdp);
+    var leaving =
+        new Pieces(new Errors.NativeIoException("sendmsg", -101 /* ENETUNREACH */, false));
+    leftUdp.channel().pipeline().addFirst(leaving);
+    session.send(new byte[1 << 20]);
+    session.flush();
+    Waiting.until("a piece failed", () -> leaving.pieces.get() > 0);
+    leftUdp.channel().pipeline().remove(leaving);
+    Waiting.until("the message", () -> right.messages.size() == 1);
+    assertThat(leftUdp.segments().maxNumSegments()).isPositive();
   }
 }

@@ -178,6 +178,20 @@ final class RawWebSocket implements AutoCloseable {
     return frame;
   }
 
+  /** Sends every frame back as it came, until a close or the end of the connection. */
+  void echo() {
+    try {
+      for (Frame frame = read(); frame != null; frame = read()) {
+        send(frame.first(), frame.payload());
+        if (frame.opcode() == WebSocket.CLOSE) {
+          return;
+        }
+      }
+    } catch (IOException e) {
+      // The circuit is over.
+    }
+  }
+
   RelayMessage readMessage() throws IOException {
     Frame frame = next();
     RelayMessage message = RelayMessage.decode(frame.payload());

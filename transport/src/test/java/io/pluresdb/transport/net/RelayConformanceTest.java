@@ -410,7 +410,7 @@ class RelayConformanceTest {
 
   private void run(Case each) throws IOException {
     try (Circuit circuit = Circuit.open(relay.address().getPort())) {
-      Thread echo = Thread.ofVirtual().start(() -> echo(circuit.acceptor()));
+      Thread echo = Thread.ofVirtual().start(circuit.acceptor()::echo);
       List<Frame> pongs = each.echoes().stream().filter(f -> f.opcode() == PONG).toList();
       List<Frame> expected = each.echoes().stream().filter(f -> f.opcode() != PONG).toList();
       boolean waits = each.closeCode() == WebSocket.NORMAL && !each.echoes().isEmpty();
@@ -451,18 +451,5 @@ class RelayConformanceTest {
 
   private static void take(Frame frame, List<Frame> controls, List<Frame> messages) {
     (frame.opcode() == PONG ? controls : messages).add(frame);
-  }
-
-  private static void echo(RawWebSocket end) {
-    try {
-      for (Frame frame = end.read(); frame != null; frame = end.read()) {
-        end.send(frame.first(), frame.payload());
-        if (frame.opcode() == CLOSE) {
-          return;
-        }
-      }
-    } catch (IOException e) {
-      // The circuit is over.
-    }
   }
 }
