@@ -147,7 +147,7 @@ final class DocumentRoutes {
   }
 
   /** A put as {@code /api/put}, {@code /api/batch} and {@code /api/import} spell it. */
-  static Edit put(JsonMembers members) {
+  static Edit.Put put(JsonMembers members) {
     String id = members.string("id");
     byte[] data = members.required("data").bytes();
     float[] embedding = members.floats("embedding");

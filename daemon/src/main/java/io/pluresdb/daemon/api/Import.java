@@ -4,7 +4,9 @@ import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
-import io.pluresdb.crdt.value.Leaf;
+import io.pluresdb.daemon.access.Level;
+import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.search.Searches;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,7 +14,9 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 import org.jspecify.annotations.Nullable;
@@ -22,21 +26,19 @@ import org.jspecify.annotations.Nullable;
  * transactions in flight and one line.
  */
 final class Import {
-  /** Documents and bytes of leaves a transaction gathers: half of what a change may hold. */
-  private static final int TRANSACTION_BYTES = ChangeBody.MAX_BYTES / 2;
+  /** Bytes after which a transaction is full: half of what a change may hold. */
+  private static final int FULL_BYTES = ChangeBody.MAX_BYTES / 2;
+
+  /** Bytes it holds at most, unless it is one document. */
+  private static final int MOST_BYTES = ChangeBody.MAX_BYTES / 4 * 3;
 
   /** Transactions that may wait for their commit at once. */
   private static final int IN_FLIGHT = 4;
 
-  /** What a leaf or id costs in a change besides its own bytes: tags and lengths. */
-  private static final int OVERHEAD_BYTES = 8;
-
-  /** What {@code list} and {@code export} write may be read; the timestamp is not taken over. */
-  private static final List<String> LINE = List.of("id", "data", "embedding", "timestamp");
-
   private record Flight(long firstLine, long lastLine, int count, CompletableFuture<?> done) {}
 
   private final CrdtStore store;
+  private final Searches searches;
   private final Request request;
   private final Deque<Flight> flights = new ArrayDeque<>();
   private final List<Edit> gathered = new ArrayList<>();
@@ -44,8 +46,9 @@ final class Import {
   private long firstLine = 1;
   private long imported;
 
-  Import(CrdtStore store, Request request) {
+  Import(CrdtStore store, Searches searches, Request request) {
     this.store = store;
+    this.searches = searches;
     this.request = request;
   }
 
@@ -87,11 +90,29 @@ final class Import {
 
   private void take(JsonMembers.Slice text, long line) {
     try {
-      add(DocumentRoutes.put(JsonMembers.read(text, "the document", LINE)), line);
+      switch (ExportLine.read(text)) {
+        case ExportLine.Document(var put) -> add(put, line);
+        case ExportLine.Header(var indexes) -> declare(indexes);
+      }
     } catch (FlightFailed e) {
       throw e;
     } catch (RuntimeException e) {
       throw stopped(line, "line " + line, ApiException.of(e));
+    }
+  }
+
+  /** Makes the indexes that are not there; only that needs an administrator. */
+  private void declare(List<IndexDefinition> indexes) {
+    Set<List<String>> there =
+        searches.status().stream()
+            .filter(index -> index.kind().equals("fields"))
+            .map(Searches.IndexStatus::fields)
+            .collect(Collectors.toSet());
+    for (IndexDefinition index : indexes) {
+      if (!there.contains(index.fields())) {
+        request.caller().require(Level.ADMIN);
+        searches.declare(index);
+      }
     }
   }
 
@@ -109,28 +130,19 @@ final class Import {
     };
   }
 
-  private void add(Edit edit, long line) {
+  private void add(Edit.Put put, long line) {
+    long bytes = put.bytes();
+    if (gatheredBytes + bytes > MOST_BYTES) {
+      submit(line - 1);
+    }
     if (gathered.isEmpty()) {
       firstLine = line;
     }
-    gathered.add(edit);
-    gatheredBytes += weight(edit);
-    if (gathered.size() == ChangeBody.MAX_EDITS || gatheredBytes >= TRANSACTION_BYTES) {
+    gathered.add(put);
+    gatheredBytes += bytes;
+    if (gathered.size() == ChangeBody.MAX_EDITS || gatheredBytes >= FULL_BYTES) {
       submit(line);
     }
-  }
-
-  private static long weight(Edit edit) {
-    if (!(edit instanceof Edit.Put put)) {
-      throw new IllegalStateException("an import only puts");
-    }
-    long bytes = OVERHEAD_BYTES;
-    bytes += put.id().length;
-    for (Leaf leaf : put.leaves()) {
-      bytes += leaf.path().length + leaf.value().length + OVERHEAD_BYTES;
-    }
-    byte[] embedding = put.embedding();
-    return bytes + (embedding == null ? 0 : embedding.length);
   }
 
   private void submit(long line) {

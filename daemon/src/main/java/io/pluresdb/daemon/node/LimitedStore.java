@@ -108,7 +108,7 @@ final class LimitedStore implements CrdtStore {
   private synchronized long reserve(Transaction transaction, long limit) {
     var put = new HashSet<String>();
     for (Edit edit : transaction.edits()) {
-      if (edit instanceof Edit.Put(byte[] id, var _, var _)) {
+      if (edit instanceof Edit.Put(byte[] id, var _, var _, var _)) {
         put.add(new String(id, StandardCharsets.UTF_8));
       }
     }

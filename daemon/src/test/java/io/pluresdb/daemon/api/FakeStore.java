@@ -199,7 +199,8 @@ public final class FakeStore implements CrdtStore {
         1_700_000_000_000L + stored.seq,
         new TreeMap<>(Map.of(ACTOR, stored.seq)),
         stored.embedding,
-        List.copyOf(conflicts.getOrDefault(id, List.of())));
+        List.copyOf(conflicts.getOrDefault(id, List.of())),
+        List.of());
   }
 
   @Override
