@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
@@ -35,7 +36,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -213,10 +213,17 @@ public final class ReplicaStore implements CrdtStore {
   }
 
   @Override
-  public CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
-    Edit.checkedId(id);
-    return write(callback -> () -> submitIf(id, expected, transaction, callback));
+  public CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction) {
+    if (conditions.size() > ChangeBody.MAX_EDITS) {
+      throw CoreException.tooLarge(
+          "there may be at most "
+              + ChangeBody.MAX_EDITS
+              + " conditions, but are "
+              + conditions.size());
+    }
+    List<Condition> checked = List.copyOf(conditions);
+    checked.forEach(condition -> Edit.checkedId(condition.id()));
+    return write(callback -> () -> submitIf(checked, transaction, callback));
   }
 
   /**
@@ -255,17 +262,16 @@ public final class ReplicaStore implements CrdtStore {
   }
 
   private void submitIf(
-      String id,
-      Predicate<Optional<NodeRecord>> expected,
-      Transaction transaction,
-      ReplicaEngine.WriteCallback callback) {
+      List<Condition> conditions, Transaction transaction, ReplicaEngine.WriteCallback callback) {
     try {
       // What was staged before must be in the storage to be seen.
       engine.turn(false);
-      if (!expected.test(get(id))) {
-        throw new CoreException(
-            CoreException.Kind.PRECONDITION_FAILED,
-            "document \"" + id + "\" is not as expected: it was changed meanwhile");
+      for (Condition condition : conditions) {
+        if (!condition.expected().test(get(condition.id()))) {
+          throw new CoreException(
+              CoreException.Kind.PRECONDITION_FAILED,
+              "document \"" + condition.id() + "\" is not as expected: it was changed meanwhile");
+        }
       }
     } catch (CoreException | StorageException e) {
       callback.done(null, e);

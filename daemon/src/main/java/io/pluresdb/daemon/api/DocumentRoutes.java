@@ -142,7 +142,8 @@ final class DocumentRoutes {
     EntityTag.Condition condition = EntityTag.condition(request.headers());
     return (condition == null
             ? store.submit(transaction)
-            : store.submitIf(text(edit.id()), condition, transaction))
+            : store.submitIf(
+                List.of(new CrdtStore.Condition(text(edit.id()), condition)), transaction))
         .thenApply(receipt -> Answer.of(result(new JsonWriter(), edit)));
   }
 

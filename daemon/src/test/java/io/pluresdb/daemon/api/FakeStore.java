@@ -30,7 +30,6 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -90,11 +89,13 @@ public final class FakeStore implements CrdtStore {
   }
 
   @Override
-  public CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
-    if (!expected.test(get(id))) {
-      return CompletableFuture.failedFuture(
-          new CoreException(CoreException.Kind.PRECONDITION_FAILED, id + " is not as expected"));
+  public CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction) {
+    for (Condition condition : conditions) {
+      if (!condition.expected().test(get(condition.id()))) {
+        return CompletableFuture.failedFuture(
+            new CoreException(
+                CoreException.Kind.PRECONDITION_FAILED, condition.id() + " is not as expected"));
+      }
     }
     return submit(transaction);
   }

@@ -16,7 +16,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -286,20 +288,36 @@ class DatabasesTest {
   }
 
   @Test
+  void submitIf_withMoreConditionsThanEditsFit_isRefused() {
+    CrdtStore store = node.store("default");
+    var most = new CrdtStore.Condition("a", Optional::isEmpty);
+    var put = Transaction.of(Edit.put("b", json("1")));
+    CrdtStore.await(store.submitIf(Collections.nCopies(1_000, most), put));
+    assertThatThrownBy(() -> store.submitIf(Collections.nCopies(1_001, most), put))
+        .hasMessage("there may be at most 1000 conditions, but are 1001");
+  }
+
+  @Test
   void submitIf_anotherWriteQueuedBefore_seesIt() {
     CrdtStore store = node.store("default");
     var first = store.submit(Transaction.of(Edit.put("a", json("1"))));
     var second =
         store.submitIf(
-            "a", found -> found.isEmpty(), Transaction.of(Edit.put("a", json("\"lost\""))));
+            List.of(
+                new CrdtStore.Condition("free", Optional::isEmpty),
+                new CrdtStore.Condition("a", Optional::isEmpty)),
+            Transaction.of(Edit.put("free", json("1")), Edit.put("a", json("\"lost\""))));
     CrdtStore.await(first);
     assertThatThrownBy(() -> CrdtStore.await(second))
         .isInstanceOfSatisfying(
             CoreException.class,
             e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.PRECONDITION_FAILED));
     assertThat(get("default", "a")).isEqualTo("1");
+    assertThat(store.get("free")).isEmpty();
     CrdtStore.await(
-        store.submitIf("a", found -> found.isPresent(), Transaction.of(Edit.put("a", json("2")))));
+        store.submitIf(
+            List.of(new CrdtStore.Condition("a", Optional::isPresent)),
+            Transaction.of(Edit.put("a", json("2")))));
     assertThat(get("default", "a")).isEqualTo("2");
   }
 }
