@@ -298,7 +298,8 @@ class CommandLineTest {
         .contains("[\"type\",\"year\"]", "[\"genres[]\"]");
     run("db", "create", "other");
     good("{\"imported\":2}\n", "--json", "--db", "other", "import", file.toString());
-    assertThat(run("--db", "other", "index", "list").out()).contains("[\"type\",\"year\"]", "[\"genres[]\"]");
+    assertThat(run("--db", "other", "index", "list").out())
+        .contains("[\"type\",\"year\"]", "[\"genres[]\"]");
     good(data + "\n", "--db", "other", "get", "a");
     good(odd + "\n", "--db", "other", "get", "odd");
     assertThat(run("--db", "other", "get", "a", "--metadata").out().replace(" ", ""))
