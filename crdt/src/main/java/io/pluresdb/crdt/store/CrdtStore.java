@@ -27,6 +27,12 @@ public interface CrdtStore extends AutoCloseable {
   int MAX_QUEUED = 16_384;
 
   /**
+   * Most bytes of writes that may wait at once, as {@link Transaction#bytes} counts them; one more
+   * is refused with {@code CORE_OVERLOADED}, unless nothing else waits.
+   */
+  long MAX_QUEUED_BYTES = 64L << 20;
+
+  /**
    * A write that was acknowledged.
    *
    * @param actor who wrote: this device's current actor

@@ -31,6 +31,48 @@ public sealed interface Edit {
   /** UTF-8 of the document's id. */
   byte[] id();
 
+  /** Bytes of what it holds, with a little for each part. */
+  default long bytes() {
+    return (long) OVERHEAD_BYTES
+        + id().length
+        + switch (this) {
+          case Put put -> leafBytes(put.leaves) + size(put.typed) + size(put.embedding);
+          case Embed embed -> size(embed.embedding);
+          case Patch patch -> patch.patch.bytes(OVERHEAD_BYTES);
+          case Resolve resolve -> size(resolve.path) + leafBytes(resolve.leaves);
+          case Delete delete -> 0;
+          case Increment increment -> size(increment.path);
+          case TextSplice splice ->
+              size(splice.path) + (long) Character.BYTES * splice.insert.length();
+          case ListInsert insert -> size(insert.path) + size(insert.values);
+          case ListDelete delete -> size(delete.path);
+          case ListMove move -> size(move.path);
+          case ListSet set -> size(set.path) + size(set.value);
+          case SetAdd add -> size(add.path) + size(add.values);
+          case SetRemove remove -> size(remove.path) + size(remove.values);
+        };
+  }
+
+  private static long leafBytes(List<Leaf> leaves) {
+    long bytes = 0;
+    for (Leaf leaf : leaves) {
+      bytes += leaf.path().length + leaf.value().length + OVERHEAD_BYTES;
+    }
+    return bytes;
+  }
+
+  private static long size(byte @Nullable [] bytes) {
+    return bytes == null ? 0 : bytes.length;
+  }
+
+  private static long size(List<byte[]> parts) {
+    long bytes = 0;
+    for (byte[] part : parts) {
+      bytes += part.length + OVERHEAD_BYTES;
+    }
+    return bytes;
+  }
+
   /**
    * The document becomes {@code leaves}. {@code embedding} is raw little-endian floats; empty takes
    * a stored one away, null leaves that to whether the document changes. {@code typed} are the
@@ -41,18 +83,6 @@ public sealed interface Edit {
       implements Edit {
     public Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding) {
       this(id, leaves, embedding, List.of());
-    }
-
-    /** Bytes of what it holds, with a little for each part. */
-    public long bytes() {
-      long bytes = (long) OVERHEAD_BYTES + id.length;
-      for (Leaf leaf : leaves) {
-        bytes += leaf.path().length + leaf.value().length + OVERHEAD_BYTES;
-      }
-      for (byte[] register : typed) {
-        bytes += register.length;
-      }
-      return bytes + (embedding == null ? 0 : embedding.length);
     }
   }
 

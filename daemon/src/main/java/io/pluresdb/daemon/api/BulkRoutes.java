@@ -22,12 +22,19 @@ final class BulkRoutes {
   /** Most changes a watcher looks at between two writes to its reader. */
   private static final int WATCH_STEP = 256;
 
+  /**
+   * Imports that go on at once, since each holds some transactions; the others are not read before
+   * their turn has come.
+   */
+  static final int MAX_IMPORTS = 8;
+
   /** Documents of a sorted list unless said otherwise. */
   private static final int DEFAULT_SORTED = 100;
 
   private final Node node;
   private final long keepAliveMillis;
   private final Watchers watchers = new Watchers();
+  private final Semaphore imports = new Semaphore(MAX_IMPORTS, true);
 
   /**
    * @param keepAlive how often an idle event stream sends a comment, to prove that it lives
@@ -66,8 +73,13 @@ final class BulkRoutes {
             .reading(
                 request -> {
                   String database = Parameters.database(request);
-                  return new Import(node.store(database), node.searches(database), request)
-                      .answer();
+                  imports.acquire();
+                  try {
+                    return new Import(node.store(database), node.searches(database), request)
+                        .answer();
+                  } finally {
+                    imports.release();
+                  }
                 }),
         Route.get("/api/export", Level.READ, "everything that import makes again elsewhere")
             .inDatabase()

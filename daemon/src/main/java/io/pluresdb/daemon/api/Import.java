@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
@@ -16,6 +17,8 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -34,6 +37,11 @@ final class Import {
 
   /** Transactions that may wait for their commit at once. */
   private static final int IN_FLIGHT = 4;
+
+  /** How often, and how long, a transaction waits for room in the queue of the database. */
+  private static final int MAX_WAITS = 3_000;
+
+  private static final long WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private record Flight(long firstLine, long lastLine, int count, CompletableFuture<?> done) {}
 
@@ -151,15 +159,30 @@ final class Import {
     }
     settle(IN_FLIGHT - 1);
     var transaction = new Transaction(gathered, Transaction.Acknowledgement.LOCAL);
-    CompletableFuture<?> done;
-    try {
-      done = store.submit(transaction);
-    } catch (RuntimeException e) {
-      done = CompletableFuture.failedFuture(e);
+    CompletableFuture<?> done = submit(transaction);
+    for (int i = 0; i < MAX_WAITS && isOverloaded(done); i++) {
+      // Others fill the queue; nobody wants to begin a whole file again because of that.
+      settle(0);
+      LockSupport.parkNanos(WAIT_NANOS);
+      done = submit(transaction);
     }
     flights.add(new Flight(firstLine, line, gathered.size(), done));
     gathered.clear();
     gatheredBytes = 0;
+  }
+
+  private CompletableFuture<?> submit(Transaction transaction) {
+    try {
+      return store.submit(transaction);
+    } catch (RuntimeException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private static boolean isOverloaded(CompletableFuture<?> done) {
+    return done.isCompletedExceptionally()
+        && done.exceptionNow() instanceof CoreException refused
+        && refused.kind() == CoreException.Kind.OVERLOADED;
   }
 
   /** Waits until at most {@code left} transactions are in flight. */

@@ -109,6 +109,7 @@ public interface Node {
       String topic,
       List<String> prefixes,
       CrdtStore.Status store,
+      long bytesOnDisk,
       int peers,
       String role,
       long trafficBytes) {}
@@ -126,6 +127,7 @@ public interface Node {
    * What a database did since the start.
    *
    * @param queuedWrites local writes that wait now
+   * @param queuedBytes of those
    * @param localChanges made here
    * @param foreignChanges that came from others and were new
    * @param knownRuns runs of changes that came although they were known
@@ -137,6 +139,7 @@ public interface Node {
    */
   record Activity(
       int queuedWrites,
+      long queuedBytes,
       long localChanges,
       long foreignChanges,
       long knownRuns,

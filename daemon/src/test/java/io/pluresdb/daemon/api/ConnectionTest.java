@@ -471,4 +471,49 @@ class ConnectionTest {
       return length;
     }
   }
+
+  private void awaitHeld(long bytes) {
+    long deadline = System.nanoTime() + Served.LONG.toNanos();
+    while (served.server.bodies().held() != bytes && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    assertThat(served.server.bodies().held()).isEqualTo(bytes);
+  }
+
+  private String post(String json) {
+    return served.head("POST /api/put", "Content-Length: " + json.length() + "\r\n") + json;
+  }
+
+  @Test
+  void bodies_ofMoreThanMayBeHeld_areRefused_untilSomeAreGone() throws IOException {
+    int large = DocumentRoutes.BATCH_BODY_BYTES;
+    int most = (int) (HeldBodies.MAX_BYTES / large);
+    var open = new ArrayList<Served.Raw>();
+    try {
+      for (int i = 0; i < most; i++) {
+        Served.Raw raw = served.raw();
+        open.add(raw);
+        // All but the last byte, so that it stays open.
+        raw.send(served.head("POST /api/batch", "Content-Length: " + large + "\r\n"));
+        raw.send(" ".repeat(large - 1));
+      }
+      awaitHeld((long) most * (large - 1));
+      String put = "{\"id\":\"a\",\"data\":\"" + "x".repeat(HeldBodies.SMALL_BYTES) + "\"}";
+      Reply refused = ask(post(put));
+      assertThat(refused.status()).isEqualTo(429);
+      assertThat(refused.body()).contains("API_BODIES_TOO_LARGE", "50331648 bytes");
+      assertThat(refused.head().toLowerCase(java.util.Locale.ROOT)).contains("retry-after: 1");
+      assertThat(served.server.bodies().refused()).isEqualTo(1);
+      String small = "{\"id\":\"a\",\"data\":\"" + "x".repeat(HeldBodies.SMALL_BYTES - 30) + "\"}";
+      assertThat(ask(post(small)).status()).isEqualTo(200);
+      open.removeFirst().close();
+      awaitHeld((long) (most - 1) * (large - 1));
+      assertThat(ask(post(put)).status()).isEqualTo(200);
+    } finally {
+      for (Served.Raw raw : open) {
+        raw.close();
+      }
+    }
+    awaitHeld(0);
+  }
 }
