@@ -369,8 +369,7 @@ class ReplicaStoreTest {
     }
     assertThatThrownBy(() -> store.batch(edits))
         .isInstanceOfSatisfying(
-            CoreException.class,
-            e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.TOO_LARGE));
+            CoreException.class, e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.TOO_LARGE));
     assertThat(store.queuedBytes()).isZero();
   }
 

@@ -1341,6 +1341,12 @@ public final class DeviceNode implements Node, AutoCloseable {
     return encryption();
   }
 
+  @Override
+  public EncryptionStatus rotateKey() {
+    requireVault().rotate();
+    return encryption();
+  }
+
   private KeyVault requireVault() {
     KeyVault vault = directory.vault();
     if (vault == null) {

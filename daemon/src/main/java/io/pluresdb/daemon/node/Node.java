@@ -267,6 +267,14 @@ public interface Node {
    */
   EncryptionStatus reencrypt();
 
+  /**
+   * Makes a new data key for what is written from now on.
+   *
+   * @throws io.pluresdb.storage.crypto.EncryptionException when the directory is not encrypted, is
+   *     being sealed anew, or has too many keys
+   */
+  EncryptionStatus rotateKey();
+
   /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);
 

@@ -215,6 +215,11 @@ public final class FakeNode implements Node {
   }
 
   @Override
+  public EncryptionStatus rotateKey() {
+    return reencrypt();
+  }
+
+  @Override
   public EncryptionStatus reencrypt() {
     throw new EncryptionException("ENCRYPTION_NOT_ENABLED", "not encrypted", "init --encrypt");
   }
