@@ -30,7 +30,7 @@ public interface CrdtStore extends AutoCloseable {
    * Most bytes of writes that may wait at once, as {@link Transaction#bytes} counts them; one more
    * is refused with {@code CORE_OVERLOADED}, unless nothing else waits.
    */
-  long MAX_QUEUED_BYTES = 64L << 20;
+  long MAX_QUEUED_BYTES = 32L << 20;
 
   /**
    * A write that was acknowledged.

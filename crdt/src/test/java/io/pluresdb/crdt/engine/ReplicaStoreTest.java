@@ -348,7 +348,7 @@ class ReplicaStoreTest {
           .isInstanceOfSatisfying(
               CoreException.class,
               e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.OVERLOADED))
-          .hasMessageContaining("more than 67108864 bytes of writes wait");
+          .hasMessageContaining("more than 33554432 bytes of writes wait");
     }
     // What is small still fits in what is left.
     waiting.add(store.submit(put("small")));

@@ -10,7 +10,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class HeldBodies {
   /** Most bytes. A body of the greatest size always fits when nothing else is held. */
-  static final long MAX_BYTES = 48L << 20;
+  static final long MAX_BYTES = 32L << 20;
 
   /** Bodies up to this size are not counted, so that small requests go on beside large ones. */
   static final int SMALL_BYTES = 16 << 10;

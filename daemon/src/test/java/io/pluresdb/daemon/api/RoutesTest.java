@@ -563,6 +563,18 @@ class RoutesTest {
   }
 
   @Test
+  void import_whileTheQueueIsFull_waitsForRoom() {
+    served
+        .node
+        .store()
+        .failNext(3, new CoreException(CoreException.Kind.OVERLOADED, "16384 writes wait"));
+    byte[] lines = "{\"id\":\"o\",\"data\":1}".getBytes(StandardCharsets.UTF_8);
+    assertThat(stream("/api/import", lines, "")).isEqualTo("{\"imported\":1}");
+    assertThat(served.node.store().failuresLeft()).isZero();
+    assertThat(data("o")).isEqualTo("1");
+  }
+
+  @Test
   void import_ofALargeDocumentBehindSmallOnes_isATransactionOfItsOwn() {
     String lines =
         "{\"id\":\"s\",\"data\":\""
