@@ -8,7 +8,10 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.storage.text.TextQuery;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -285,6 +288,31 @@ class DatabasesTest {
     assertThatThrownBy(() -> new Quota(0, -1))
         .hasMessage("quota.documents must be 0 for none, or 1 to 1099511627776, but is -1");
     assertThat(new Quota(Quota.MOST_BYTES, Quota.MOST_DOCUMENTS)).isNotNull();
+  }
+
+  @Test
+  void bytesOnDisk_countsTheIndexes() throws IOException {
+    node.store("default").put("a", json("\"word\""));
+    var words =
+        new Searches.Request(
+            TextQuery.parse("word", null),
+            new float[0],
+            Filter.ALL,
+            1,
+            0,
+            new Searches.Fusion.ReciprocalRank(),
+            30_000);
+    assertThat(node.searches("default").search(words)).hasSize(1);
+    reopen();
+    long indexes = 0;
+    try (var files = Files.walk(directory.resolve("d/databases/default/indexes"))) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        indexes += Files.size(file);
+      }
+    }
+    assertThat(indexes).isPositive();
+    Node.DatabaseStatus status = node.status("default");
+    assertThat(status.bytesOnDisk()).isGreaterThanOrEqualTo(status.store().bytesOnDisk() + indexes);
   }
 
   @Test
