@@ -63,6 +63,10 @@ public final class AsyncPluresClient {
         });
   }
 
+  public CompletableFuture<PluresClient.Rows> query(String sql, @Nullable Object... parameters) {
+    return later(() -> client.query(sql, parameters));
+  }
+
   public CompletableFuture<Long> importLines(InputStream lines) {
     return later(() -> client.importLines(lines));
   }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** A JSON value (RFC 8259). Numbers keep their digits. */
 public sealed interface Json {
@@ -36,6 +37,33 @@ public sealed interface Json {
       throw parser.wrong("the end");
     }
     return value;
+  }
+
+  /**
+   * What a value of Java stands for: null, a {@link Boolean}, a {@link Number} of the JDK, a {@link
+   * CharSequence}, a list of such, or JSON itself.
+   *
+   * @throws IllegalArgumentException when it is another, or a number that is not finite
+   */
+  static Json of(@Nullable Object value) {
+    return switch (value) {
+      case null -> new Null();
+      case Json json -> json;
+      case Boolean truth -> new Truth(truth);
+      case CharSequence text -> new Text(text.toString());
+      case Double number when !Double.isFinite(number) -> throw notFinite(number);
+      case Float number when !Float.isFinite(number) -> throw notFinite(number);
+      case Number number -> new Digits(number.toString());
+      case List<?> elements -> new Array(elements.stream().map(Json::of).toList());
+      default ->
+          throw new IllegalArgumentException(
+              "a value must be null, a boolean, a number, a string, a list or Json, but is of "
+                  + value.getClass().getName());
+    };
+  }
+
+  private static IllegalArgumentException notFinite(Number number) {
+    return new IllegalArgumentException("JSON has no number for " + number);
   }
 
   /** A member of an object. */

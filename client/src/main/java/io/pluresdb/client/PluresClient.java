@@ -10,8 +10,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
@@ -101,6 +103,17 @@ public final class PluresClient implements AutoCloseable {
    */
   public record Change(String position, String id, @Nullable Document document) {}
 
+  /**
+   * What an SQL statement gave.
+   *
+   * @param columns their names, in order
+   * @param rows a value for each column
+   * @param changes number of documents that were written
+   * @param lastInsertRowid key of the last row inserted, where that is a whole number; else null
+   */
+  public record Rows(
+      List<String> columns, List<List<Json>> rows, long changes, @Nullable Long lastInsertRowid) {}
+
   /** Writes a document, whatever it was before. */
   public void put(String id, String json) {
     json("POST", "/api/put", Map.of(), Map.of(), "{\"id\":%s,\"data\":%s}", id, json);
@@ -167,6 +180,25 @@ public final class PluresClient implements AutoCloseable {
   public Stream<Document> list(String prefix) {
     return lines("/api/list", Map.of("prefix", prefix), "application/x-ndjson")
         .map(line -> document(Json.parse(line), ""));
+  }
+
+  /**
+   * Carries an SQL statement out.
+   *
+   * @param parameters for the question marks, in order; what {@link Json#of} takes
+   * @throws PluresException {@code CORE_SQLITE_ERROR} for what is no statement
+   */
+  public Rows query(String sql, @Nullable Object... parameters) {
+    String body =
+        "{\"sql\":%s,\"params\":%s}"
+            .formatted(Json.quoted(sql), Json.of(Arrays.asList(parameters)).write());
+    Json answer = call("POST", "/api/query", Map.of(), Map.of(), body);
+    Json last = answer.get("lastInsertRowid");
+    return new Rows(
+        answer.get("columns").elements().stream().map(Json::string).toList(),
+        answer.get("rows").elements().stream().map(Json::elements).toList(),
+        answer.get("changes").integer(),
+        last instanceof Json.Null ? null : last.integer());
   }
 
   /**

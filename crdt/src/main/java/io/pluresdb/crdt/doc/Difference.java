@@ -32,15 +32,17 @@ public final class Difference {
    * @param wanted leaves ascending by path
    * @param embedding raw little-endian floats; empty for none; or null: then a stored one stays
    *     only while the document does not change
+   * @param declared registers of texts, lists and sets that leaves become, whatever is there
    */
   public static List<CrdtOperation> put(
       DocumentState state,
       SequenceEdits sequences,
       List<Leaf> wanted,
-      byte @Nullable [] embedding) {
+      byte @Nullable [] embedding,
+      List<byte[]> declared) {
     var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
     operations.add(assign(state, Register.exists(), NOTHING));
-    if (state.registers().isEmpty()) {
+    if (state.registers().isEmpty() && declared.isEmpty()) {
       if (embedding != null && embedding.length > 0) {
         operations.add(new Assign(Register.embedding(), List.of(), embedding));
       }
@@ -53,7 +55,7 @@ public final class Difference {
         state.exists() ? DocumentView.of(state, sequences) : DocumentView.of(List.of());
     var fields = new ArrayList<CrdtOperation>();
     var typed = new TypedDifference(state, sequences, view);
-    List<Leaf> plain = typed.put(wanted, fields);
+    List<Leaf> plain = typed.put(wanted, declared, fields);
     replaceFields(state, view, plain, typed, fields);
     RegisterState stored = state.register(Register.embedding());
     if (embedding != null && embedding.length > 0) {

@@ -5,8 +5,8 @@ import io.pluresdb.crdt.doc.DocumentState.RegisterState;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.CrdtOperation.Assign;
 import io.pluresdb.crdt.op.CrdtOperation.Remove;
+import io.pluresdb.crdt.op.FieldType;
 import io.pluresdb.crdt.op.Register;
-import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Leaf;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -15,7 +15,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /** The part of a {@link Difference} that concerns texts, lists and sets. */
 final class TypedDifference {
@@ -44,16 +43,35 @@ final class TypedDifference {
   /**
    * Makes what is typed agree with {@code wanted}.
    *
+   * @param declared registers of texts, lists and sets that leaves become, whatever is there
    * @return the leaves that plain fields must hold
    */
-  List<Leaf> put(List<Leaf> wanted, List<CrdtOperation> operations) {
-    if (registers.isEmpty()) {
+  List<Leaf> put(List<Leaf> wanted, List<byte[]> declared, List<CrdtOperation> operations) {
+    if (registers.isEmpty() && declared.isEmpty()) {
       return wanted;
     }
     var plain = new TreeMap<byte[], Leaf>(Arrays::compareUnsigned);
     wanted.forEach(leaf -> plain.put(leaf.path(), leaf));
+    var settled = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    for (byte[] key : declared) {
+      byte[] path = Register.path(key);
+      Leaf leaf = plain.remove(path);
+      if (leaf == null) {
+        throw new IllegalStateException("what is declared has a leaf");
+      }
+      settled.add(key);
+      if (isShown(key) && view.shows(leaf)) {
+        unchanged.add(path);
+      } else {
+        become(key, leaf.value(), operations);
+      }
+    }
     for (byte[] key : registers.keySet()) {
       byte[] path = Register.path(key);
+      if (settled.contains(key) || unchanged.contains(path)) {
+        // What lost against what stays may stay as its conflict.
+        continue;
+      }
       Leaf leaf = plain.get(path);
       boolean shown = isShown(key);
       if (leaf != null && shown && fits(key, leaf.value())) {
@@ -114,22 +132,7 @@ final class TypedDifference {
   }
 
   private static boolean fits(byte[] key, byte[] value) {
-    return switch (key[0]) {
-      case Register.TEXT -> value[0] == '"';
-      case Register.LIST -> value[0] == '[';
-      default -> value[0] == '[' && distinct(value) != null;
-    };
-  }
-
-  /** The elements of an array, ascending, or null when one comes twice or is too long. */
-  private static @Nullable Set<byte[]> distinct(byte[] array) {
-    var elements = new TreeSet<byte[]>(Arrays::compareUnsigned);
-    for (byte[] element : CanonicalJson.elements(array)) {
-      if (element.length > Register.MAX_ELEMENT_BYTES || !elements.add(element)) {
-        return null;
-      }
-    }
-    return elements;
+    return FieldType.of(key).holds(value);
   }
 
   private void become(byte[] key, byte[] value, List<CrdtOperation> operations) {
@@ -137,7 +140,7 @@ final class TypedDifference {
       operations.addAll(sequences.become(key, dots(key), value));
       return;
     }
-    Set<byte[]> wanted = distinct(value);
+    Set<byte[]> wanted = FieldType.distinct(value);
     if (wanted == null) {
       throw new IllegalStateException("an array that fits a set holds nothing twice");
     }
@@ -147,8 +150,9 @@ final class TypedDifference {
         operations.add(new Remove(register.key(), register.dots()));
       }
     }
-    if (!wanted.isEmpty()) {
-      operations.add(new Assign(key, dots(key), NOTHING));
+    List<Dot> declared = dots(key);
+    if (!wanted.isEmpty() || declared.isEmpty()) {
+      operations.add(new Assign(key, declared, NOTHING));
       for (byte[] element : wanted) {
         operations.add(new Assign(Register.element(key, element), List.of(), NOTHING));
       }

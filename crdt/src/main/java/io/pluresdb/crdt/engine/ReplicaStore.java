@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.doc.Contest;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.store.ChangeLog;
 import io.pluresdb.crdt.store.CrdtStore;
@@ -33,9 +34,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +59,7 @@ public final class ReplicaStore implements CrdtStore {
   private final Storage storage;
   private final LinkedBlockingQueue<Runnable> queue = new LinkedBlockingQueue<>();
   private final AtomicInteger queuedWrites = new AtomicInteger();
+  private final AtomicLong queuedBytes = new AtomicLong();
   private final Thread loop;
   private volatile int pending;
   private final Consumer<RuntimeException> failures;
@@ -206,6 +208,7 @@ public final class ReplicaStore implements CrdtStore {
   @Override
   public CompletableFuture<Receipt> submit(Transaction transaction) {
     return write(
+        transaction.bytes(),
         callback -> {
           var ahead = ReadAhead.of(replica, transaction);
           return () -> engine.submit(transaction, ahead, callback);
@@ -213,30 +216,44 @@ public final class ReplicaStore implements CrdtStore {
   }
 
   @Override
-  public CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
-    Edit.checkedId(id);
-    return write(callback -> () -> submitIf(id, expected, transaction, callback));
+  public CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction) {
+    if (conditions.size() > ChangeBody.MAX_EDITS) {
+      throw CoreException.tooLarge(
+          "there may be at most "
+              + ChangeBody.MAX_EDITS
+              + " conditions, but are "
+              + conditions.size());
+    }
+    List<Condition> checked = List.copyOf(conditions);
+    checked.forEach(condition -> Edit.checkedId(condition.id()));
+    return write(transaction.bytes(), callback -> () -> submitIf(checked, transaction, callback));
   }
 
   /**
    * Queues a write.
    *
+   * @param bytes of what it holds
    * @param write makes the event that hands it to the engine, on the caller's thread
    */
-  private CompletableFuture<Receipt> write(Function<ReplicaEngine.WriteCallback, Runnable> write) {
-    var future = new CompletableFuture<Receipt>();
-    if (queuedWrites.incrementAndGet() > MAX_QUEUED) {
-      queuedWrites.decrementAndGet();
-      future.completeExceptionally(
+  private CompletableFuture<Receipt> write(
+      long bytes, Function<ReplicaEngine.WriteCallback, Runnable> write) {
+    int writes = queuedWrites.incrementAndGet();
+    long waiting = queuedBytes.addAndGet(bytes);
+    if (writes > MAX_QUEUED || (waiting > MAX_QUEUED_BYTES && waiting > bytes)) {
+      dequeued(bytes);
+      return CompletableFuture.failedFuture(
           new CoreException(
               CoreException.Kind.OVERLOADED,
-              "more than " + MAX_QUEUED + " writes wait: try again when some are acknowledged"));
-      return future;
+              "more than "
+                  + (writes > MAX_QUEUED
+                      ? MAX_QUEUED + " writes wait"
+                      : MAX_QUEUED_BYTES + " bytes of writes wait")
+                  + ": try again when some are acknowledged"));
     }
+    var future = new CompletableFuture<Receipt>();
     ReplicaEngine.WriteCallback callback =
         (receipt, failure) -> {
-          queuedWrites.decrementAndGet();
+          dequeued(bytes);
           if (failure != null) {
             future.completeExceptionally(failure);
           } else if (receipt != null) {
@@ -254,18 +271,22 @@ public final class ReplicaStore implements CrdtStore {
     return future;
   }
 
+  private void dequeued(long bytes) {
+    queuedWrites.decrementAndGet();
+    queuedBytes.addAndGet(-bytes);
+  }
+
   private void submitIf(
-      String id,
-      Predicate<Optional<NodeRecord>> expected,
-      Transaction transaction,
-      ReplicaEngine.WriteCallback callback) {
+      List<Condition> conditions, Transaction transaction, ReplicaEngine.WriteCallback callback) {
     try {
       // What was staged before must be in the storage to be seen.
       engine.turn(false);
-      if (!expected.test(get(id))) {
-        throw new CoreException(
-            CoreException.Kind.PRECONDITION_FAILED,
-            "document \"" + id + "\" is not as expected: it was changed meanwhile");
+      for (Condition condition : conditions) {
+        if (!condition.expected().test(get(condition.id()))) {
+          throw new CoreException(
+              CoreException.Kind.PRECONDITION_FAILED,
+              "document \"" + condition.id() + "\" is not as expected: it was changed meanwhile");
+        }
       }
     } catch (CoreException | StorageException e) {
       callback.done(null, e);
@@ -544,6 +565,11 @@ public final class ReplicaStore implements CrdtStore {
   /** Local writes that wait for the replica loop; any thread. */
   public int queuedWrites() {
     return queuedWrites.get();
+  }
+
+  /** Bytes of the local writes that wait; any thread. */
+  public long queuedBytes() {
+    return queuedBytes.get();
   }
 
   /** What stopped the database for good, or null; any thread. */

@@ -321,7 +321,11 @@ public final class ListSequence extends Sequence {
 
   @Override
   public List<CrdtOperation> become(byte[] register, List<Dot> observed, byte[] json) {
-    return new ListDifference(this, register, observed).become(CanonicalJson.elements(json));
+    List<byte[]> wanted = CanonicalJson.elements(json);
+    if (wanted.isEmpty() && observed.isEmpty()) {
+      return insert(register, observed, 0, wanted);
+    }
+    return new ListDifference(this, register, observed).become(wanted);
   }
 
   @Override

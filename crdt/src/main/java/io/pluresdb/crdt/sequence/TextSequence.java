@@ -115,7 +115,8 @@ public final class TextSequence extends Sequence {
     int[] wanted = CanonicalJson.text(json).codePoints().toArray();
     int prefix = Arrays.mismatch(now, wanted);
     if (prefix < 0) {
-      return List.of();
+      // Where there was nothing yet, even the empty text is to be declared.
+      return observed.isEmpty() ? splice(register, observed, 0, 0, "") : List.of();
     }
     int suffix = 0;
     int most = Math.min(now.length, wanted.length) - prefix;

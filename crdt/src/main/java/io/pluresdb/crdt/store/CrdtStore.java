@@ -5,6 +5,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.Contest;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.ChangeRun;
 import io.pluresdb.crdt.value.Path;
 import java.util.Arrays;
@@ -24,6 +25,12 @@ import org.jspecify.annotations.Nullable;
 public interface CrdtStore extends AutoCloseable {
   /** Most writes that may wait at once; one more is refused with {@code CORE_OVERLOADED}. */
   int MAX_QUEUED = 16_384;
+
+  /**
+   * Most bytes of writes that may wait at once, as {@link Transaction#bytes} counts them; one more
+   * is refused with {@code CORE_OVERLOADED}, unless nothing else waits.
+   */
+  long MAX_QUEUED_BYTES = 32L << 20;
 
   /**
    * A write that was acknowledged.
@@ -88,14 +95,23 @@ public interface CrdtStore extends AutoCloseable {
   CompletableFuture<Receipt> submit(Transaction transaction);
 
   /**
-   * As {@link #submit}, if the document {@code id} is as expected when the transaction's turn has
-   * come: no other write of this device comes between. Fails with {@code CORE_PRECONDITION_FAILED}
-   * otherwise. What other devices write at the same time is merged as ever.
+   * What a document must be like for a transaction.
    *
-   * @param expected runs on the replica loop: it must return soon
+   * @param expected runs on the replica loop: it must return soon; what it throws, a {@link
+   *     CoreException}, is what the transaction fails with
    */
-  CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction);
+  record Condition(String id, Predicate<Optional<NodeRecord>> expected) {}
+
+  /**
+   * As {@link #submit}, if every document is as expected when the transaction's turn has come: no
+   * other write of this device comes between. Fails with {@code CORE_PRECONDITION_FAILED}
+   * otherwise, naming the first that is not. What other devices write at the same time is merged as
+   * ever.
+   *
+   * @param conditions at most {@link ChangeBody#MAX_EDITS}: each reads a document on the replica
+   *     loop
+   */
+  CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction);
 
   /** Puts a document and waits; see {@link Edit#put(String, byte[])}. */
   default Receipt put(String id, byte[] json) {

@@ -5,14 +5,10 @@ import io.pluresdb.crdt.doc.Content;
 import io.pluresdb.crdt.doc.Contest;
 import io.pluresdb.crdt.doc.DocumentState;
 import io.pluresdb.crdt.doc.DocumentView;
-import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Leaf;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** Documents as readers see them, from a storage; any thread. */
@@ -42,43 +38,17 @@ public final class DocumentReader {
   }
 
   /**
-   * Edits that make a document again where it is not, with its embedding, texts, lists and sets;
-   * none when it does not exist. What competes in it, and the past of its texts, stay behind.
+   * A put that makes a document again where it is not, with its embedding, texts, lists and sets;
+   * null when it does not exist. What competes in it, and the past of its texts, stay behind.
    */
-  public static List<Edit> again(Storage.Snapshot snapshot, byte[] id, byte[] row) {
+  public static Edit.@Nullable Put again(Storage.Snapshot snapshot, byte[] id, byte[] row) {
     DocumentState state = DocumentState.read(row);
     if (!state.exists()) {
-      return List.of();
+      return null;
     }
     DocumentView view = DocumentView.of(state, OpenSequences.in(snapshot, id));
-    var typed = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    view.typed().forEach(register -> typed.put(Register.path(register), register));
-    var edits = new ArrayList<Edit>();
-    var plain = new ArrayList<Leaf>();
-    for (Leaf leaf : view.leaves()) {
-      byte[] register = typed.get(leaf.path());
-      if (register == null) {
-        plain.add(leaf);
-      } else {
-        edits.add(typed(id, register, leaf));
-      }
-    }
-    if (plain.isEmpty()) {
-      plain.addAll(CanonicalJson.leaves(CanonicalJson.join(List.of())));
-    }
-    edits.addFirst(new Edit.Put(id, plain, NodeRecord.rawEmbedding(state)));
-    return edits;
-  }
-
-  private static Edit typed(byte[] id, byte[] register, Leaf leaf) {
-    return switch (register[0]) {
-      case Register.TEXT ->
-          new Edit.TextSplice(id, leaf.path(), 0, 0, CanonicalJson.text(leaf.value()));
-      case Register.LIST ->
-          new Edit.ListInsert(id, leaf.path(), 0, CanonicalJson.elements(leaf.value()));
-      case Register.SET -> new Edit.SetAdd(id, leaf.path(), CanonicalJson.elements(leaf.value()));
-      default -> throw new IllegalStateException("register of space " + register[0]);
-    };
+    List<Leaf> leaves = view.leaves().isEmpty() ? CanonicalJson.leaves(view.json()) : view.leaves();
+    return new Edit.Put(id, leaves, NodeRecord.rawEmbedding(state), view.typed());
   }
 
   /**

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.FieldType;
 import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.JsonPatch;
@@ -15,21 +16,75 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /** One thing to do to one document. Made and checked on the caller's thread. */
 public sealed interface Edit {
+  /** What a leaf or id costs in a change besides its own bytes: tags and lengths. */
+  int OVERHEAD_BYTES = 8;
+
   /** UTF-8 of the document's id. */
   byte[] id();
 
+  /** Bytes of what it holds, with a little for each part. */
+  default long bytes() {
+    return (long) OVERHEAD_BYTES
+        + id().length
+        + switch (this) {
+          case Put put -> leafBytes(put.leaves) + size(put.typed) + size(put.embedding);
+          case Embed embed -> size(embed.embedding);
+          case Patch patch -> patch.patch.bytes(OVERHEAD_BYTES);
+          case Resolve resolve -> size(resolve.path) + leafBytes(resolve.leaves);
+          case Delete delete -> 0;
+          case Increment increment -> size(increment.path);
+          case TextSplice splice ->
+              size(splice.path) + (long) Character.BYTES * splice.insert.length();
+          case ListInsert insert -> size(insert.path) + size(insert.values);
+          case ListDelete delete -> size(delete.path);
+          case ListMove move -> size(move.path);
+          case ListSet set -> size(set.path) + size(set.value);
+          case SetAdd add -> size(add.path) + size(add.values);
+          case SetRemove remove -> size(remove.path) + size(remove.values);
+        };
+  }
+
+  private static long leafBytes(List<Leaf> leaves) {
+    long bytes = 0;
+    for (Leaf leaf : leaves) {
+      bytes += leaf.path().length + leaf.value().length + OVERHEAD_BYTES;
+    }
+    return bytes;
+  }
+
+  private static long size(byte @Nullable [] bytes) {
+    return bytes == null ? 0 : bytes.length;
+  }
+
+  private static long size(List<byte[]> parts) {
+    long bytes = 0;
+    for (byte[] part : parts) {
+      bytes += part.length + OVERHEAD_BYTES;
+    }
+    return bytes;
+  }
+
   /**
    * The document becomes {@code leaves}. {@code embedding} is raw little-endian floats; empty takes
-   * a stored one away, null leaves that to whether the document changes.
+   * a stored one away, null leaves that to whether the document changes. {@code typed} are the
+   * registers of texts, lists and sets that leaves become, whatever is at their paths; any other
+   * leaf keeps the type that is there, if it could be its content.
    */
-  record Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding) implements Edit {}
+  record Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding, List<byte[]> typed)
+      implements Edit {
+    public Put(byte[] id, List<Leaf> leaves, byte @Nullable [] embedding) {
+      this(id, leaves, embedding, List.of());
+    }
+  }
 
   /**
    * A document that exists gets an embedding, unless it became another meanwhile.
@@ -210,6 +265,33 @@ public sealed interface Edit {
    */
   static Put put(String id, byte[] json, float[] embedding) {
     return new Put(checkedId(id), CanonicalJson.leaves(json), encode(embedding));
+  }
+
+  /**
+   * A put that also says which fields are texts, lists and sets.
+   *
+   * @param types by path, keys joined by dots; the document must hold a string there for a text, an
+   *     array for a list, an array that holds nothing twice for a set
+   * @throws CoreException when it holds something else at a path
+   */
+  static Put typed(Put put, Map<String, FieldType> types) {
+    var registers = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    types.forEach(
+        (path, type) -> {
+          byte[] encoded = fieldPath(path);
+          int at = Collections.binarySearch(put.leaves(), new Leaf(encoded, new byte[0]));
+          if (at < 0 || !type.holds(put.leaves().get(at).value())) {
+            throw CoreException.invalid(
+                "field \""
+                    + path
+                    + "\" is to be a "
+                    + type.label()
+                    + ", but holds no "
+                    + type.content());
+          }
+          registers.add(Register.at(type.space(), encoded));
+        });
+    return new Put(put.id(), put.leaves(), put.embedding(), List.copyOf(registers));
   }
 
   /**

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param clock the dots of all surviving operations, joined: equal on equal replicas
  * @param embedding the one the caller supplied, or null
  * @param conflicts values that lost against concurrent ones
+ * @param typed registers of its texts, lists and sets, ascending by path
  */
 public record NodeRecord(
     String id,
@@ -32,7 +33,8 @@ public record NodeRecord(
     long timestamp,
     NavigableMap<ActorId, Long> clock,
     float @Nullable [] embedding,
-    List<Conflict> conflicts) {
+    List<Conflict> conflicts,
+    List<byte[]> typed) {
 
   /**
    * A value that lost.
@@ -73,7 +75,8 @@ public record NodeRecord(
         HybridClock.wallMillis(state.timestamp()),
         state.clock(),
         embedding(state),
-        conflicts);
+        conflicts,
+        view.typed());
   }
 
   /** The embedding as raw little-endian floats, or null. */

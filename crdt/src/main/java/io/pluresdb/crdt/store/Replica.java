@@ -432,8 +432,8 @@ public final class Replica {
       throw CoreException.notFound(new String(edit.id(), StandardCharsets.UTF_8));
     }
     return switch (edit) {
-      case Edit.Put(var id, var leaves, var embedding) ->
-          Difference.put(state, sequences.of(id), leaves, embedding);
+      case Edit.Put(var id, var leaves, var embedding, var typed) ->
+          Difference.put(state, sequences.of(id), leaves, embedding, typed);
       case Edit.Embed(var id, var embedding, var clock) ->
           state.exists() && state.clock().equals(clock)
               ? Difference.embed(state, embedding)

@@ -33,6 +33,15 @@ public record Transaction(List<Edit> edits, Acknowledgement acknowledgement) {
     edits = List.copyOf(edits);
   }
 
+  /** Bytes of what its edits hold. */
+  public long bytes() {
+    long bytes = 0;
+    for (Edit edit : edits) {
+      bytes += edit.bytes();
+    }
+    return bytes;
+  }
+
   public static Transaction of(Edit... edits) {
     return new Transaction(List.of(edits), Acknowledgement.LOCAL);
   }

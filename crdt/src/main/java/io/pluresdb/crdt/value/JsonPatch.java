@@ -31,6 +31,19 @@ public final class JsonPatch {
     return new JsonPatch(CanonicalJson.leaves(json));
   }
 
+  /**
+   * Bytes of what it holds.
+   *
+   * @param overhead counted for each leaf besides
+   */
+  public long bytes(int overhead) {
+    long bytes = 0;
+    for (Leaf leaf : leaves) {
+      bytes += leaf.path().length + leaf.value().length + overhead;
+    }
+    return bytes;
+  }
+
   /** The leaves of {@code document} after the patch, ascending; {@code document} ascends too. */
   public List<Leaf> apply(List<Leaf> document) {
     var result = new TreeMap<byte[], Leaf>(Arrays::compareUnsigned);

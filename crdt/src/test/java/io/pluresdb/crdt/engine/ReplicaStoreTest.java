@@ -21,6 +21,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -314,6 +315,62 @@ class ReplicaStoreTest {
     }
     device.engine.turn(true);
     assertThat(answers).hasSize(Replica.MAX_GROUP_CHANGES + 1);
+  }
+
+  @Test
+  void writes_ofMoreBytesThanMayWait_areRefused_untilSomeAreAcknowledged() throws Exception {
+    var blocked = new CountDownLatch(1);
+    var release = new CountDownLatch(1);
+    store.execute(
+        engine -> {
+          blocked.countDown();
+          try {
+            release.await();
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        });
+    blocked.await();
+    byte[] json = utf8("\"" + "x".repeat(1_000_000) + "\"");
+    long each = Transaction.of(Edit.put("d00", json)).bytes();
+    int most = (int) (CrdtStore.MAX_QUEUED_BYTES / each);
+    var waiting = new ArrayList<CompletableFuture<CrdtStore.Receipt>>();
+    for (int i = 0; i < most; i++) {
+      waiting.add(store.submit(Transaction.of(Edit.put("d" + (10 + i), json))));
+    }
+    assertThat(store.queuedBytes()).isEqualTo(most * each);
+    var beyond = Transaction.of(Edit.put("d99", json));
+    for (var refused :
+        List.of(
+            store.submit(beyond),
+            store.submitIf(List.of(new CrdtStore.Condition("d99", Optional::isEmpty)), beyond))) {
+      assertThatThrownBy(() -> CrdtStore.await(refused))
+          .isInstanceOfSatisfying(
+              CoreException.class,
+              e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.OVERLOADED))
+          .hasMessageContaining("more than 33554432 bytes of writes wait");
+    }
+    // What is small still fits in what is left.
+    waiting.add(store.submit(put("small")));
+    release.countDown();
+    waiting.forEach(CrdtStore::await);
+    CrdtStore.await(store.submit(beyond));
+    assertThat(store.queuedBytes()).isZero();
+    assertThat(store.queuedWrites()).isZero();
+    assertThat(store.get("d99")).isPresent();
+  }
+
+  @Test
+  void writeLargerThanMayWait_whenNothingElseWaits_isNotRefusedForThat() {
+    byte[] json = utf8("\"" + "x".repeat(1_000_000) + "\"");
+    var edits = new ArrayList<Edit>();
+    for (int i = 0; i < 70; i++) {
+      edits.add(Edit.put("d" + i, json));
+    }
+    assertThatThrownBy(() -> store.batch(edits))
+        .isInstanceOfSatisfying(
+            CoreException.class, e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.TOO_LARGE));
+    assertThat(store.queuedBytes()).isZero();
   }
 
   @Test

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
+import io.pluresdb.crdt.op.FieldType;
+import io.pluresdb.crdt.op.Register;
 import io.pluresdb.crdt.store.DocumentHistory;
 import io.pluresdb.crdt.store.DocumentReader;
 import io.pluresdb.crdt.store.Edit;
@@ -17,6 +19,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -322,6 +326,83 @@ class TypedDocumentTest {
     same("{\"l\":[],\"n\":1,\"s\":[],\"t\":\"\"}");
     b.write(splice(0, 0, "x"), insert(0, "1"), add("1"));
     same("{\"l\":[1],\"n\":1,\"s\":[1],\"t\":\"x\"}");
+  }
+
+  private static Edit declared(String id, String json, Map<String, FieldType> types) {
+    return Edit.typed(Edit.put(id, json.getBytes(StandardCharsets.UTF_8)), types);
+  }
+
+  private static final Map<String, FieldType> TYPES =
+      Map.of("t", FieldType.TEXT, "l", FieldType.LIST, "s", FieldType.SET, "o.t", FieldType.TEXT);
+
+  private static List<String> types(NodeRecord document) {
+    return document.typed().stream()
+        .map(key -> Path.text(Register.path(key)) + "=" + FieldType.of(key).label())
+        .toList();
+  }
+
+  @Test
+  void put_thatDeclaresTypes_makesThemWhateverWasThere() {
+    String json = "{\"l\":[2,1],\"n\":1,\"o\":{\"t\":\"\"},\"s\":[1,2],\"t\":\"abc\"}";
+    List<String> wanted = List.of("l=list", "o.t=text", "s=set", "t=text");
+    a.write(declared("fresh", json, TYPES));
+    a.put("plain", json);
+    a.write(declared("plain", json, TYPES));
+    a.put("other", "{\"o\":3,\"x\":1}");
+    a.write(
+        Edit.spliceText("other", "l", 0, 0, "a text"),
+        Edit.insertIntoList("other", "s", 0, json("1", "1")));
+    a.write(declared("other", json, TYPES));
+    a.put("gone", json);
+    a.write(Edit.spliceText("gone", "u", 0, 0, "x"));
+    a.write(Edit.delete("gone"));
+    a.write(declared("gone", json, TYPES));
+    a.sync(b);
+    a.assertEquals(b);
+    for (String id : List.of("fresh", "plain", "other", "gone")) {
+      NodeRecord there = Objects.requireNonNull(b.get(id));
+      assertThat(there.json()).as(id).isEqualTo(json);
+      assertThat(types(there)).as(id).isEqualTo(wanted);
+      assertThat(there.conflicts()).as(id).isEmpty();
+      b.write(
+          Edit.spliceText(id, "t", 1, 1, "B"),
+          Edit.spliceText(id, "o.t", 0, 0, "x"),
+          Edit.moveInList(id, "l", 0, 1),
+          Edit.addToSet(id, "s", json("3")));
+      assertThat(b.json(id))
+          .isEqualTo("{\"l\":[1,2],\"n\":1,\"o\":{\"t\":\"x\"},\"s\":[1,2,3],\"t\":\"aBc\"}");
+    }
+  }
+
+  @Test
+  void put_thatDeclaresEmptyTypes_makesThem() {
+    String json = "{\"l\":[],\"o\":{\"t\":\"\"},\"s\":[],\"t\":\"\"}";
+    a.write(declared("e", json, TYPES));
+    assertThat(types(Objects.requireNonNull(a.get("e")))).hasSize(4);
+    assertThat(a.json("e")).isEqualTo(json);
+  }
+
+  @Test
+  void put_thatDeclaresWhatIsThere_writesNothingTyped() {
+    String json = "{\"l\":[2,1],\"o\":{\"t\":\"\"},\"s\":[1,2],\"t\":\"abc\"}";
+    a.write(declared("e", json, TYPES));
+    a.write(declared("e", json, TYPES));
+    var last = a.engine.replica().log().arrived(0, 100).getLast();
+    assertThat(ChangeBody.decode(last.actor(), last.change().body()).getFirst().operations())
+        .as("only that it exists")
+        .hasSize(1);
+  }
+
+  @Test
+  void put_thatDeclaresWhatItDoesNotHold_isRefused() {
+    assertThatThrownBy(() -> declared("e", "{\"t\":1}", Map.of("t", FieldType.TEXT)))
+        .hasMessage("field \"t\" is to be a text, but holds no string");
+    assertThatThrownBy(() -> declared("e", "{\"t\":1}", Map.of("x.y", FieldType.LIST)))
+        .hasMessage("field \"x.y\" is to be a list, but holds no array");
+    assertThatThrownBy(() -> declared("e", "{\"t\":[1,1]}", Map.of("t", FieldType.SET)))
+        .hasMessageContaining("holds no array without duplicates");
+    assertThatThrownBy(() -> declared("e", "[]", Map.of("", FieldType.LIST)))
+        .hasMessage("path must name a field");
   }
 
   @Test

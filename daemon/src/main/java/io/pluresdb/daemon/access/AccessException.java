@@ -9,7 +9,8 @@ public final class AccessException extends RuntimeException {
   private final String hint;
   private final long retryAfterSeconds;
 
-  AccessException(int status, String code, String message, String hint, long retryAfterSeconds) {
+  public AccessException(
+      int status, String code, String message, String hint, long retryAfterSeconds) {
     super(message);
     this.status = status;
     this.code = code;

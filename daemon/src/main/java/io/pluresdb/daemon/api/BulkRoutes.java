@@ -7,6 +7,7 @@ import io.pluresdb.daemon.api.Answer.Producer;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
+import io.pluresdb.storage.search.Searches;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -14,12 +15,18 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /** Routes whose request or answer is of any length: they run in constant memory. */
 final class BulkRoutes {
   /** Most changes a watcher looks at between two writes to its reader. */
   private static final int WATCH_STEP = 256;
+
+  /**
+   * Imports that go on at once, since each holds some transactions; the others are not read before
+   * their turn has come.
+   */
+  static final int MAX_IMPORTS = 8;
 
   /** Documents of a sorted list unless said otherwise. */
   private static final int DEFAULT_SORTED = 100;
@@ -27,6 +34,7 @@ final class BulkRoutes {
   private final Node node;
   private final long keepAliveMillis;
   private final Watchers watchers = new Watchers();
+  private final Semaphore imports = new Semaphore(MAX_IMPORTS, true);
 
   /**
    * @param keepAlive how often an idle event stream sends a comment, to prove that it lives
@@ -60,10 +68,50 @@ final class BulkRoutes {
             .waiting(this::watch),
         Route.post("/api/import", Level.WRITE, "writes documents of any number")
             .inDatabase()
-            .lines("{id: Id, data: any, embedding?: number[] | null, timestamp?: integer}")
+            .lines("Line")
             .answers("{imported: integer}")
             .reading(
-                request -> new Import(node.store(Parameters.database(request)), request).answer()));
+                request -> {
+                  String database = Parameters.database(request);
+                  imports.acquire();
+                  try {
+                    return new Import(node.store(database), node.searches(database), request)
+                        .answer();
+                  } finally {
+                    imports.release();
+                  }
+                }),
+        Route.get("/api/export", Level.READ, "everything that import makes again elsewhere")
+            .inDatabase()
+            .may("prefix", "string", "ids begin with it")
+            .lists("Line")
+            .waiting(this::export));
+  }
+
+  private Answer export(Request request) {
+    String database = Parameters.database(request);
+    String prefix = request.query().getOrDefault("prefix", "");
+    CrdtStore store = node.store(database);
+    List<List<String>> indexes =
+        node.searches(database).status().stream()
+            .filter(index -> index.kind().equals("fields"))
+            .map(Searches.IndexStatus::fields)
+            .toList();
+    return documents(
+        request,
+        sink -> {
+          try (var documents = store.list(prefix, null)) {
+            var out = new Elements(request.wantsLines(), sink);
+            if (!indexes.isEmpty()) {
+              out.write(json -> ExportLine.writeHeader(json, indexes));
+            }
+            while (documents.hasNext()) {
+              NodeRecord document = documents.next();
+              out.write(json -> ExportLine.write(json, document));
+            }
+            out.end();
+          }
+        });
   }
 
   private Answer list(Request request) {
@@ -94,14 +142,22 @@ final class BulkRoutes {
               all ? store.list(prefix, after) : node.searches(database).find(query)) {
             var out = new Elements(request.wantsLines(), sink);
             for (long left = limit; left > 0 && documents.hasNext(); left--) {
-              out.write(documents.next(), embeddings ? BulkRoutes::withEmbedding : (json, d) -> {});
+              NodeRecord document = documents.next();
+              out.write(
+                  json -> {
+                    DocumentRoutes.document(json, document);
+                    if (embeddings) {
+                      embedding(json, document);
+                    }
+                  });
             }
             out.end();
           }
         });
   }
 
-  private static void withEmbedding(JsonWriter json, NodeRecord document) {
+  /** The member {@code embedding} of a document that has one. */
+  static void embedding(JsonWriter json, NodeRecord document) {
     if (document.embedding() != null) {
       DocumentRoutes.embedding(json.name("embedding"), document);
     }
@@ -112,7 +168,7 @@ final class BulkRoutes {
     return new Answer.Streamed(request.wantsLines() ? Answer.NDJSON : Answer.JSON, producer);
   }
 
-  /** Documents as the elements of a JSON array, or one a line. */
+  /** Objects as the elements of a JSON array, or one a line. */
   static final class Elements {
     private final JsonWriter json = new JsonWriter();
     private final boolean lines;
@@ -126,10 +182,9 @@ final class BulkRoutes {
       }
     }
 
-    void write(NodeRecord document, BiConsumer<JsonWriter, NodeRecord> members) throws IOException {
+    void write(Consumer<JsonWriter> members) throws IOException {
       json.beginObject();
-      DocumentRoutes.document(json, document);
-      members.accept(json, document);
+      members.accept(json);
       json.endObject();
       if (lines) {
         json.newline();

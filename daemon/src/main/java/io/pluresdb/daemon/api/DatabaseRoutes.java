@@ -76,7 +76,7 @@ final class DatabaseRoutes {
     json.name("id").string(status.id());
     json.name("role").string(status.role());
     json.name("documents").number(status.store().documents());
-    json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.name("bytesOnDisk").number(status.bytesOnDisk());
     json.name("peers").number(status.peers());
     json.name("quota");
     quota(json, node.quota(name));

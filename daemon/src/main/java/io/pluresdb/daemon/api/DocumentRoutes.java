@@ -142,12 +142,13 @@ final class DocumentRoutes {
     EntityTag.Condition condition = EntityTag.condition(request.headers());
     return (condition == null
             ? store.submit(transaction)
-            : store.submitIf(text(edit.id()), condition, transaction))
+            : store.submitIf(
+                List.of(new CrdtStore.Condition(text(edit.id()), condition)), transaction))
         .thenApply(receipt -> Answer.of(result(new JsonWriter(), edit)));
   }
 
   /** A put as {@code /api/put}, {@code /api/batch} and {@code /api/import} spell it. */
-  static Edit put(JsonMembers members) {
+  static Edit.Put put(JsonMembers members) {
     String id = members.string("id");
     byte[] data = members.required("data").bytes();
     float[] embedding = members.floats("embedding");

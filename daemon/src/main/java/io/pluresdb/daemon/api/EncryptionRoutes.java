@@ -33,6 +33,13 @@ final class EncryptionRoutes {
             .answers("Encryption")
             .waiting(this::change),
         Route.post(
+                "/api/encryption/rotate",
+                Level.ADMIN,
+                "seals with a new data key what is written from now on")
+            .optionalBody("{}", BODY_BYTES)
+            .answers("Encryption")
+            .waiting(this::rotate),
+        Route.post(
                 "/api/encryption/reencrypt",
                 Level.ADMIN,
                 "seals everything with a new key, in the background")
@@ -45,10 +52,19 @@ final class EncryptionRoutes {
     return Answer.of(json(node.encryption()));
   }
 
-  private Answer reencrypt(Request request) {
+  private Answer rotate(Request request) {
+    requireNothing(request);
+    return Answer.of(json(node.rotateKey()));
+  }
+
+  private static void requireNothing(Request request) {
     if (request.bytes().length > 0) {
       JsonMembers.read(request.bytes(), "the body", List.of());
     }
+  }
+
+  private Answer reencrypt(Request request) {
+    requireNothing(request);
     return Answer.of(json(node.reencrypt()));
   }
 

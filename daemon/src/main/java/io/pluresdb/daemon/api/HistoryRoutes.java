@@ -186,8 +186,8 @@ final class HistoryRoutes {
     }
     if (!contests.isEmpty()) {
       out.write(
-          document,
-          (json, d) -> {
+          json -> {
+            DocumentRoutes.document(json, document);
             json.name("conflicts").beginArray();
             contests.forEach(contest -> contest(json, contest, authors));
             json.endArray();

@@ -24,6 +24,7 @@ import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.util.AsciiString;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
+import io.pluresdb.daemon.access.AccessException;
 import io.pluresdb.daemon.access.Caller;
 import io.pluresdb.daemon.access.Throttle;
 import io.pluresdb.daemon.access.Tokens;
@@ -71,6 +72,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final ApiOptions options;
   private final Tokens tokens;
   private final Throttle throttle;
+  private final HeldBodies bodies;
   private final @Nullable Caller peer;
   private final @Nullable Origins origins;
 
@@ -118,6 +120,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     @Nullable BodyStream stream;
     @Nullable ChunkedSink sink;
     int limit;
+    long held;
     long discarded;
     boolean received;
     boolean answered;
@@ -138,12 +141,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       ApiOptions options,
       Tokens tokens,
       Throttle throttle,
+      HeldBodies bodies,
       @Nullable Caller peer,
       @Nullable Origins origins) {
     this.api = api;
     this.options = options;
     this.tokens = tokens;
     this.throttle = throttle;
+    this.bodies = bodies;
     this.peer = peer;
     this.origins = origins;
   }
@@ -404,6 +409,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   /** A request of the caller's is over. */
   private void leave(Exchange current) {
+    bodies.release(current.held);
+    current.held = 0;
     if (current.entered) {
       current.entered = false;
       throttle.leave(current.caller);
@@ -462,11 +469,12 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       discard(current, bytes.readableBytes());
       return;
     }
-    int size = current.body == null ? 0 : current.body.readableBytes();
-    if (size + bytes.readableBytes() > current.limit) {
+    int size = (current.body == null ? 0 : current.body.readableBytes()) + bytes.readableBytes();
+    ApiException tooMuch = size > current.limit ? tooLarge(current.route) : hold(current, size);
+    if (tooMuch != null) {
       releaseBody(current);
       current.closing = true;
-      refuse(current, tooLarge(current.route));
+      refuse(current, tooMuch);
       if (!last) {
         read();
       }
@@ -483,6 +491,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     } else {
       schedule(options.bodyTimeout(), () -> bodyTimedOut(current));
       read();
+    }
+  }
+
+  /** Counts a body that grew; what it is refused with when too much is held already. */
+  private @Nullable ApiException hold(Exchange current, int size) {
+    try {
+      current.held = bodies.hold(current.held, size);
+      return null;
+    } catch (AccessException e) {
+      return ApiException.of(e);
     }
   }
 

@@ -70,6 +70,7 @@ public final class HttpServer implements AutoCloseable {
   private final ApiOptions options;
   private final Tokens tokens;
   private final Throttle throttle;
+  private final HeldBodies bodies = new HeldBodies();
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
@@ -132,6 +133,11 @@ public final class HttpServer implements AutoCloseable {
   /** What callers ask of it. */
   Throttle throttle() {
     return throttle;
+  }
+
+  /** What it holds of their bodies. */
+  HeldBodies bodies() {
+    return bodies;
   }
 
   private void bind() {
@@ -238,7 +244,8 @@ public final class HttpServer implements AutoCloseable {
                     .setMaxHeaderSize(MAX_HEADER_BYTES)
                     .setMaxChunkSize(BODY_CHUNK_BYTES),
                 MAX_PIPELINED),
-            new HttpConnection(api, options, tokens, throttle, peer, unix ? null : origins()));
+            new HttpConnection(
+                api, options, tokens, throttle, bodies, peer, unix ? null : origins()));
   }
 
   /** Says why and closes, without a pipeline: the request is not read. */

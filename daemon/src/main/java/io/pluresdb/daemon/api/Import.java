@@ -1,10 +1,13 @@
 package io.pluresdb.daemon.api;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
-import io.pluresdb.crdt.value.Leaf;
+import io.pluresdb.daemon.access.Level;
+import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.search.Searches;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,7 +15,11 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 import org.jspecify.annotations.Nullable;
@@ -22,21 +29,24 @@ import org.jspecify.annotations.Nullable;
  * transactions in flight and one line.
  */
 final class Import {
-  /** Documents and bytes of leaves a transaction gathers: half of what a change may hold. */
-  private static final int TRANSACTION_BYTES = ChangeBody.MAX_BYTES / 2;
+  /** Bytes after which a transaction is full: half of what a change may hold. */
+  private static final int FULL_BYTES = ChangeBody.MAX_BYTES / 2;
+
+  /** Bytes it holds at most, unless it is one document. */
+  private static final int MOST_BYTES = ChangeBody.MAX_BYTES / 4 * 3;
 
   /** Transactions that may wait for their commit at once. */
   private static final int IN_FLIGHT = 4;
 
-  /** What a leaf or id costs in a change besides its own bytes: tags and lengths. */
-  private static final int OVERHEAD_BYTES = 8;
+  /** How often, and how long, a transaction waits for room in the queue of the database. */
+  private static final int MAX_WAITS = 3_000;
 
-  /** What {@code list} and {@code export} write may be read; the timestamp is not taken over. */
-  private static final List<String> LINE = List.of("id", "data", "embedding", "timestamp");
+  private static final long WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
   private record Flight(long firstLine, long lastLine, int count, CompletableFuture<?> done) {}
 
   private final CrdtStore store;
+  private final Searches searches;
   private final Request request;
   private final Deque<Flight> flights = new ArrayDeque<>();
   private final List<Edit> gathered = new ArrayList<>();
@@ -44,8 +54,9 @@ final class Import {
   private long firstLine = 1;
   private long imported;
 
-  Import(CrdtStore store, Request request) {
+  Import(CrdtStore store, Searches searches, Request request) {
     this.store = store;
+    this.searches = searches;
     this.request = request;
   }
 
@@ -87,11 +98,29 @@ final class Import {
 
   private void take(JsonMembers.Slice text, long line) {
     try {
-      add(DocumentRoutes.put(JsonMembers.read(text, "the document", LINE)), line);
+      switch (ExportLine.read(text)) {
+        case ExportLine.Document(var put) -> add(put, line);
+        case ExportLine.Header(var indexes) -> declare(indexes);
+      }
     } catch (FlightFailed e) {
       throw e;
     } catch (RuntimeException e) {
       throw stopped(line, "line " + line, ApiException.of(e));
+    }
+  }
+
+  /** Makes the indexes that are not there; only that needs an administrator. */
+  private void declare(List<IndexDefinition> indexes) {
+    Set<List<String>> there =
+        searches.status().stream()
+            .filter(index -> index.kind().equals("fields"))
+            .map(Searches.IndexStatus::fields)
+            .collect(Collectors.toSet());
+    for (IndexDefinition index : indexes) {
+      if (!there.contains(index.fields())) {
+        request.caller().require(Level.ADMIN);
+        searches.declare(index);
+      }
     }
   }
 
@@ -109,28 +138,19 @@ final class Import {
     };
   }
 
-  private void add(Edit edit, long line) {
+  private void add(Edit.Put put, long line) {
+    long bytes = put.bytes();
+    if (gatheredBytes + bytes > MOST_BYTES) {
+      submit(line - 1);
+    }
     if (gathered.isEmpty()) {
       firstLine = line;
     }
-    gathered.add(edit);
-    gatheredBytes += weight(edit);
-    if (gathered.size() == ChangeBody.MAX_EDITS || gatheredBytes >= TRANSACTION_BYTES) {
+    gathered.add(put);
+    gatheredBytes += bytes;
+    if (gathered.size() == ChangeBody.MAX_EDITS || gatheredBytes >= FULL_BYTES) {
       submit(line);
     }
-  }
-
-  private static long weight(Edit edit) {
-    if (!(edit instanceof Edit.Put put)) {
-      throw new IllegalStateException("an import only puts");
-    }
-    long bytes = OVERHEAD_BYTES;
-    bytes += put.id().length;
-    for (Leaf leaf : put.leaves()) {
-      bytes += leaf.path().length + leaf.value().length + OVERHEAD_BYTES;
-    }
-    byte[] embedding = put.embedding();
-    return bytes + (embedding == null ? 0 : embedding.length);
   }
 
   private void submit(long line) {
@@ -139,15 +159,30 @@ final class Import {
     }
     settle(IN_FLIGHT - 1);
     var transaction = new Transaction(gathered, Transaction.Acknowledgement.LOCAL);
-    CompletableFuture<?> done;
-    try {
-      done = store.submit(transaction);
-    } catch (RuntimeException e) {
-      done = CompletableFuture.failedFuture(e);
+    CompletableFuture<?> done = submit(transaction);
+    for (int i = 0; i < MAX_WAITS && isOverloaded(done); i++) {
+      // Others fill the queue; nobody wants to begin a whole file again because of that.
+      settle(0);
+      LockSupport.parkNanos(WAIT_NANOS);
+      done = submit(transaction);
     }
     flights.add(new Flight(firstLine, line, gathered.size(), done));
     gathered.clear();
     gatheredBytes = 0;
+  }
+
+  private CompletableFuture<?> submit(Transaction transaction) {
+    try {
+      return store.submit(transaction);
+    } catch (RuntimeException e) {
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  private static boolean isOverloaded(CompletableFuture<?> done) {
+    return done.isCompletedExceptionally()
+        && done.exceptionNow() instanceof CoreException refused
+        && refused.kind() == CoreException.Kind.OVERLOADED;
   }
 
   /** Waits until at most {@code left} transactions are in flight. */

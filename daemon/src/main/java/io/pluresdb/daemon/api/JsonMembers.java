@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -95,9 +96,47 @@ public final class JsonMembers {
         });
   }
 
+  /** Whether the text is an object whose first member has that name. */
+  static boolean beginsWith(Slice slice, String name) {
+    try (JsonParser parser = FACTORY.createParser(slice.json, slice.from, slice.to - slice.from)) {
+      return parser.nextToken() == JsonToken.START_OBJECT
+          && parser.nextToken() == JsonToken.FIELD_NAME
+          && parser.currentName().equals(name);
+    } catch (IOException e) {
+      // Whoever reads it as a whole says what is wrong with it.
+      return false;
+    }
+  }
+
+  /** The members of an object member, in their order. */
+  Map<String, Slice> entries(String name) {
+    Slice object = required(name);
+    return parse(
+        object,
+        name,
+        parser -> {
+          if (parser.nextToken() != JsonToken.START_OBJECT) {
+            throw ApiException.invalid(name + " must be a JSON object");
+          }
+          var entries = new LinkedHashMap<String, Slice>();
+          while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            String entry = parser.currentName();
+            parser.nextToken();
+            if (entries.put(entry, value(parser, object)) != null) {
+              throw ApiException.invalid(name + " names \"" + entry + "\" twice");
+            }
+          }
+          return entries;
+        });
+  }
+
   /** The elements of an array member, at most {@code limit} of them. */
   List<Slice> elements(String name, int limit) {
-    Slice array = required(name);
+    return elements(required(name), name, limit);
+  }
+
+  /** The elements of an array, at most {@code limit} of them. */
+  static List<Slice> elements(Slice array, String name, int limit) {
     return parse(
         array,
         name,

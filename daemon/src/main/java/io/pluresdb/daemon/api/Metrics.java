@@ -103,6 +103,11 @@ final class Metrics {
     String help = "Requests over a limit of their token.";
     counter(refused, help, server.throttle().refusedRate(), "limit", "rate");
     counter(refused, help, server.throttle().refusedAtOnce(), "limit", "concurrent");
+    counter(refused, help, server.bodies().refused(), "limit", "bodies");
+    gauge(
+        "pluresdb_api_body_bytes",
+        "Bytes of request bodies that are held until they are answered.",
+        server.bodies().held());
   }
 
   private void network(Node.NetworkCounters network) {
@@ -152,6 +157,11 @@ final class Metrics {
   private void store(String name, Node.DatabaseStatus status) {
     String[] of = {DATABASE, name};
     gauge("pluresdb_documents", "Documents that exist.", status.store().documents(), of);
+    gauge(
+        "pluresdb_database_bytes",
+        "Bytes of all files of the database, the store's and those of indexes.",
+        status.bytesOnDisk(),
+        of);
     gauge("pluresdb_store_bytes", "Bytes of the store's files.", status.store().bytesOnDisk(), of);
     gauge(
         "pluresdb_pending_changes", "Changes that wait for others.", status.store().pending(), of);
@@ -206,6 +216,11 @@ final class Metrics {
         "pluresdb_queued_writes",
         "Local writes that wait to be committed.",
         activity.queuedWrites(),
+        of);
+    gauge(
+        "pluresdb_queued_bytes",
+        "Bytes of local writes that wait to be committed.",
+        activity.queuedBytes(),
         of);
     counter("pluresdb_local_changes", "Changes made here.", activity.localChanges(), of);
     counter("pluresdb_foreign_changes", "New changes of others.", activity.foreignChanges(), of);

@@ -216,7 +216,7 @@ final class NodeRoutes {
     json.name("pending").number(status.store().pending());
     json.name("peers").number(status.peers());
     json.name("trafficBytes").number(status.trafficBytes());
-    json.name("bytesOnDisk").number(status.store().bytesOnDisk());
+    json.name("bytesOnDisk").number(status.bytesOnDisk());
     json.name("quota");
     DatabaseRoutes.quota(json, node.quota(name));
     json.name("vectorInstructions").string(node.searches(name).instructions());

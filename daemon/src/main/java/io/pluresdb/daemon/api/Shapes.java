@@ -37,6 +37,10 @@ final class Shapes {
     all.put("Written", "{id: Id}");
     all.put("Document", "{id: Id, data: any, timestamp: integer, embedding?: number[]}");
     all.put(
+        "Line",
+        "{id: Id, data: any, embedding?: number[] | null, types?: map<'text' | 'list' | 'set'>,"
+            + " timestamp?: integer} | {pluresdb: {format: integer(1..1), indexes?: string[4][64]}}");
+    all.put(
         "Lost",
         "{path: string, value?: any, increment?: integer, actor: string, seq: integer, timestamp:"
             + " integer}");

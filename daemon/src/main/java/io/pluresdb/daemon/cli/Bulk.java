@@ -88,7 +88,9 @@ final class Bulk {
 
   @Command(
       name = "export",
-      description = "Print documents with their embeddings as JSON lines, which import reads.")
+      description =
+          "Print documents with their embeddings and types, and what indexes there are, as JSON"
+              + " lines, which import reads.")
   static final class Export implements Callable<Integer> {
     private final Root root;
 
@@ -107,8 +109,7 @@ final class Bulk {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-      Request request =
-          Request.get("/api/list").with("embeddings", "true").withHeader("accept", Answer.NDJSON);
+      Request request = Request.get("/api/export").withHeader("accept", Answer.NDJSON);
       Request chosen = root.chosen(Documents.with(request, "prefix", prefix));
       try (ApiClient client = root.client()) {
         if (output == null) {
@@ -120,7 +121,7 @@ final class Bulk {
                 Files.newOutputStream(output, java.nio.file.StandardOpenOption.CREATE_NEW))) {
           var sink = new OutSink(out);
           client.exchange(chosen, sink);
-          root.io().err().println(String.format("Exported %,d documents", sink.lines()));
+          root.io().err().println(String.format("Exported %,d documents", sink.documents()));
         } catch (java.nio.file.FileAlreadyExistsException e) {
           throw CliException.file(output + " exists", "choose another name");
         }

@@ -47,21 +47,23 @@ final class Encrypting {
     @Override
     public void run() {
       if (spec != null) {
-        throw new CommandLine.ParameterException(spec.commandLine(), "say rotate --reencrypt");
+        throw new CommandLine.ParameterException(spec.commandLine(), "say rotate");
       }
     }
   }
 
   @Command(
       name = "rotate",
-      description =
-          "Make a new data key and seal everything with it, as encryption reencrypt does.")
+      description = {
+        "Make a new data key for what is written from now on.",
+        "What was written before keeps the key it has until it changes, or until --reencrypt."
+      })
   static final class Rotate implements Callable<Integer> {
     private final Root root;
 
     @Option(
         names = "--reencrypt",
-        description = "Seal everything anew: a new key is of no use to what the old one sealed.")
+        description = "Seal everything with it, as encryption reencrypt does.")
     private boolean reencrypt;
 
     @Option(names = "--background", description = "Do not wait until it is done.")
@@ -73,11 +75,14 @@ final class Encrypting {
 
     @Override
     public Integer call() throws InterruptedException {
-      if (!reencrypt) {
-        throw CliException.usage(
-            "a new key is made only when everything is sealed with it", "say --reencrypt");
+      if (reencrypt) {
+        return reencrypt(root, background);
       }
-      return reencrypt(root, background);
+      if (background) {
+        throw CliException.usage("--background goes with --reencrypt", "say both, or neither");
+      }
+      show(root, root.call(Request.post("/api/encryption/rotate", NO_BODY)));
+      return Main.OK;
     }
   }
 

@@ -5,24 +5,30 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 
-/** Passes an answer to a stream as it comes, and counts its lines. */
+/** Passes an answer to a stream as it comes, and counts its lines that are documents. */
 final class OutSink implements Sink {
+  private static final byte[] DOCUMENT = {'{', '"', 'i', 'd', '"'};
+
   private final OutputStream out;
-  private long lines;
+  private int matched;
+  private long documents;
 
   OutSink(OutputStream out) {
     this.out = out;
   }
 
-  long lines() {
-    return lines;
+  long documents() {
+    return documents;
   }
 
   @Override
   public void write(byte[] bytes, int from, int to) throws IOException {
     for (int i = from; i < to; i++) {
       if (bytes[i] == '\n') {
-        lines++;
+        matched = 0;
+      } else if (matched < DOCUMENT.length) {
+        matched = bytes[i] == DOCUMENT[matched] ? matched + 1 : Integer.MAX_VALUE;
+        documents += matched == DOCUMENT.length ? 1 : 0;
       }
     }
     out.write(bytes, from, to - from);

@@ -1003,6 +1003,7 @@ public final class DeviceNode implements Node, AutoCloseable {
         database.keys().topic().hex(),
         database.file().prefixesHeld(),
         database.store().status(),
+        database.bytesOnDisk(),
         database.replicator().connections().size(),
         Members.role(database, device),
         database.replicator().trafficBytes());
@@ -1032,10 +1033,10 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public Activity activity(String name) {
     ReplicaStore store = database(name).store();
-    return store.call(engine -> activity(engine, store.queuedWrites())).join();
+    return store.call(engine -> activity(engine, store)).join();
   }
 
-  private static Activity activity(ReplicaEngine engine, int queuedWrites) {
+  private static Activity activity(ReplicaEngine engine, ReplicaStore store) {
     ReplicaEngine.Counters counters = engine.counters();
     ReplicaEngine.SnapshotCounters snapshots = engine.snapshots();
     var rejected = new TreeMap<String, Long>();
@@ -1043,7 +1044,8 @@ public final class DeviceNode implements Node, AutoCloseable {
         .rejected()
         .forEach((reason, count) -> rejected.put(reason.name().toLowerCase(Locale.ROOT), count));
     return new Activity(
-        queuedWrites,
+        store.queuedWrites(),
+        store.queuedBytes(),
         counters.localChanges(),
         counters.foreignChanges(),
         counters.knownRuns(),
@@ -1336,6 +1338,12 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public EncryptionStatus reencrypt() {
     reencryption.begin(requireVault(), background);
+    return encryption();
+  }
+
+  @Override
+  public EncryptionStatus rotateKey() {
+    requireVault().rotate();
     return encryption();
   }
 

@@ -12,6 +12,7 @@ import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.IndexBehindException;
@@ -26,6 +27,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -423,7 +425,7 @@ final class Doctor {
     if (vault == null) {
       return Finding.notApplicable("encryption", "the data directory is not encrypted");
     }
-    if (vault.isRotating()) {
+    if (vault.isReencrypting()) {
       return Finding.warning(
           "encryption",
           "not everything is sealed with the newest data key yet",
@@ -431,12 +433,22 @@ final class Doctor {
     }
     List<String> revoked = vault.metadata().revokedDevices();
     return revoked.isEmpty()
-        ? Finding.ok("encryption", "everything is sealed with one data key")
+        ? Finding.ok("encryption", sealedWith(vault.metadata().keys()))
         : Finding.warning(
             "encryption",
-            revoked.size() + " devices were removed since the data key was made",
+            revoked.size() + " devices were removed since everything was sealed anew",
             "if one of them may have had a copy of this data directory: pluresdb encryption"
                 + " reencrypt");
+  }
+
+  private static String sealedWith(List<EncryptionMetadata.WrappedKey> keys) {
+    return keys.size() == 1
+        ? "everything is sealed with one data key"
+        : "what was written since "
+            + Instant.ofEpochMilli(keys.getLast().createdMillis())
+            + " is sealed with the newest of "
+            + keys.size()
+            + " data keys";
   }
 
   /** The files that hold keys can be read, and hold what this process goes on with. */

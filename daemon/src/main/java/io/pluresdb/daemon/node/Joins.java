@@ -128,23 +128,19 @@ final class Joins {
     CrdtStore to = into.store();
     long carried = 0;
     var edits = new ArrayList<Edit>();
-    int bytes = 0;
+    long bytes = 0;
     var inFlight = new ArrayDeque<CompletableFuture<CrdtStore.Receipt>>();
     try (var snapshot = from.replica().storage().snapshot();
         var rows = snapshot.scan(Table.STATE, new byte[0], null)) {
       while (rows.next()) {
-        List<Edit> document = DocumentReader.again(snapshot, rows.key(), rows.value());
-        carried += document.isEmpty() ? 0 : 1;
-        // The row is about as large as what is made of it.
-        bytes += rows.value().length;
-        for (Edit edit : document) {
-          edits.add(edit);
-          if (edits.size() >= EDITS_PER_TRANSACTION) {
-            submit(to, edits, inFlight);
-            bytes = 0;
-          }
+        Edit.Put document = DocumentReader.again(snapshot, rows.key(), rows.value());
+        if (document == null) {
+          continue;
         }
-        if (bytes >= BYTES_PER_TRANSACTION) {
+        carried++;
+        edits.add(document);
+        bytes += document.bytes();
+        if (edits.size() >= EDITS_PER_TRANSACTION || bytes >= BYTES_PER_TRANSACTION) {
           submit(to, edits, inFlight);
           bytes = 0;
         }

@@ -19,7 +19,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
-import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -61,9 +60,8 @@ final class LimitedStore implements CrdtStore {
   }
 
   @Override
-  public CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
-    return within(transaction, () -> store.submitIf(id, expected, transaction));
+  public CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction) {
+    return within(transaction, () -> store.submitIf(conditions, transaction));
   }
 
   private CompletableFuture<Receipt> within(
@@ -108,7 +106,7 @@ final class LimitedStore implements CrdtStore {
   private synchronized long reserve(Transaction transaction, long limit) {
     var put = new HashSet<String>();
     for (Edit edit : transaction.edits()) {
-      if (edit instanceof Edit.Put(byte[] id, var _, var _)) {
+      if (edit instanceof Edit.Put(byte[] id, var _, var _, var _)) {
         put.add(new String(id, StandardCharsets.UTF_8));
       }
     }

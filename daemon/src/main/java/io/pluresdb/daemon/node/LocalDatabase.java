@@ -271,8 +271,8 @@ final class LocalDatabase implements AutoCloseable {
     return limited;
   }
 
-  /** Everything that is kept for the database. */
-  private long bytesOnDisk() {
+  /** Everything that is kept for the database: its store, its indexes and its settings. */
+  long bytesOnDisk() {
     try (Stream<Path> files = Files.walk(filePath.resolveSibling("."))) {
       return files.mapToLong(LocalDatabase::sizeOrZero).sum();
     } catch (IOException | UncheckedIOException e) {

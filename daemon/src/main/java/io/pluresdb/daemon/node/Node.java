@@ -109,6 +109,7 @@ public interface Node {
       String topic,
       List<String> prefixes,
       CrdtStore.Status store,
+      long bytesOnDisk,
       int peers,
       String role,
       long trafficBytes) {}
@@ -126,6 +127,7 @@ public interface Node {
    * What a database did since the start.
    *
    * @param queuedWrites local writes that wait now
+   * @param queuedBytes of those
    * @param localChanges made here
    * @param foreignChanges that came from others and were new
    * @param knownRuns runs of changes that came although they were known
@@ -137,6 +139,7 @@ public interface Node {
    */
   record Activity(
       int queuedWrites,
+      long queuedBytes,
       long localChanges,
       long foreignChanges,
       long knownRuns,
@@ -263,6 +266,14 @@ public interface Node {
    * @throws io.pluresdb.storage.crypto.EncryptionException when the directory is not encrypted
    */
   EncryptionStatus reencrypt();
+
+  /**
+   * Makes a new data key for what is written from now on.
+   *
+   * @throws io.pluresdb.storage.crypto.EncryptionException when the directory is not encrypted, is
+   *     being sealed anew, or has too many keys
+   */
+  EncryptionStatus rotateKey();
 
   /** The members of a database, those that wait to be let in, and those that were removed. */
   List<Device> devices(String database);

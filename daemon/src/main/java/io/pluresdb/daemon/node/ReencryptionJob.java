@@ -49,18 +49,14 @@ final class ReencryptionJob {
   /** Goes on with what an earlier process began. */
   void resume(Executor background) {
     KeyVault vault = directory.vault();
-    if (vault != null && vault.isRotating()) {
+    if (vault != null && vault.isReencrypting()) {
       start(vault, background);
     }
   }
 
   /** Makes a new key unless one is being taken into use already. */
   void begin(KeyVault vault, Executor background) {
-    synchronized (this) {
-      if (!running.get() && !vault.isRotating()) {
-        vault.rotate();
-      }
-    }
+    vault.beginReencryption();
     start(vault, background);
   }
 

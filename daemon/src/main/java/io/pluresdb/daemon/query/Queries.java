@@ -16,7 +16,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -340,21 +339,22 @@ public final class Queries {
     if (insert.replace()) {
       CrdtStore.await(store.submit(transaction));
     } else {
-      for (String id : ids) {
-        requireNew(id, store.get(id));
-      }
-      // The first is looked at again when its turn comes.
-      CrdtStore.await(store.submitIf(ids.getFirst(), Optional::isEmpty, transaction));
+      CrdtStore.await(store.submitIf(ids.stream().map(Queries::mustBeNew).toList(), transaction));
     }
     return new Result(List.of(), List.of(), ids.size(), number(ids.getLast(), insert.table()));
   }
 
-  private static void requireNew(String id, Optional<NodeRecord> found) {
-    if (found.isPresent()) {
-      throw new CoreException(
-          CoreException.Kind.PRECONDITION_FAILED,
-          "document \"" + id + "\" exists; INSERT OR REPLACE writes over it");
-    }
+  private static CrdtStore.Condition mustBeNew(String id) {
+    return new CrdtStore.Condition(
+        id,
+        found -> {
+          if (found.isPresent()) {
+            throw new CoreException(
+                CoreException.Kind.PRECONDITION_FAILED,
+                "document \"" + id + "\" exists; INSERT OR REPLACE writes over it");
+          }
+          return true;
+        });
   }
 
   private static @Nullable Long number(String id, Table table) {

@@ -76,6 +76,18 @@ class AccessTest {
   }
 
   @Test
+  void import_ofIndexesThatAreNotThere_needsAnAdministrator() throws IOException {
+    String write = served.tokens.create("w", Level.WRITE, Set.of(), null);
+    String admin = served.tokens.create("a", Level.ADMIN, Set.of(), null);
+    String lines =
+        "{\"pluresdb\":{\"format\":1,\"indexes\":[[\"year\"]]}}\n{\"id\":\"x\",\"data\":1}\n";
+    assertThat(ask("POST /api/import", write, lines).body())
+        .contains("API_FORBIDDEN", "line 1: ", "0 documents are in");
+    expect(admin, "POST /api/import", lines, 200);
+    expect(write, "POST /api/import", lines, 200);
+  }
+
+  @Test
   void tokenForADatabase_seesNoOther() throws IOException {
     String other = served.tokens.create("o", Level.WRITE, Set.of("work"), null);
     String own = served.tokens.create("d", Level.WRITE, Set.of("default", "work"), null);

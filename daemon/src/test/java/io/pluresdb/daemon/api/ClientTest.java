@@ -106,6 +106,42 @@ class ClientTest {
   }
 
   @Test
+  void query_carriesStatementsOut_blockingAndNot() {
+    PluresClient.Rows inserted =
+        client.query(
+            "INSERT INTO film (key, title, year, tags, seen, rate, none) VALUES (7, ?, ?, ?, ?, ?, ?)",
+            "A \"B\"\n?",
+            1979,
+            List.of("x", 1),
+            true,
+            0.5,
+            null);
+    assertThat(inserted).isEqualTo(new PluresClient.Rows(List.of(), List.of(), 1, 7L));
+    PluresClient.Rows found =
+        client.async().query("SELECT id, title, year, none FROM film WHERE year > ?", 1970L).join();
+    assertThat(found.columns()).containsExactly("id", "title", "year", "none");
+    assertThat(found.rows())
+        .containsExactly(
+            List.of(
+                new Json.Text("film:7"),
+                new Json.Text("A \"B\"\n?"),
+                new Json.Digits("1979"),
+                new Json.Null()));
+    assertThat(found.changes()).isZero();
+    assertThat(found.lastInsertRowid()).isNull();
+    assertThat(client.get("film:7").orElseThrow().data())
+        .contains("\"rate\":0.5", "\"seen\":true", "\"tags\":[\"x\",1]");
+    assertThat(catchThrowableOfType(PluresException.class, () -> client.query("SELEC")).code())
+        .isEqualTo("CORE_SQLITE_ERROR");
+    assertThat(client.async().query("INSERT INTO film (key) VALUES (7)"))
+        .failsWithin(Served.LONG)
+        .withThrowableOfType(java.util.concurrent.ExecutionException.class)
+        .withMessageContaining("exists; INSERT OR REPLACE");
+    assertThatThrownBy(() -> client.query("SELECT ?", Map.of())).hasMessageContaining("must be");
+    assertThatThrownBy(() -> client.query("SELECT ?", Double.NaN)).hasMessageContaining("NaN");
+  }
+
+  @Test
   void watch_fromAPosition_goesOnBehindIt() {
     client.put("a", "1");
     client.put("b", "2");

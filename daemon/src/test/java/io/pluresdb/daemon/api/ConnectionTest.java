@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.api.Served.Raw;
 import io.pluresdb.daemon.api.Served.Reply;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketTimeoutException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
@@ -470,5 +472,90 @@ class ConnectionTest {
       java.util.Arrays.fill(target, offset, offset + length, (byte) '\n');
       return length;
     }
+  }
+
+  @Test
+  void imports_beyondThoseAtOnce_waitForTheirTurn() throws IOException {
+    var lines = new StringBuilder();
+    for (int i = 0; i < ChangeBody.MAX_EDITS; i++) {
+      lines.append("{\"id\":\"d").append(i).append("\",\"data\":1}\n");
+    }
+    String begun =
+        served.head("POST /api/import", "Transfer-Encoding: chunked\r\n")
+            + Integer.toHexString(lines.length())
+            + "\r\n"
+            + lines
+            + "\r\n";
+    var open = new ArrayList<Raw>();
+    try (Raw waiting = served.raw()) {
+      for (int i = 0; i < BulkRoutes.MAX_IMPORTS; i++) {
+        Raw raw = served.raw();
+        open.add(raw);
+        raw.send(begun);
+      }
+      long deadline = System.nanoTime() + Served.LONG.toNanos();
+      while (served.node.store().transactions() < BulkRoutes.MAX_IMPORTS
+          && System.nanoTime() < deadline) {
+        Thread.onSpinWait();
+      }
+      String last = "{\"id\":\"last\",\"data\":1}";
+      waiting.send(
+          served.head("POST /api/import", "Content-Length: " + last.length() + "\r\n") + last);
+      waiting.socket.setSoTimeout(500);
+      assertThatThrownBy(waiting::reply).isInstanceOf(SocketTimeoutException.class);
+      assertThat(ask(post("{\"id\":\"other\",\"data\":1}")).status()).isEqualTo(200);
+      waiting.socket.setSoTimeout(20_000);
+      assertThat(open.getFirst().send("0\r\n\r\n").reply().body()).isEqualTo("{\"imported\":1000}");
+      assertThat(waiting.reply().body()).isEqualTo("{\"imported\":1}");
+    } finally {
+      for (Raw raw : open) {
+        raw.close();
+      }
+    }
+  }
+
+  private void awaitHeld(long bytes) {
+    long deadline = System.nanoTime() + Served.LONG.toNanos();
+    while (served.server.bodies().held() != bytes && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    assertThat(served.server.bodies().held()).isEqualTo(bytes);
+  }
+
+  private String post(String json) {
+    return served.head("POST /api/put", "Content-Length: " + json.length() + "\r\n") + json;
+  }
+
+  @Test
+  void bodies_ofMoreThanMayBeHeld_areRefused_untilSomeAreGone() throws IOException {
+    int large = DocumentRoutes.BATCH_BODY_BYTES;
+    int most = (int) (HeldBodies.MAX_BYTES / large);
+    var open = new ArrayList<Served.Raw>();
+    try {
+      for (int i = 0; i < most; i++) {
+        Served.Raw raw = served.raw();
+        open.add(raw);
+        // All but the last byte, so that it stays open.
+        raw.send(served.head("POST /api/batch", "Content-Length: " + large + "\r\n"));
+        raw.send(" ".repeat(large - 1));
+      }
+      awaitHeld((long) most * (large - 1));
+      String put = "{\"id\":\"a\",\"data\":\"" + "x".repeat(HeldBodies.SMALL_BYTES) + "\"}";
+      Reply refused = ask(post(put));
+      assertThat(refused.status()).isEqualTo(429);
+      assertThat(refused.body()).contains("API_BODIES_TOO_LARGE", "33554432 bytes");
+      assertThat(refused.head().toLowerCase(java.util.Locale.ROOT)).contains("retry-after: 1");
+      assertThat(served.server.bodies().refused()).isEqualTo(1);
+      String small = "{\"id\":\"a\",\"data\":\"" + "x".repeat(HeldBodies.SMALL_BYTES - 30) + "\"}";
+      assertThat(ask(post(small)).status()).isEqualTo(200);
+      open.removeFirst().close();
+      awaitHeld((long) (most - 1) * (large - 1));
+      assertThat(ask(post(put)).status()).isEqualTo(200);
+    } finally {
+      for (Served.Raw raw : open) {
+        raw.close();
+      }
+    }
+    awaitHeld(0);
   }
 }

@@ -123,6 +123,7 @@ public final class FakeNode implements Node {
         "70".repeat(32),
         List.of("note:"),
         store(database).status(),
+        store(database).status().bytesOnDisk(),
         wanted.size(),
         "admin",
         0);
@@ -149,7 +150,7 @@ public final class FakeNode implements Node {
 
   @Override
   public Activity activity(String database) {
-    return new Activity(7, 1, 2, 3, 4, Map.of("bad_signature", 5L), 6, 8, 9);
+    return new Activity(7, 70, 1, 2, 3, 4, Map.of("bad_signature", 5L), 6, 8, 9);
   }
 
   @Override
@@ -211,6 +212,11 @@ public final class FakeNode implements Node {
   @Override
   public void changeSecret(EncryptionConfig old, EncryptionConfig fresh) {
     reencrypt();
+  }
+
+  @Override
+  public EncryptionStatus rotateKey() {
+    return reencrypt();
   }
 
   @Override

@@ -30,7 +30,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Predicate;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,10 +50,21 @@ public final class FakeStore implements CrdtStore {
   private volatile @Nullable RuntimeException failure;
   private volatile Transaction.@Nullable Acknowledgement lastAcknowledgement;
   private volatile int transactions;
+  private final AtomicInteger failuresLeft = new AtomicInteger();
 
   /** Everything submitted from now on fails with {@code failure}; null mends it. */
   public void failWith(@Nullable RuntimeException newFailure) {
+    failNext(newFailure == null ? 0 : Integer.MAX_VALUE, newFailure);
+  }
+
+  /** The next submissions fail with {@code failure}. */
+  public void failNext(int submissions, @Nullable RuntimeException newFailure) {
+    failuresLeft.set(submissions);
     failure = newFailure;
+  }
+
+  public int failuresLeft() {
+    return failuresLeft.get();
   }
 
   public synchronized void conflict(String id, NodeRecord.Conflict conflict) {
@@ -75,7 +86,8 @@ public final class FakeStore implements CrdtStore {
   @Override
   public CompletableFuture<Receipt> submit(Transaction transaction) {
     RuntimeException failing = failure;
-    if (failing != null) {
+    if (failing != null && failuresLeft.get() > 0) {
+      failuresLeft.decrementAndGet();
       return CompletableFuture.failedFuture(failing);
     }
     long arrival;
@@ -90,11 +102,13 @@ public final class FakeStore implements CrdtStore {
   }
 
   @Override
-  public CompletableFuture<Receipt> submitIf(
-      String id, Predicate<Optional<NodeRecord>> expected, Transaction transaction) {
-    if (!expected.test(get(id))) {
-      return CompletableFuture.failedFuture(
-          new CoreException(CoreException.Kind.PRECONDITION_FAILED, id + " is not as expected"));
+  public CompletableFuture<Receipt> submitIf(List<Condition> conditions, Transaction transaction) {
+    for (Condition condition : conditions) {
+      if (!condition.expected().test(get(condition.id()))) {
+        return CompletableFuture.failedFuture(
+            new CoreException(
+                CoreException.Kind.PRECONDITION_FAILED, condition.id() + " is not as expected"));
+      }
     }
     return submit(transaction);
   }
@@ -199,7 +213,8 @@ public final class FakeStore implements CrdtStore {
         1_700_000_000_000L + stored.seq,
         new TreeMap<>(Map.of(ACTOR, stored.seq)),
         stored.embedding,
-        List.copyOf(conflicts.getOrDefault(id, List.of())));
+        List.copyOf(conflicts.getOrDefault(id, List.of())),
+        List.of());
   }
 
   @Override

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.causal.Dot;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.store.NodeRecord;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
@@ -535,6 +536,56 @@ class RoutesTest {
     byte[] good = Arrays.copyOf(lines, 40);
     assertThat(catchThrowableOfType(ApiException.class, () -> stream("/api/import", good, "")))
         .hasMessage("lines 1 to 2: disk full; 0 documents are in");
+  }
+
+  private String importRefused(String lines) {
+    return catchThrowableOfType(
+            ApiException.class,
+            () -> stream("/api/import", lines.getBytes(StandardCharsets.UTF_8), ""))
+        .message();
+  }
+
+  @Test
+  void import_withAHeaderOrTypesThatCannotBe_isRefused() {
+    assertThat(importRefused("{\"pluresdb\":{\"format\":2}}"))
+        .startsWith("line 1: format must be an integer from 1 to 1, but is 2");
+    assertThat(importRefused("{\"pluresdb\":{}}")).contains("must have a member \"format\"");
+    assertThat(importRefused("{\"pluresdb\":{\"format\":1,\"indexs\":[]}}"))
+        .contains("the nearest is \"indexes\"");
+    assertThat(importRefused("{\"pluresdb\":{\"format\":1,\"indexes\":[[]]}}"))
+        .contains("an index must have 1 to 4 fields");
+    assertThat(importRefused("{\"id\":\"a\",\"data\":{\"t\":\"\"},\"types\":{\"t\":\"txt\"}}"))
+        .contains("field \"t\" must be \"text\", \"list\" or \"set\", but is \"txt\"");
+    assertThat(importRefused("{\"id\":\"a\",\"data\":{\"t\":1},\"types\":{\"t\":\"text\"}}"))
+        .contains("field \"t\" is to be a text, but holds no string");
+    assertThat(importRefused("{\"id\":\"a\",\"data\":{},\"types\":[]}"))
+        .contains("types must be a JSON object");
+  }
+
+  @Test
+  void import_whileTheQueueIsFull_waitsForRoom() {
+    served
+        .node
+        .store()
+        .failNext(3, new CoreException(CoreException.Kind.OVERLOADED, "16384 writes wait"));
+    byte[] lines = "{\"id\":\"o\",\"data\":1}".getBytes(StandardCharsets.UTF_8);
+    assertThat(stream("/api/import", lines, "")).isEqualTo("{\"imported\":1}");
+    assertThat(served.node.store().failuresLeft()).isZero();
+    assertThat(data("o")).isEqualTo("1");
+  }
+
+  @Test
+  void import_ofALargeDocumentBehindSmallOnes_isATransactionOfItsOwn() {
+    String lines =
+        "{\"id\":\"s\",\"data\":\""
+            + "x".repeat(ChangeBody.MAX_BYTES / 2 - 100)
+            + "\"}\n{\"id\":\"l\",\"data\":\""
+            + "x".repeat(ChangeBody.MAX_BYTES - 1_000)
+            + "\"}\n";
+    int before = served.node.store().transactions();
+    assertThat(stream("/api/import", lines.getBytes(StandardCharsets.UTF_8), ""))
+        .isEqualTo("{\"imported\":2}");
+    assertThat(served.node.store().transactions()).isEqualTo(before + 2);
   }
 
   private String stream(String path, byte[] body, String encoding) {

@@ -48,6 +48,17 @@ class TypeScriptTest {
           assert.ok(event.id !== undefined);
           if (event.data.type === 'upsert' && ++events === 1) break;
         }
+        const found = await db.query(
+          {sql: 'SELECT id, n FROM documents WHERE id = ?', params: [id]});
+        assert.deepEqual(found.columns, ['id', 'n']);
+        assert.deepEqual(found.rows, [[id, 2]]);
+        await assert.rejects(db.query({sql: 'SELEC'}), (error: unknown) =>
+          error instanceof PluresDbError && error.code === 'CORE_SQLITE_ERROR');
+        const exported: string[] = [];
+        for await (const line of db.export({prefix: 'ts '})) {
+          if ('id' in line) exported.push(line.id);
+        }
+        assert.ok(exported.includes(id));
         assert.match(await db.metrics(), /pluresdb_documents/);
         assert.equal((await db.status()).databases[0].name, 'default');
         db.close();

@@ -273,6 +273,62 @@ class CommandLineTest {
     assertThat(run("import", csv.toString()).err()).contains("must name a column id");
   }
 
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void export_importedElsewhere_bringsTypesAndIndexes(boolean served) throws Exception {
+    run("init", dataDir().toString());
+    if (served) {
+      serve();
+    }
+    String data = "{\"body\":{\"text\":\"abc\"},\"list\":[2,1],\"n\":1,\"tags\":[\"a\",\"b\"]}";
+    run("put", "a", "{\"n\":1}", "--embedding", "[1,0.5]");
+    run("edit", "a", "body.text", "text.splice", "0", "0", "abc");
+    run("edit", "a", "list", "list.insert", "0", "2", "1");
+    run("edit", "a", "tags", "set.add", "\"b\"", "\"a\"");
+    // What looks like a line of an export is a document like any other.
+    String odd = "{\"id\":\"x\",\"pluresdb\":{\"format\":1},\"types\":{\"n\":\"text\"}}";
+    run("put", "odd", odd);
+    run("index", "add", "type,year");
+    run("index", "add", "genres[]");
+    Path file = directory.resolve("out.jsonl");
+    assertThat(run("export", "-o", file.toString()).err()).isEqualTo("Exported 2 documents\n");
+    List<String> lines = Files.readAllLines(file);
+    assertThat(lines.getFirst())
+        .startsWith("{\"pluresdb\":{\"format\":1,\"indexes\":[[")
+        .contains("[\"type\",\"year\"]", "[\"genres[]\"]");
+    run("db", "create", "other");
+    good("{\"imported\":2}\n", "--json", "--db", "other", "import", file.toString());
+    assertThat(run("--db", "other", "index", "list").out())
+        .contains("[\"type\",\"year\"]", "[\"genres[]\"]");
+    good(data + "\n", "--db", "other", "get", "a");
+    good(odd + "\n", "--db", "other", "get", "odd");
+    assertThat(run("--db", "other", "get", "a", "--metadata").out().replace(" ", ""))
+        .contains("\"embedding\":[1.0,0.5]");
+    assertThat(
+            run("--db", "other", "export")
+                .out()
+                .lines()
+                .map(l -> l.replaceAll("\"timestamp\":\\d+", "")))
+        .containsExactlyInAnyOrderElementsOf(
+            lines.stream().map(l -> l.replaceAll("\"timestamp\":\\d+", "")).toList());
+    for (var edit :
+        List.of(
+            List.of("body.text", "text.splice", "3", "0", "d"),
+            List.of("list", "list.move", "0", "1"),
+            List.of("tags", "set.remove", "\"a\""))) {
+      var arguments = new ArrayList<>(List.of("--db", "other", "edit", "a"));
+      arguments.addAll(edit);
+      Typed.Result done = run(arguments.toArray(String[]::new));
+      assertThat(done.code()).as(done.err()).isZero();
+    }
+    good(
+        "{\"body\":{\"text\":\"abcd\"},\"list\":[1,2],\"n\":1,\"tags\":[\"b\"]}\n",
+        "--db",
+        "other",
+        "get",
+        "a");
+  }
+
   @Test
   void serve_announcesItselfAndStopsCleanly() throws Exception {
     String ready = serve();

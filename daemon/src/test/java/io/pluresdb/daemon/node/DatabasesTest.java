@@ -8,7 +8,10 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.search.Searches;
+import io.pluresdb.storage.text.TextQuery;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -16,7 +19,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -286,20 +291,61 @@ class DatabasesTest {
   }
 
   @Test
+  void bytesOnDisk_countsTheIndexes() throws IOException {
+    node.store("default").put("a", json("\"word\""));
+    var words =
+        new Searches.Request(
+            TextQuery.parse("word", null),
+            new float[0],
+            Filter.ALL,
+            1,
+            0,
+            new Searches.Fusion.ReciprocalRank(),
+            30_000);
+    assertThat(node.searches("default").search(words)).hasSize(1);
+    reopen();
+    long indexes = 0;
+    try (var files = Files.walk(directory.resolve("d/databases/default/indexes"))) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        indexes += Files.size(file);
+      }
+    }
+    assertThat(indexes).isPositive();
+    Node.DatabaseStatus status = node.status("default");
+    assertThat(status.bytesOnDisk()).isGreaterThanOrEqualTo(status.store().bytesOnDisk() + indexes);
+  }
+
+  @Test
+  void submitIf_withMoreConditionsThanEditsFit_isRefused() {
+    CrdtStore store = node.store("default");
+    var most = new CrdtStore.Condition("a", Optional::isEmpty);
+    var put = Transaction.of(Edit.put("b", json("1")));
+    CrdtStore.await(store.submitIf(Collections.nCopies(1_000, most), put));
+    assertThatThrownBy(() -> store.submitIf(Collections.nCopies(1_001, most), put))
+        .hasMessage("there may be at most 1000 conditions, but are 1001");
+  }
+
+  @Test
   void submitIf_anotherWriteQueuedBefore_seesIt() {
     CrdtStore store = node.store("default");
     var first = store.submit(Transaction.of(Edit.put("a", json("1"))));
     var second =
         store.submitIf(
-            "a", found -> found.isEmpty(), Transaction.of(Edit.put("a", json("\"lost\""))));
+            List.of(
+                new CrdtStore.Condition("free", Optional::isEmpty),
+                new CrdtStore.Condition("a", Optional::isEmpty)),
+            Transaction.of(Edit.put("free", json("1")), Edit.put("a", json("\"lost\""))));
     CrdtStore.await(first);
     assertThatThrownBy(() -> CrdtStore.await(second))
         .isInstanceOfSatisfying(
             CoreException.class,
             e -> assertThat(e.kind()).isEqualTo(CoreException.Kind.PRECONDITION_FAILED));
     assertThat(get("default", "a")).isEqualTo("1");
+    assertThat(store.get("free")).isEmpty();
     CrdtStore.await(
-        store.submitIf("a", found -> found.isPresent(), Transaction.of(Edit.put("a", json("2")))));
+        store.submitIf(
+            List.of(new CrdtStore.Condition("a", Optional::isPresent)),
+            Transaction.of(Edit.put("a", json("2")))));
     assertThat(get("default", "a")).isEqualTo("2");
   }
 }

@@ -16,6 +16,7 @@ import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
 import io.pluresdb.storage.search.Searches;
@@ -339,6 +340,48 @@ class EncryptedNodeTest {
     Files.move(root.resolve("encryption.json"), temporary.resolve("new.json"));
     Files.copy(temporary.resolve("old.json"), root.resolve("encryption.json"));
     assertThatThrownBy(() -> open("a").close()).isInstanceOf(EncryptionException.class);
+  }
+
+  @Test
+  void rotateKey_sealsWhatIsWrittenSince_andKeepsTheRestReadable() throws IOException {
+    Path root = init("a");
+    Files.copy(root.resolve("encryption.json"), temporary.resolve("old.json"));
+    try (DeviceNode node = open("a")) {
+      plant(node);
+      assertThat(keys(node.rotateKey())).containsExactly(1, 2);
+      put(node, "later", "1");
+      assertThat(node.encryption().running()).isFalse();
+      assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
+      assertThat(node.doctor(DB))
+          .filteredOn(finding -> finding.name().equals("encryption"))
+          .singleElement()
+          .satisfies(
+              finding -> assertThat(finding.message()).contains("the newest of 2 data keys"));
+    }
+    try (DeviceNode node = open("a")) {
+      // A restart does not begin to seal everything anew.
+      assertThat(node.encryption().running()).isFalse();
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      assertThat(get(node, "later")).isEqualTo("1");
+      assertThat(keys(node.rotateKey())).containsExactly(1, 2, 3);
+      put(node, "plantedid8", "2");
+      node.reencrypt();
+      await("one key", () -> keys(node.encryption()).equals(List.of(4)));
+      assertThat(node.encryption().failure()).isEmpty();
+      assertThat(get(node, "plantedid8") + get(node, "later")).isEqualTo("21");
+      assertThat(get(node, "plantedid9")).contains("plantedvalue9");
+    }
+    // Who has the first key only opens nothing that is there now.
+    Files.move(root.resolve("encryption.json"), temporary.resolve("new.json"));
+    Files.copy(temporary.resolve("old.json"), root.resolve("encryption.json"));
+    assertThatThrownBy(() -> open("a").close()).isInstanceOf(EncryptionException.class);
+  }
+
+  private static List<Integer> keys(Node.EncryptionStatus status) {
+    var metadata = status.metadata();
+    return metadata == null
+        ? List.of()
+        : metadata.keys().stream().map(EncryptionMetadata.WrappedKey::number).toList();
   }
 
   @Test

@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -148,6 +150,54 @@ class QueriesTest {
     assertThat(rows(queries, "SELECT DISTINCT kind FROM n ORDER BY kind DESC"))
         .isEqualTo("[\"2\", \"1\", \"0\"]");
     assertThat(rows(queries, "SELECT COUNT(*), SUM(n) FROM nothing")).isEqualTo("[0,null]");
+  }
+
+  /** Both see no row before they write: all rows of one of them are written, none of the other. */
+  @Test
+  void inserts_ofTheSameRowsAtOnce_areWholeOrNot() throws InterruptedException {
+    Queries queries = fresh("race");
+    for (int round = 0; round < 50; round++) {
+      int first = 10 * round;
+      var written = new ConcurrentLinkedQueue<Integer>();
+      var refused = new ConcurrentLinkedQueue<RuntimeException>();
+      var start = new CountDownLatch(1);
+      var threads = new ArrayList<Thread>();
+      for (int writer = 0; writer < 4; writer++) {
+        int who = writer;
+        threads.add(
+            Thread.ofVirtual()
+                .start(
+                    () -> {
+                      try {
+                        start.await();
+                        // Each begins with a row of its own, and has the others in common.
+                        queries.sql(
+                            "INSERT INTO r (key, w) VALUES ('%d-%d', %d), (%d, %d), (%d, %d)"
+                                .formatted(first, who, who, first, who, first + 1, who),
+                            List.of());
+                        written.add(who);
+                      } catch (RuntimeException e) {
+                        refused.add(e);
+                      } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                      }
+                    }));
+      }
+      start.countDown();
+      for (Thread thread : threads) {
+        thread.join();
+      }
+      assertThat(written).hasSize(1);
+      assertThat(refused)
+          .hasSize(3)
+          .allSatisfy(e -> assertThat(e).hasMessageContaining("exists; INSERT OR REPLACE"));
+      assertThat(
+              rows(
+                  queries,
+                  "SELECT w FROM r WHERE id IN ('r:%d', 'r:%d')".formatted(first, first + 1)))
+          .isEqualTo("[%d, %d]".formatted(written.peek(), written.peek()));
+      assertThat(rows(queries, "SELECT COUNT(*) FROM r")).isEqualTo("[" + 3 * (round + 1) + "]");
+    }
   }
 
   @Test

@@ -20,8 +20,10 @@ import java.util.TreeSet;
  * @param kdf how the key that wraps the others is made of the secret
  * @param salt hex; of the derivation
  * @param keys the data keys, wrapped with AES-KWP (RFC 5649), by number ascending; the last seals
- * @param revokedDevices ids of devices that were removed from a database since the newest key was
- *     made; what they kept of this directory before, if anything, is not sealed with a new key yet
+ * @param revokedDevices ids of devices that were removed from a database since everything was last
+ *     sealed anew; what they kept of this directory before, if anything, is sealed with a key that
+ *     is still in use
+ * @param reencrypting whether everything is being sealed with the newest key
  */
 public record EncryptionMetadata(
     int version,
@@ -31,7 +33,8 @@ public record EncryptionMetadata(
     Kdf kdf,
     String salt,
     List<WrappedKey> keys,
-    List<String> revokedDevices) {
+    List<String> revokedDevices,
+    boolean reencrypting) {
   public static final int VERSION = 1;
   public static final String PASSWORD = "password";
   public static final String KEY_FILE = "key-file";
@@ -69,12 +72,19 @@ public record EncryptionMetadata(
   }
 
   EncryptionMetadata withKeys(List<WrappedKey> others) {
-    return new EncryptionMetadata(version, id, mode, cipher, kdf, salt, others, revokedDevices);
+    return new EncryptionMetadata(
+        version, id, mode, cipher, kdf, salt, others, revokedDevices, reencrypting);
   }
 
   /** With other ids of devices that were removed. */
   EncryptionMetadata withRevoked(List<String> devices) {
-    return new EncryptionMetadata(version, id, mode, cipher, kdf, salt, keys, devices);
+    return new EncryptionMetadata(
+        version, id, mode, cipher, kdf, salt, keys, devices, reencrypting);
+  }
+
+  EncryptionMetadata withReencrypting(boolean goesOn) {
+    return new EncryptionMetadata(
+        version, id, mode, cipher, kdf, salt, keys, revokedDevices, goesOn);
   }
 
   byte[] toJson() {

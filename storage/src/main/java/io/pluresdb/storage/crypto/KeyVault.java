@@ -34,6 +34,9 @@ import org.bouncycastle.crypto.params.Argon2Parameters;
  * any thread; one process at a time.
  */
 public final class KeyVault {
+  /** Most data keys that may be in use at once. */
+  public static final int MAX_KEYS = 64;
+
   private static final HexFormat HEX = HexFormat.of();
   private static final int SALT_BYTES = 16;
 
@@ -79,7 +82,8 @@ public final class KeyVault {
             kdf(config),
             HEX.formatHex(salt),
             List.of(new WrappedKey(1, clock.millis(), wrap(wrapping, key))),
-            List.of());
+            List.of(),
+            false);
     var keys = new TreeMap<Integer, byte[]>();
     keys.put(1, key);
     var vault = new KeyVault(file, random, clock, metadata, wrapping, new Keyring(keys));
@@ -145,9 +149,9 @@ public final class KeyVault {
     return metadata;
   }
 
-  /** Whether some data may still be sealed with another key than the newest. */
-  public synchronized boolean isRotating() {
-    return metadata.keys().size() > 1;
+  /** Whether everything is being sealed with the newest key. */
+  public synchronized boolean isReencrypting() {
+    return metadata.reencrypting();
   }
 
   /** Whether this vault has all keys of another, or an earlier state of this one. */
@@ -180,23 +184,56 @@ public final class KeyVault {
             kdf(fresh),
             HEX.formatHex(salt),
             wrapped,
-            checked.metadata.revokedDevices()));
+            checked.metadata.revokedDevices(),
+            checked.metadata.reencrypting()));
     wrapping = other;
   }
 
-  /** Adds a data key that seals from now on; the others are kept until {@link #dropOldKeys}. */
+  /**
+   * Adds a data key that seals from now on. What was sealed before stays as it is until it is
+   * written again or {@link #beginReencryption}.
+   *
+   * @throws EncryptionException {@code ENCRYPTION_REENCRYPTING} while everything is being sealed
+   *     with a new key, {@code ENCRYPTION_TOO_MANY_KEYS} when {@link #MAX_KEYS} are in use
+   */
   public synchronized void rotate() {
+    if (metadata.reencrypting()) {
+      throw new EncryptionException(
+          "ENCRYPTION_REENCRYPTING",
+          "everything is being sealed with a new data key",
+          "wait until `pluresdb encryption status` shows one key");
+    }
+    if (metadata.keys().size() >= MAX_KEYS) {
+      throw new EncryptionException(
+          "ENCRYPTION_TOO_MANY_KEYS",
+          "at most " + MAX_KEYS + " data keys may be in use, and so many are",
+          "seal everything with one: pluresdb encryption reencrypt");
+    }
+    addKey(metadata);
+  }
+
+  /**
+   * Adds a data key that everything is to be sealed with; the others are kept until {@link
+   * #dropOldKeys}. Changes nothing while that goes on already.
+   */
+  public synchronized void beginReencryption() {
+    if (!metadata.reencrypting()) {
+      addKey(metadata.withRevoked(List.of()).withReencrypting(true));
+    }
+  }
+
+  private void addKey(EncryptionMetadata next) {
     int number = metadata.keys().getLast().number() + 1;
     byte[] key = random(random, Keyring.KEY_BYTES);
     var keys = new ArrayList<>(metadata.keys());
     keys.add(new WrappedKey(number, clock.millis(), wrap(wrapping, key)));
-    save(metadata.withKeys(keys).withRevoked(List.of()));
+    save(next.withKeys(keys));
     keyring.add(number, key);
   }
 
   /** Forgets all keys but the newest: nothing is sealed with them any more. */
   public synchronized void dropOldKeys() {
-    save(metadata.withKeys(List.of(metadata.keys().getLast())));
+    save(metadata.withKeys(List.of(metadata.keys().getLast())).withReencrypting(false));
     keyring.keepNewest();
   }
 

@@ -10,14 +10,17 @@ import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.value.CanonicalJson;
 import io.pluresdb.crdt.value.Leaf;
 import io.pluresdb.crdt.value.Path;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The dimension of each collection, which is the documents with the same {@code type}: that of most
@@ -47,7 +50,8 @@ final class Dimensions {
       case Edit.Patch(byte[] id, var patch) -> patch.touches(TYPE);
       // Made here, of the dimension that the model has.
       case Edit.Embed embed -> false;
-      case Edit.Resolve resolve -> false;
+      case Edit.Resolve(byte[] id, byte[] path, var leaves) ->
+          Path.isWithin(TYPE, path) || Path.isWithin(path, TYPE);
       case Edit.Delete delete -> false;
       case Edit.Increment increment -> false;
       case Edit.Typed typed -> false;
@@ -73,21 +77,79 @@ final class Dimensions {
     return collection.isEmpty() ? "a document without type" : "type " + collection;
   }
 
-  /** Refuses another dimension than the collection's. */
-  void require(Edit edit) {
-    if (!concerns(edit)) {
+  /**
+   * A document as the edits before have left it.
+   *
+   * @param dimension of its embedding; 0 without one
+   */
+  private record Document(List<Leaf> leaves, int dimension) {
+    static final Document NONE = new Document(List.of(), 0);
+  }
+
+  /**
+   * Refuses another dimension than the collection's, in edits that see what those before them did.
+   */
+  void require(List<Edit> edits) {
+    if (edits.stream().noneMatch(Dimensions::concerns)) {
       return;
     }
-    if (edit instanceof Edit.Put put) {
-      require(collection(put.leaves()), embeddingBytes(put) / Float.BYTES);
-    } else if (edit instanceof Edit.Patch(byte[] id, var patch)) {
-      NodeRecord document = DocumentReader.read(storage, id);
-      float[] embedding = document == null ? null : document.embedding();
-      if (document != null && embedding != null) {
-        List<Leaf> leaves = CanonicalJson.leaves(document.data());
-        require(collection(patch.apply(leaves)), embedding.length);
+    var written = new HashMap<ByteBuffer, Document>();
+    for (Edit edit : edits) {
+      var id = ByteBuffer.wrap(edit.id());
+      Document after = after(edit, written.get(id));
+      if (after != null) {
+        written.put(id, after);
+        if (after.dimension > 0 && concerns(edit)) {
+          require(collection(after.leaves), after.dimension);
+        }
       }
     }
+  }
+
+  /**
+   * What an edit makes of a document, as far as embeddings and types go.
+   *
+   * @param written what the edits before made of it; null while it is as stored. Only what concerns
+   *     its dimension reads that
+   */
+  private @Nullable Document after(Edit edit, @Nullable Document written) {
+    return switch (edit) {
+      // One without an embedding takes the stored one away, unless it changes nothing at all.
+      case Edit.Put put -> new Document(put.leaves(), embeddingBytes(put) / Float.BYTES);
+      case Edit.Patch patch when written == null && !concerns(edit) -> null;
+      case Edit.Patch(byte[] id, var patch) -> {
+        Document before = before(edit, written);
+        yield new Document(patch.apply(before.leaves), before.dimension);
+      }
+      case Edit.Resolve resolve when written == null && !concerns(edit) -> null;
+      case Edit.Resolve(byte[] id, byte[] path, var chosen) -> {
+        Document before = before(edit, written);
+        var leaves = new TreeMap<byte[], Leaf>(Arrays::compareUnsigned);
+        before.leaves.stream()
+            .filter(leaf -> !Path.isWithin(leaf.path(), path) && !Path.isWithin(path, leaf.path()))
+            .forEach(leaf -> leaves.put(leaf.path(), leaf));
+        chosen.forEach(leaf -> leaves.put(leaf.path(), leaf));
+        yield new Document(List.copyOf(leaves.values()), before.dimension);
+      }
+      case Edit.Delete delete -> Document.NONE;
+      case Edit.Embed embed -> written;
+      case Edit.Increment increment -> written;
+      // A type that is typed itself, letter by letter, is not looked at.
+      case Edit.Typed typed -> written;
+    };
+  }
+
+  private Document before(Edit edit, @Nullable Document written) {
+    if (written != null) {
+      return written;
+    }
+    NodeRecord document = DocumentReader.read(storage, edit.id());
+    if (document == null) {
+      return Document.NONE;
+    }
+    float[] embedding = document.embedding();
+    return new Document(
+        CanonicalJson.leaves(document.data()), embedding == null ? 0 : embedding.length);
   }
 
   private void require(String collection, int dimension) {

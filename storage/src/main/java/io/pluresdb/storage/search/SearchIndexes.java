@@ -274,7 +274,7 @@ public final class SearchIndexes implements Searches, AutoCloseable {
 
   @Override
   public void requireDimensions(List<Edit> edits) {
-    edits.forEach(dimensions::require);
+    dimensions.require(edits);
   }
 
   @Override

@@ -94,22 +94,53 @@ class KeyVaultTest {
   }
 
   @Test
-  void rotate_keepsTheOldKey_untilItIsDropped() {
+  void reencryption_keepsTheOldKey_untilItIsDropped() {
     KeyVault vault = create(PASSWORD);
     byte[] old = newest(vault);
     vault.revoked("DEVICE-B");
     vault.revoked("DEVICE-A");
     assertThat(unlock(PASSWORD).metadata().revokedDevices())
         .containsExactly("DEVICE-A", "DEVICE-B");
-    vault.rotate();
+    vault.beginReencryption();
     assertThat(vault.metadata().revokedDevices()).isEmpty();
     KeyVault again = unlock(PASSWORD);
-    assertThat(again.isRotating()).isTrue();
+    assertThat(again.isReencrypting()).isTrue();
+    again.beginReencryption();
+    assertThat(again.keyring().newest()).isEqualTo(2);
     assertThat(again.keyring().key(1)).isEqualTo(old);
+    // A key that came between would be dropped while rows are sealed with it.
+    assertThatThrownBy(again::rotate)
+        .isInstanceOfSatisfying(
+            EncryptionException.class,
+            e -> assertThat(e.code()).isEqualTo("ENCRYPTION_REENCRYPTING"));
     again.dropOldKeys();
-    assertThat(again.isRotating()).isFalse();
+    assertThat(again.isReencrypting()).isFalse();
+    assertThat(unlock(PASSWORD).isReencrypting()).isFalse();
     assertThat(unlock(PASSWORD).keyring().key(1)).isNull();
     assertThat(unlock(PASSWORD).keyring().newest()).isEqualTo(2);
+  }
+
+  @Test
+  void rotate_keepsEveryKey_upToTheMost() {
+    KeyVault vault = create(PASSWORD);
+    byte[] first = newest(vault);
+    vault.revoked("DEVICE-A");
+    for (int i = 1; i < KeyVault.MAX_KEYS; i++) {
+      vault.rotate();
+    }
+    assertThatThrownBy(vault::rotate)
+        .isInstanceOf(EncryptionException.class)
+        .hasMessage("at most 64 data keys may be in use, and so many are");
+    KeyVault again = unlock(PASSWORD);
+    assertThat(again.keyring().newest()).isEqualTo(64);
+    assertThat(again.keyring().key(1)).isEqualTo(first);
+    assertThat(again.isReencrypting()).isFalse();
+    assertThat(again.metadata().revokedDevices()).containsExactly("DEVICE-A");
+    again.beginReencryption();
+    assertThat(again.keyring().newest()).isEqualTo(65);
+    again.dropOldKeys();
+    again.rotate();
+    assertThat(again.metadata().keys()).hasSize(2);
   }
 
   @Test

@@ -104,6 +104,22 @@ class VectorSearchTest {
               Edit.patch("b", json("{\"x\":2}")),
               Edit.patch("b", json("{\"type\":\"v\"}")),
               Edit.patch("nobody", json("{\"type\":\"t\"}"))));
+      // What an edit before it in the batch made of the document counts.
+      assertRefused(
+          open, Edit.put("n", json("{}"), three), Edit.patch("n", json("{\"type\":\"t\"}")));
+      assertRefused(
+          open, Edit.patch("b", json("{\"x\":3}")), Edit.patch("b", json("{\"type\":\"t\"}")));
+      assertRefused(
+          open, Edit.resolve("b", io.pluresdb.crdt.value.Path.parse("type"), json("\"t\"")));
+      assertRefused(
+          open, Edit.resolve("b", io.pluresdb.crdt.value.Path.parse(""), json("{\"type\":\"t\"}")));
+      open.searches.requireDimensions(
+          List.of(
+              Edit.put("b", json("{\"type\":\"t\"}")),
+              Edit.patch("b", json("{\"type\":\"t\"}")),
+              Edit.resolve("b", io.pluresdb.crdt.value.Path.parse("y"), json("1"))));
+      open.searches.requireDimensions(
+          List.of(Edit.delete("b"), Edit.patch("b", json("{\"type\":\"t\"}"))));
       assertThat(open.searches.mixedDimensions(5)).isEmpty();
       // As another device may have written it: kept, found by its like, and named.
       open.store.putWithEmbedding("c", json("{\"type\":\"t\"}"), three);
@@ -117,8 +133,8 @@ class VectorSearchTest {
     }
   }
 
-  private static void assertRefused(OpenSearches open, Edit edit) {
-    assertThatThrownBy(() -> open.searches.requireDimensions(List.of(edit)))
+  private static void assertRefused(OpenSearches open, Edit... edits) {
+    assertThatThrownBy(() -> open.searches.requireDimensions(List.of(edits)))
         .isInstanceOf(CoreException.class)
         .hasMessageContaining("type \"t\" must have 2 numbers, as those there, but has 3");
   }

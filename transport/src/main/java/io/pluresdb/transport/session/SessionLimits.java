@@ -1,6 +1,7 @@
 package io.pluresdb.transport.session;
 
 import java.time.Duration;
+import java.util.function.Consumer;
 
 /**
  * The bounds of a transport and its sessions. Cannot exist invalid.
@@ -82,122 +83,105 @@ public record SessionLimits(
   }
 
   public SessionLimits withMessageBytes(int bytes) {
-    return new SessionLimits(
-        bytes,
-        lowWaterBytes,
-        highWaterBytes,
-        Math.max(queuedBytes, (long) highWaterBytes + bytes),
-        keepAlive,
-        silence,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        sessions,
-        credentialLifetime,
-        linger,
-        stranded);
+    return with(
+        draft -> {
+          draft.messageBytes = bytes;
+          draft.queuedBytes = Math.max(queuedBytes, (long) highWaterBytes + bytes);
+        });
   }
 
   public SessionLimits withWaterBytes(int low, int high, long queued) {
-    return new SessionLimits(
-        messageBytes,
-        low,
-        high,
-        queued,
-        keepAlive,
-        silence,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        sessions,
-        credentialLifetime,
-        linger,
-        stranded);
+    return with(
+        draft -> {
+          draft.lowWaterBytes = low;
+          draft.highWaterBytes = high;
+          draft.queuedBytes = queued;
+        });
   }
 
   public SessionLimits withKeepAlive(Duration every, Duration dead) {
-    return new SessionLimits(
-        messageBytes,
-        lowWaterBytes,
-        highWaterBytes,
-        queuedBytes,
-        every,
-        dead,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        sessions,
-        credentialLifetime,
-        linger,
-        stranded);
+    return with(
+        draft -> {
+          draft.keepAlive = every;
+          draft.silence = dead;
+        });
   }
 
   public SessionLimits withHandshakes(Duration timeout, int total, int perAddress) {
-    return new SessionLimits(
-        messageBytes,
-        lowWaterBytes,
-        highWaterBytes,
-        queuedBytes,
-        keepAlive,
-        silence,
-        timeout,
-        total,
-        perAddress,
-        sessions,
-        credentialLifetime,
-        linger,
-        stranded);
+    return with(
+        draft -> {
+          draft.handshakeTimeout = timeout;
+          draft.halfOpen = total;
+          draft.halfOpenPerAddress = perAddress;
+        });
   }
 
   public SessionLimits withSessions(int most) {
-    return new SessionLimits(
-        messageBytes,
-        lowWaterBytes,
-        highWaterBytes,
-        queuedBytes,
-        keepAlive,
-        silence,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        most,
-        credentialLifetime,
-        linger,
-        stranded);
+    return with(draft -> draft.sessions = most);
   }
 
   public SessionLimits withCredentialLifetime(Duration lifetime) {
-    return new SessionLimits(
-        messageBytes,
-        lowWaterBytes,
-        highWaterBytes,
-        queuedBytes,
-        keepAlive,
-        silence,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        sessions,
-        lifetime,
-        linger,
-        stranded);
+    return with(draft -> draft.credentialLifetime = lifetime);
   }
 
   public SessionLimits withStranded(Duration most) {
-    return new SessionLimits(
-        messageBytes,
-        lowWaterBytes,
-        highWaterBytes,
-        queuedBytes,
-        keepAlive,
-        silence,
-        handshakeTimeout,
-        halfOpen,
-        halfOpenPerAddress,
-        sessions,
-        credentialLifetime,
-        linger,
-        most);
+    return with(draft -> draft.stranded = most);
+  }
+
+  private SessionLimits with(Consumer<Draft> change) {
+    var draft = new Draft(this);
+    change.accept(draft);
+    return draft.limits();
+  }
+
+  /** The limits while some of them are changed. */
+  private static final class Draft {
+    int messageBytes;
+    int lowWaterBytes;
+    int highWaterBytes;
+    long queuedBytes;
+    Duration keepAlive;
+    Duration silence;
+    Duration handshakeTimeout;
+    int halfOpen;
+    int halfOpenPerAddress;
+    int sessions;
+    Duration credentialLifetime;
+    Duration linger;
+    Duration stranded;
+
+    Draft(SessionLimits from) {
+      messageBytes = from.messageBytes;
+      lowWaterBytes = from.lowWaterBytes;
+      highWaterBytes = from.highWaterBytes;
+      queuedBytes = from.queuedBytes;
+      keepAlive = from.keepAlive;
+      silence = from.silence;
+      handshakeTimeout = from.handshakeTimeout;
+      halfOpen = from.halfOpen;
+      halfOpenPerAddress = from.halfOpenPerAddress;
+      sessions = from.sessions;
+      credentialLifetime = from.credentialLifetime;
+      linger = from.linger;
+      stranded = from.stranded;
+    }
+
+    SessionLimits limits() {
+      return new SessionLimits(
+          messageBytes,
+          lowWaterBytes,
+          highWaterBytes,
+          queuedBytes,
+          keepAlive,
+          silence,
+          handshakeTimeout,
+          halfOpen,
+          halfOpenPerAddress,
+          sessions,
+          credentialLifetime,
+          linger,
+          stranded);
+    }
   }
 
   private static void range(String setting, long value, long from, long to) {
