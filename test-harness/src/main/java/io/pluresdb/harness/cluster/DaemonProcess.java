@@ -91,8 +91,6 @@ public final class DaemonProcess extends ChildProcess {
             "-XX:MaxMetaspaceSize=128m",
             "-XX:ReservedCodeCacheSize=64m",
             "--enable-native-access=ALL-UNNAMED",
-            // The product's own, whatever the class path of a test holds.
-            "-Dlogback.configurationFile=logback.xml",
             "-cp",
             System.getProperty("java.class.path"),
             mainClass));
