@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * there: neither values nor the ids in keys.
  *
  * <p>Every value is sealed. In tables whose keys hold ids or words, a row is found by a keyed hash
- * of its key within a bin: some 64 to 128 neighbouring keys, in no order that the disk shows. A
+ * of its key within a bin: up to some 128 neighbouring keys, in no order that the disk shows. A
  * scan reads whole bins and sorts each in memory. The layout is docs/protocol/disk.md, the reasons
  * and what still shows are docs/design/encryption.md.
  */
