@@ -1432,7 +1432,10 @@ public final class Replica {
           buckets.appears(entry.getKey().bytes);
         }
       }
-      for (var entry : staged.documents.entrySet()) {
+      // In the order of the table: RocksDB and the buckets go on from where the one before went.
+      var ordered = new ArrayList<>(staged.documents.entrySet());
+      ordered.sort((a, b) -> Arrays.compareUnsigned(a.getKey().bytes, b.getKey().bytes));
+      for (var entry : ordered) {
         documents += writeDocument(batch, entry.getKey().bytes, entry.getValue(), out);
       }
       buckets.write(batch);

@@ -64,11 +64,14 @@ public final class CanonicalJson {
 
   /** As {@link #leaves(byte[])}, for {@code [from, to)} of an array. */
   public static List<Leaf> leaves(byte[] json, int from, int to) {
-    return parse(json, from, to, Splitter::new).leaves();
+    checkForm(json, from, to);
+    List<Leaf> flat = FlatObject.leaves(json, from, to);
+    return flat != null ? flat : parse(json, from, to, Splitter::new).leaves();
   }
 
   /** The canonical encoding of any JSON value; errors as {@link #leaves(byte[])}. */
   public static byte[] canonical(byte[] json) {
+    checkForm(json, 0, json.length);
     return parse(json, 0, json.length, Copier::new).bytes();
   }
 
@@ -76,8 +79,7 @@ public final class CanonicalJson {
     void read(JsonParser parser) throws IOException;
   }
 
-  private static <T extends Target> T parse(
-      byte[] json, int from, int to, java.util.function.Supplier<T> newTarget) {
+  private static void checkForm(byte[] json, int from, int to) {
     if (to - from > MAX_BYTES) {
       throw CoreException.tooLarge(
           "document must be at most " + MAX_BYTES + " bytes of JSON, but is " + (to - from));
@@ -91,6 +93,10 @@ public final class CanonicalJson {
         throw serialization("JSON must be UTF-8 without a byte order mark");
       }
     }
+  }
+
+  private static <T extends Target> T parse(
+      byte[] json, int from, int to, java.util.function.Supplier<T> newTarget) {
     T target = newTarget.get();
     try (JsonParser parser = FACTORY.createParser(json, from, to - from)) {
       if (parser.nextToken() == null) {
@@ -320,6 +326,7 @@ public final class CanonicalJson {
    * @throws CoreException when {@code array} is not an array
    */
   public static List<byte[]> elements(byte[] array) {
+    checkForm(array, 0, array.length);
     return parse(array, 0, array.length, ArrayParts::new).elements;
   }
 
@@ -329,6 +336,7 @@ public final class CanonicalJson {
    * @throws CoreException when {@code string} is not a string
    */
   public static String text(byte[] string) {
+    checkForm(string, 0, string.length);
     return parse(string, 0, string.length, Text::new).text;
   }
 

@@ -8,16 +8,18 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * there: neither values nor the ids in keys.
  *
  * <p>Every value is sealed. In tables whose keys hold ids or words, a row is found by a keyed hash
- * of its key within a bin: some 64 to 128 neighbouring keys, in no order that the disk shows. A
+ * of its key within a bin: up to some 128 neighbouring keys, in no order that the disk shows. A
  * scan reads whole bins and sorts each in memory. The layout is docs/protocol/disk.md, the reasons
  * and what still shows are docs/design/encryption.md.
  */
@@ -84,6 +86,9 @@ public final class EncryptedStorage implements Storage {
 
     /** Writes before the rows of a bin must be counted, by its id; guarded by committing. */
     final Map<Long, int[]> allowance = new HashMap<>();
+
+    /** Guarded by committing. */
+    final KnownBins known = new KnownBins();
 
     HiddenTable(Table table, Bins bins) {
       this.table = table;
@@ -377,6 +382,7 @@ public final class EncryptedStorage implements Storage {
     List<Write> writes = mine.writes();
     committing.lock();
     Sealer sealer = borrow();
+    boolean done = false;
     try (Batch out = inner.newBatch()) {
       sealer.begin(random);
       var changed = new EnumMap<Table, Bins>(Table.class);
@@ -390,7 +396,11 @@ public final class EncryptedStorage implements Storage {
         encode(write, changed.get(write.table()), sealer, out);
       }
       commit(out, durability, changed);
+      done = true;
     } finally {
+      if (!done) {
+        hidden.values().forEach(table -> table.known.clear());
+      }
       giveBack(sealer);
       committing.unlock();
     }
@@ -418,7 +428,9 @@ public final class EncryptedStorage implements Storage {
     byte[] at = write.key();
     if (isHidden(table)) {
       Bins bins = changed == null ? hidden(table).view.current : changed;
-      at = place(sealer, table, bins.bin(bins.find(write.key())), write.key());
+      Bin bin = bins.bin(bins.find(write.key()));
+      at = place(sealer, table, bin, write.key());
+      hidden(table).known.written(bin.id(), write.key(), value != null);
     }
     if (value == null) {
       out.delete(table, at);
@@ -479,6 +491,19 @@ public final class EncryptedStorage implements Storage {
       Sealer sealer,
       Batch out) {
     Bin bin = bins.bin(index);
+    KnownBins.Known known = table.known.of(bin.id());
+    var fresh = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    if (known != null) {
+      fresh.addAll(coming);
+      fresh.removeAll(known.keys);
+      if (known.keys.size() + fresh.size() <= MAX_BIN_ROWS) {
+        allow(table, bin.id(), known.keys.size() + fresh.size());
+        return List.of(bin);
+      }
+      List<NavigableSet<byte[]>> sections =
+          known.isRun() ? around(known.keys, fresh) : List.of(union(known.keys, fresh));
+      return share(table, bin, sections, known.keys, snapshot, sealer, out);
+    }
     var places = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var rows = rowsOf(snapshot, table.table, bin)) {
       while (rows.next()) {
@@ -486,10 +511,9 @@ public final class EncryptedStorage implements Storage {
       }
     }
     int count = places.size();
-    var added = new TreeSet<byte[]>(Arrays::compareUnsigned);
     for (byte[] key : coming) {
       byte[] place = place(sealer, table.table, bin, key);
-      if (!places.containsKey(place) && added.add(place)) {
+      if (!places.containsKey(place) && fresh.add(key)) {
         count++;
       }
     }
@@ -497,43 +521,93 @@ public final class EncryptedStorage implements Storage {
       allow(table, bin.id(), count);
       return List.of(bin);
     }
-    var sealed = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    places.forEach((at, value) -> sealed.put(row(sealer, table.table, at, value).key(), value));
-    return share(table, bin, sealed, coming, sealer, out);
+    var keys = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    places.forEach((at, value) -> keys.add(row(sealer, table.table, at, value).key()));
+    return share(table, bin, List.of(union(keys, fresh)), keys, snapshot, sealer, out);
   }
 
-  /** Moves what does not stay in {@code bin}; values move as they are, sealed with their keys. */
+  private static NavigableSet<byte[]> union(Collection<byte[]> some, Collection<byte[]> others) {
+    var union = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    union.addAll(some);
+    union.addAll(others);
+    return union;
+  }
+
+  /**
+   * The rows before those that come, those that come and what lies among them, and the rows behind:
+   * where rows come in ascending order, those behind are moved once and those before never.
+   */
+  private static List<NavigableSet<byte[]>> around(
+      NavigableSet<byte[]> keys, NavigableSet<byte[]> fresh) {
+    return Stream.of(
+            keys.headSet(fresh.first(), false),
+            union(keys.subSet(fresh.first(), true, fresh.last(), true), fresh),
+            keys.tailSet(fresh.last(), false))
+        .filter(section -> !section.isEmpty())
+        .toList();
+  }
+
+  /**
+   * Moves what does not stay in {@code bin}; values move as they are, sealed with their keys.
+   *
+   * @param sections what must not share a bin, ascending; the first row stays
+   * @param stored the keys that are in the bin
+   */
   private List<Bin> share(
       HiddenTable table,
       Bin bin,
-      NavigableMap<byte[], byte[]> sealed,
-      List<byte[]> coming,
+      List<NavigableSet<byte[]>> sections,
+      NavigableSet<byte[]> stored,
+      Snapshot snapshot,
       Sealer sealer,
       Batch out) {
-    var all = new TreeMap<byte[], Boolean>(Arrays::compareUnsigned);
-    coming.forEach(key -> all.put(key, false));
-    sealed.keySet().forEach(key -> all.put(key, true));
+    // Learning replaces what is known of the bin.
+    var present = new TreeSet<byte[]>(stored);
     var parts = new ArrayList<Bin>();
-    parts.add(bin);
-    int rows = 0;
-    for (var entry : all.entrySet()) {
-      byte[] key = entry.getKey();
-      if (rows == CUT_ROWS) {
-        allow(table, parts.getLast().id(), rows);
-        Bin next = new Bin(key, random.nextLong(), bin.key());
-        writeBin(out, sealer, table.table, next);
-        parts.add(next);
-        rows = 0;
-      }
-      rows++;
-      byte[] value = entry.getValue() ? sealed.get(key) : null;
-      if (value != null && parts.size() > 1) {
-        out.delete(table.table, place(sealer, table.table, bin, key));
-        out.put(table.table, place(sealer, table.table, parts.getLast(), key), value);
+    for (NavigableSet<byte[]> section : sections) {
+      boolean whole = sections.size() > 1 && section.size() <= MAX_BIN_ROWS;
+      int most = whole ? MAX_BIN_ROWS : CUT_ROWS;
+      var rest = new ArrayList<>(section);
+      for (int from = 0; from < rest.size(); from += most) {
+        List<byte[]> keys = rest.subList(from, Math.min(rest.size(), from + most));
+        parts.add(part(table, bin, parts.isEmpty(), keys, present, snapshot, sealer, out));
       }
     }
-    allow(table, parts.getLast().id(), rows);
     return parts;
+  }
+
+  /** One part of a bin that is cut: the bin itself, or a new one that rows are moved to. */
+  private Bin part(
+      HiddenTable table,
+      Bin bin,
+      boolean stays,
+      List<byte[]> keys,
+      NavigableSet<byte[]> present,
+      Snapshot snapshot,
+      Sealer sealer,
+      Batch out) {
+    Bin part = stays ? bin : new Bin(keys.getFirst(), random.nextLong(), bin.key());
+    var here = new ArrayList<byte[]>(keys.size());
+    for (byte[] key : keys) {
+      if (present.contains(key)) {
+        here.add(key);
+      }
+    }
+    if (!stays) {
+      writeBin(out, sealer, table.table, part);
+      for (byte[] key : here) {
+        byte[] from = place(sealer, table.table, bin, key);
+        byte[] value = snapshot.get(table.table, from);
+        if (value == null) {
+          throw damaged(table.table, new SealException("a row of a bin is gone"));
+        }
+        out.delete(table.table, from);
+        out.put(table.table, place(sealer, table.table, part, key), value);
+      }
+    }
+    table.known.learn(part.id(), here);
+    allow(table, part.id(), keys.size());
+    return part;
   }
 
   private static void allow(HiddenTable table, long bin, int rows) {
@@ -758,6 +832,7 @@ public final class EncryptedStorage implements Storage {
       writeVersion(out, sealer, table.table, next.version());
       changed.put(table.table, next);
       table.allowance.remove(old.id());
+      table.known.forget(old.id());
       return true;
     }
 

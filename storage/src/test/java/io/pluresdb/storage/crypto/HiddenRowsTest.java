@@ -84,13 +84,13 @@ class HiddenRowsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"ascending", "descending", "random", "one at a time"})
+  @ValueSource(strings = {"ascending", "descending", "random", "one at a time", "by many writers"})
   void rows_beyondManyBins_areASortedMap_alsoWhenOpenedAnew(String order) {
     var inner = new MemoryStorage();
     var random = new SplittableRandom(1);
     var expected = new TreeMap<String, String>();
     EncryptedStorage storage = open(inner, 1);
-    int step = order.equals("one at a time") ? 1 : 100;
+    int step = order.equals("one at a time") ? 1 : order.equals("by many writers") ? 8 : 100;
     for (int i = 0; i < 2_000; i += step) {
       var rows = new TreeMap<String, String>();
       for (int j = i; j < i + step; j++) {
@@ -98,6 +98,7 @@ class HiddenRowsTest {
             switch (order) {
               case "ascending" -> j;
               case "descending" -> 9_999 - j;
+              case "by many writers" -> j % 8 * 1_000 + j / 8;
               default -> random.nextInt(10_000);
             };
         rows.put("k%04d".formatted(number), "v" + j);
@@ -129,6 +130,41 @@ class HiddenRowsTest {
       assertThat(each.get(Table.STATE, bytes("k"))).isNull();
     }
     assertThat(rowsByBin(inner).values()).allMatch(n -> n <= 192).hasSizeGreaterThan(8);
+  }
+
+  @Test
+  void ascendingRowsOfManyWriters_fillTheirBins_andCutNone() {
+    var inner = new MemoryStorage();
+    EncryptedStorage storage = open(inner, 1);
+    for (int i = 0; i < 1_000; i++) {
+      var rows = new TreeMap<String, String>();
+      for (int writer = 0; writer < 4; writer++) {
+        rows.put("w%d:%04d".formatted(writer, i), "v");
+      }
+      put(storage, Table.STATE, rows);
+    }
+    // Cut in halves as they are filled, they would hold 64 rows each.
+    assertThat(rowsByBin(inner)).hasSizeLessThan(4_000 / 96);
+  }
+
+  @Test
+  void commit_thatFailsAfterCutting_leavesNothingBehind() {
+    var inner = new MemoryStorage();
+    EncryptedStorage storage = open(inner, 1);
+    var expected = new TreeMap<String, String>();
+    for (int i = 0; i < 600; i++) {
+      Map<String, String> row = Map.of("k%04d".formatted(i * 7 % 1_000), "v" + i);
+      if (i % 3 == 0) {
+        inner.failNextCommit(MemoryStorage.Fault.FULL);
+        Map<String, String> lost = Map.of("l%04d".formatted(i), "lost", "k0000x" + i, "lost");
+        assertThatThrownBy(() -> put(storage, Table.STATE, lost))
+            .isInstanceOf(StorageException.Full.class);
+      }
+      put(storage, Table.STATE, row);
+      expected.putAll(row);
+    }
+    assertThat(read(storage, Table.STATE)).isEqualTo(expected);
+    assertThat(read(open(inner, 1), Table.STATE)).isEqualTo(expected);
   }
 
   /** How many rows of STATE share a bin on disk. */

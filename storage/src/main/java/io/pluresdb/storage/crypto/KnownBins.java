@@ -1,0 +1,106 @@
+package io.pluresdb.storage.crypto;
+
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The keys in the bins of a table that were cut last, so that they need not be opened to be cut
+ * again. Must be told of every row that is written, and cleared when a commit fails.
+ *
+ * <p>Not thread-safe.
+ */
+final class KnownBins {
+  /** Memory of all keys together, as {@link #weight} counts; what was not cut lately goes first. */
+  static final long MAX_BYTES = 4 << 20;
+
+  /** Keys put one after another in ascending order, from which on more of them are expected. */
+  static final int MIN_RUN = 16;
+
+  /** What a key takes beside its bytes. */
+  private static final long KEY_OVERHEAD_BYTES = 64;
+
+  /** The keys of a bin. */
+  static final class Known {
+    final TreeSet<byte[]> keys = new TreeSet<>(Arrays::compareUnsigned);
+    private byte @Nullable [] newest;
+    private int run;
+    private long bytes;
+
+    /** Whether its newest rows came in ascending order, each behind the one before. */
+    boolean isRun() {
+      return run >= MIN_RUN;
+    }
+
+    private void put(byte[] key) {
+      byte[] before = keys.lower(key);
+      if (!keys.add(key)) {
+        return;
+      }
+      bytes += weight(key);
+      run = before != null && Arrays.equals(before, newest) ? run + 1 : 0;
+      newest = key;
+    }
+
+    private void remove(byte[] key) {
+      if (keys.remove(key)) {
+        bytes -= weight(key);
+      }
+    }
+  }
+
+  private final Map<Long, Known> bins = new LinkedHashMap<>(16, 0.75f, true);
+  private long bytes;
+
+  private static long weight(byte[] key) {
+    return key.length + KEY_OVERHEAD_BYTES;
+  }
+
+  /** The keys of a bin as written so far, or null when they are not known. */
+  @Nullable Known of(long bin) {
+    return bins.get(bin);
+  }
+
+  /** Learns all keys of a bin. */
+  void learn(long bin, Collection<byte[]> keys) {
+    forget(bin);
+    var known = new Known();
+    keys.forEach(known::put);
+    known.run = 0;
+    bins.put(bin, known);
+    bytes += known.bytes;
+    var oldest = bins.values().iterator();
+    while (bytes > MAX_BYTES && bins.size() > 1) {
+      bytes -= oldest.next().bytes;
+      oldest.remove();
+    }
+  }
+
+  /** A row of a bin is written, or deleted. */
+  void written(long bin, byte[] key, boolean present) {
+    Known known = bins.get(bin);
+    if (known == null) {
+      return;
+    }
+    bytes -= known.bytes;
+    if (present) {
+      known.put(key);
+    } else {
+      known.remove(key);
+    }
+    bytes += known.bytes;
+  }
+
+  void forget(long bin) {
+    Known known = bins.remove(bin);
+    bytes -= known == null ? 0 : known.bytes;
+  }
+
+  void clear() {
+    bins.clear();
+    bytes = 0;
+  }
+}
