@@ -16,6 +16,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -105,6 +106,53 @@ public final class RawRocks {
     }
   }
 
+  /**
+   * Lets {@code clients} threads call RocksDB themselves, one synced row at a time, which it groups
+   * as it sees fit; returns puts per second. Platform threads: a call into native code holds one.
+   */
+  public static double syncedPuts(Path directory, int clients, int puts, int valueBytes) {
+    loadLibrary(directory);
+    byte[] noise = noise(valueBytes);
+    try (Options options = options();
+        RocksDB database = open(options, directory);
+        WriteOptions write = new WriteOptions().setSync(true);
+        ExecutorService executor = Executors.newFixedThreadPool(clients)) {
+      var start = new CountDownLatch(1);
+      List<Future<Boolean>> running = new ArrayList<>();
+      for (int client = 0; client < clients; client++) {
+        int first = client;
+        running.add(
+            executor.submit(
+                () -> {
+                  byte[] value = new byte[valueBytes];
+                  start.await();
+                  for (int doc = first; doc < puts; doc += clients) {
+                    cut(noise, doc, value);
+                    database.put(write, key(doc), value);
+                  }
+                  return true;
+                }));
+      }
+      long begun = System.nanoTime();
+      start.countDown();
+      finish(running);
+      return puts / seconds(begun);
+    }
+  }
+
+  private static void finish(List<Future<Boolean>> clients) {
+    try {
+      for (Future<Boolean> client : clients) {
+        client.get();
+      }
+    } catch (InterruptedException cause) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while measuring", cause);
+    } catch (ExecutionException cause) {
+      throw new IllegalStateException("a client failed", cause);
+    }
+  }
+
   /** Syncs of a growing file, 256 bytes each: the floor under every durable commit. */
   public static Percentiles fdatasyncMicros(Path directory, int count) {
     Path file = directory.resolve("fdatasync");
@@ -156,15 +204,8 @@ public final class RawRocks {
                   return true;
                 }));
       }
-      for (Future<Boolean> client : running) {
-        client.get();
-      }
+      finish(running);
       return puts / seconds(start);
-    } catch (InterruptedException cause) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while measuring", cause);
-    } catch (ExecutionException cause) {
-      throw new IllegalStateException("a client failed", cause);
     } finally {
       writer.interrupt();
       join(writer);
