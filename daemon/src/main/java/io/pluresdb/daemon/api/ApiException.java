@@ -10,6 +10,7 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.embedding.EmbeddingException;
 import io.pluresdb.storage.search.IndexBehindException;
 import io.pluresdb.transport.identity.IdentityException;
+import io.pluresdb.transport.net.ListenFailedException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 
@@ -121,6 +122,13 @@ public final class ApiException extends RuntimeException {
               EmbeddingException.CODE,
               "see embedding.* in `pluresdb config list`; status shows how it goes",
               embedding);
+      case ListenFailedException listen ->
+          new ApiException(
+              503,
+              ListenFailedException.CODE,
+              "another daemon may have it: choose another with --listen ADDRESS:PORT (relay: --port"
+                  + " too), or port 0 for a free one",
+              listen);
       case IndexBehindException behind ->
           new ApiException(
               503,

@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -367,6 +368,28 @@ class CommandLineTest {
         run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
     assertThat(second.code()).isEqualTo(1);
     assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"API_BIND_FAILED", "PEERS_BIND_FAILED"})
+  void serve_onATakenPort_saysWhichAndWhatToDo(String code) throws Exception {
+    try (var taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String port = String.valueOf(taken.getLocalPort());
+      boolean peers = code.startsWith("PEERS");
+      Typed.Result serve =
+          run(
+              "serve",
+              "--port",
+              peers ? "0" : port,
+              "--listen",
+              peers ? "127.0.0.1:" + port : "127.0.0.1:0",
+              "--no-lan",
+              "--no-dht");
+      assertThat(serve.code()).isEqualTo(1);
+      assertThat(serve.err())
+          .contains(
+              "Error [" + code + "]: cannot listen ", port, "  -> ", peers ? "--listen" : "--port");
+    }
   }
 
   @Test
