@@ -61,6 +61,12 @@ final class BareHttp implements AutoCloseable {
   }
 
   private final class Answering extends ChannelInboundHandlerAdapter {
+    /** Clients that have measured enough go in the middle of an answer. */
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      context.close();
+    }
+
     @Override
     public void channelRead(ChannelHandlerContext context, Object message) {
       boolean last = message instanceof LastHttpContent;
