@@ -16,7 +16,6 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -117,39 +116,15 @@ public final class RawRocks {
         RocksDB database = open(options, directory);
         WriteOptions write = new WriteOptions().setSync(true);
         ExecutorService executor = Executors.newFixedThreadPool(clients)) {
-      var start = new CountDownLatch(1);
-      List<Future<Boolean>> running = new ArrayList<>();
-      for (int client = 0; client < clients; client++) {
-        int first = client;
-        running.add(
-            executor.submit(
-                () -> {
-                  byte[] value = new byte[valueBytes];
-                  start.await();
-                  for (int doc = first; doc < puts; doc += clients) {
-                    cut(noise, doc, value);
-                    database.put(write, key(doc), value);
-                  }
-                  return true;
-                }));
-      }
-      long begun = System.nanoTime();
-      start.countDown();
-      finish(running);
-      return puts / seconds(begun);
-    }
-  }
-
-  private static void finish(List<Future<Boolean>> clients) {
-    try {
-      for (Future<Boolean> client : clients) {
-        client.get();
-      }
-    } catch (InterruptedException cause) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while measuring", cause);
-    } catch (ExecutionException cause) {
-      throw new IllegalStateException("a client failed", cause);
+      return perSecond(
+          executor,
+          clients,
+          puts,
+          doc -> {
+            byte[] value = new byte[valueBytes];
+            cut(noise, doc, value);
+            database.put(write, key(doc), value);
+          });
     }
   }
 
@@ -189,26 +164,50 @@ public final class RawRocks {
     BlockingQueue<Put> queue = new ArrayBlockingQueue<>(MAX_GROUP);
     Thread writer = Thread.ofPlatform().name("raw-writer").start(() -> commitGroups(queue, commit));
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
-      long start = System.nanoTime();
-      List<Future<Boolean>> running = new ArrayList<>();
-      for (int client = 0; client < clients; client++) {
-        int first = client;
-        running.add(
-            executor.submit(
-                () -> {
-                  for (int doc = first; doc < puts; doc += clients) {
-                    Put put = new Put(key(doc), values.of(doc), new CompletableFuture<>());
-                    queue.put(put);
-                    put.durable.get();
-                  }
-                  return true;
-                }));
-      }
-      finish(running);
-      return puts / seconds(start);
+      return perSecond(
+          executor,
+          clients,
+          puts,
+          doc -> {
+            Put put = new Put(key(doc), values.of(doc), new CompletableFuture<>());
+            queue.put(put);
+            put.durable.get();
+          });
     } finally {
       writer.interrupt();
       join(writer);
+    }
+  }
+
+  private interface Write {
+    void row(int doc) throws Exception;
+  }
+
+  /** Rows a second that {@code clients} write in turn, each one at a time. */
+  private static double perSecond(ExecutorService executor, int clients, int puts, Write write) {
+    long start = System.nanoTime();
+    List<Future<Boolean>> running = new ArrayList<>();
+    for (int client = 0; client < clients; client++) {
+      int first = client;
+      running.add(
+          executor.submit(
+              () -> {
+                for (int doc = first; doc < puts; doc += clients) {
+                  write.row(doc);
+                }
+                return true;
+              }));
+    }
+    try {
+      for (Future<Boolean> client : running) {
+        client.get();
+      }
+      return puts / seconds(start);
+    } catch (InterruptedException cause) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while measuring", cause);
+    } catch (ExecutionException cause) {
+      throw new IllegalStateException("a client failed", cause);
     }
   }
 
