@@ -30,6 +30,9 @@ final class DocumentRoutes {
   /** Largest batch body; the change it becomes has its own limit. */
   static final int BATCH_BODY_BYTES = 8 << 20;
 
+  /** What a result takes besides its id. */
+  private static final int RESULT_BYTES = 16;
+
   private static final long MAX_WAIT_MILLIS = 600_000;
 
   private static final int DEFAULT_HITS = 10;
@@ -113,7 +116,11 @@ final class DocumentRoutes {
    */
   private CompletableFuture<Answer> checked(
       Request request, List<Edit> edits, Supplier<CompletableFuture<Answer>> write) {
-    if (edits.stream().noneMatch(Searches::concernsDimension)) {
+    boolean concerned = false;
+    for (Edit edit : edits) {
+      concerned |= Searches.concernsDimension(edit);
+    }
+    if (!concerned) {
       return write.get();
     }
     return CompletableFuture.runAsync(
@@ -140,11 +147,13 @@ final class DocumentRoutes {
     var transaction = new Transaction(List.of(edit), ack);
     CrdtStore store = store(request);
     EntityTag.Condition condition = EntityTag.condition(request.headers());
+    // Made before: whoever waits for the same commit waits for what follows it.
+    Answer answer = Answer.of(result(new JsonWriter(edit.id().length + RESULT_BYTES), edit));
     return (condition == null
             ? store.submit(transaction)
             : store.submitIf(
                 List.of(new CrdtStore.Condition(text(edit.id()), condition)), transaction))
-        .thenApply(receipt -> Answer.of(result(new JsonWriter(), edit)));
+        .thenApply(receipt -> answer);
   }
 
   /** A put as {@code /api/put}, {@code /api/batch} and {@code /api/import} spell it. */

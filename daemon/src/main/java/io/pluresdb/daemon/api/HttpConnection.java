@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.api;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
@@ -11,9 +12,11 @@ import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpObject;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponse;
+import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
@@ -26,6 +29,7 @@ import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import io.pluresdb.daemon.access.AccessException;
 import io.pluresdb.daemon.access.Caller;
+import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.access.Throttle;
 import io.pluresdb.daemon.access.Tokens;
 import java.io.IOException;
@@ -56,10 +60,13 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private static final long MAX_DISCARDED_BYTES = 16 << 20;
 
   private static final byte[] NO_BYTES = {};
+  private static final String NOTHING_MORE = "";
   private static final String BEARER = "Bearer ";
 
+  /** Characters without which a URI is what it says, and its query one parameter. */
+  private static final String ENCODED = "%+&;#";
+
   // Constants of this kind know their hash, and are copied rather than encoded.
-  private static final AsciiString JSON = AsciiString.cached(Answer.JSON);
   private static final AsciiString CONTENT_TYPE_OPTIONS =
       AsciiString.cached("x-content-type-options");
   private static final AsciiString NO_SNIFFING = AsciiString.cached("nosniff");
@@ -73,10 +80,15 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   private final Tokens tokens;
   private final Throttle throttle;
   private final HeldBodies bodies;
+  private final GatheredWrites writes;
   private final @Nullable Caller peer;
   private final @Nullable Origins origins;
 
   private @Nullable ChannelHandlerContext context;
+
+  /** Encodes what is streamed; whole responses are written from here, past it. */
+  private @Nullable ChannelHandlerContext encoder;
+
   private @Nullable Exchange exchange;
 
   /** The head of the next request, which came while this one is being answered. */
@@ -105,6 +117,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   private boolean wanted;
   private boolean delivering;
+
+  /** Whether the socket is to be read already. */
+  private boolean asked;
+
+  /** Within one read of the socket: what is answered in it is sent at its end. */
+  private boolean reading;
+
+  private boolean unsent;
   private boolean draining;
 
   /** A request on its way and its answer. */
@@ -142,6 +162,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       Tokens tokens,
       Throttle throttle,
       HeldBodies bodies,
+      GatheredWrites writes,
       @Nullable Caller peer,
       @Nullable Origins origins) {
     this.api = api;
@@ -149,6 +170,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     this.tokens = tokens;
     this.throttle = throttle;
     this.bodies = bodies;
+    this.writes = writes;
     this.peer = peer;
     this.origins = origins;
   }
@@ -156,6 +178,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   @Override
   public void channelActive(ChannelHandlerContext newContext) {
     context = newContext;
+    encoder = newContext.pipeline().context(HttpResponseEncoder.class);
     schedule(options.headTimeout(), this::close);
     read();
   }
@@ -188,6 +211,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     if (exchange != null && exchange.sink != null) {
       exchange.sink.writabilityChanged();
     }
+    deliver();
   }
 
   @Override
@@ -211,14 +235,23 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelRead(ChannelHandlerContext ignored, Object message) {
+    reading = true;
     inbox.add((HttpObject) message);
     deliver();
   }
 
   @Override
   public void channelReadComplete(ChannelHandlerContext ignored) {
-    if (wanted) {
-      context().read();
+    reading = false;
+    asked = false;
+    flush();
+    deliver();
+  }
+
+  private void flush() {
+    if (unsent) {
+      unsent = false;
+      context().flush();
     }
   }
 
@@ -236,6 +269,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     delivering = true;
     try {
       for (HttpObject next = inbox.peek(); wanted && next != null; next = inbox.peek()) {
+        if (exchange == null && !isHeard()) {
+          return;
+        }
         inbox.remove();
         wanted = false;
         try {
@@ -247,9 +283,22 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     } finally {
       delivering = false;
     }
-    if (wanted) {
+    if (wanted && !asked && !reading) {
+      asked = true;
       context().read();
     }
+  }
+
+  /**
+   * Whether the client takes its answers: while it does not, nothing more is answered, or what a
+   * single read of requests asks for would be held in memory.
+   */
+  private boolean isHeard() {
+    var channel = context().channel();
+    if (!channel.isWritable()) {
+      flush();
+    }
+    return channel.isWritable() || !channel.isActive();
   }
 
   private void handle(HttpObject message) {
@@ -277,7 +326,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
             ? exchange
             : new Exchange(
                 new io.netty.handler.codec.http.DefaultHttpRequest(
-                    HttpVersion.HTTP_1_1, io.netty.handler.codec.http.HttpMethod.GET, "/"));
+                    HttpVersion.HTTP_1_1, HttpMethod.GET, "/"));
     exchange = current;
     current.received = true;
     current.closing = true;
@@ -326,21 +375,16 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       refuse(current, ApiException.of(e));
     }
     if (!current.received && current.stream == null) {
-      schedule(options.bodyTimeout(), () -> bodyTimedOut(current));
+      if (inbox.isEmpty()) {
+        schedule(options.bodyTimeout(), () -> bodyTimedOut(current));
+      }
       read();
     }
   }
 
   private void open(Exchange current) {
     HttpHeaders headers = current.head.headers();
-    try {
-      var uri = new QueryStringDecoder(current.head.uri());
-      current.path = uri.path();
-      current.query = query(uri);
-    } catch (IllegalArgumentException e) {
-      throw new ApiException(
-          400, "API_BAD_REQUEST", "the URI is malformed", "percent-encode paths and parameters");
-    }
+    decode(current, current.head.uri());
     String path = current.path;
     Map<String, String> query = current.query;
     if (origins != null) {
@@ -383,6 +427,32 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
               }
             });
       }
+    }
+  }
+
+  private static void decode(Exchange current, String uri) {
+    int mark = uri.indexOf('?');
+    boolean plain = true;
+    for (int i = 0; plain && i < uri.length(); i++) {
+      plain = ENCODED.indexOf(uri.charAt(i)) < 0;
+    }
+    if (plain && mark < 0) {
+      current.path = uri;
+      return;
+    }
+    int is = uri.indexOf('=', mark);
+    if (plain && is > mark + 1 && uri.indexOf('?', mark + 1) < 0) {
+      current.path = uri.substring(0, mark);
+      current.query = Map.of(uri.substring(mark + 1, is), uri.substring(is + 1));
+      return;
+    }
+    try {
+      var decoder = new QueryStringDecoder(uri);
+      current.path = decoder.path();
+      current.query = query(decoder);
+    } catch (IllegalArgumentException e) {
+      throw new ApiException(
+          400, "API_BAD_REQUEST", "the URI is malformed", "percent-encode paths and parameters");
     }
   }
 
@@ -480,6 +550,10 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       }
       return;
     }
+    if (last && current.body == null) {
+      dispatch(current, ByteBufUtil.getBytes(bytes));
+      return;
+    }
     if (bytes.isReadable()) {
       if (current.body == null) {
         current.body = context().alloc().buffer(bytes.readableBytes());
@@ -487,7 +561,9 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       current.body.writeBytes(bytes);
     }
     if (last) {
-      dispatch(current);
+      byte[] whole = ByteBufUtil.getBytes(current.body);
+      releaseBody(current);
+      dispatch(current, whole);
     } else {
       schedule(options.bodyTimeout(), () -> bodyTimedOut(current));
       read();
@@ -515,14 +591,8 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
   }
 
-  private void dispatch(Exchange current) {
+  private void dispatch(Exchange current, byte[] bytes) {
     cancelTimer();
-    byte[] bytes = {};
-    if (current.body != null) {
-      bytes = new byte[current.body.readableBytes()];
-      current.body.readBytes(bytes);
-      releaseBody(current);
-    }
     Request request = request(current, new Request.Body.Bytes(bytes));
     Route route = current.route;
     if (route == null) {
@@ -530,10 +600,12 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     }
     switch (route.handler()) {
       case Route.Handler.Prompt(var promise) -> {
-        if (bytes.length <= PROMPT_BYTES) {
-          prompt(current, promise, request);
-        } else {
+        if (bytes.length > PROMPT_BYTES) {
           onThread(current, () -> promise.answer(request).join());
+        } else if (route.level() == Level.WRITE) {
+          writes.add(() -> prompt(current, promise, request));
+        } else {
+          prompt(current, promise, request);
         }
       }
       case Route.Handler.Waiting(var work) -> onThread(current, () -> work.answer(request));
@@ -574,15 +646,13 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
               current,
               HttpResponseStatus.OK,
               json,
-              JSON,
-              etag.isEmpty() ? Map.of() : Map.of(HttpHeaderNames.ETAG, etag));
+              etag.isEmpty() ? NOTHING_MORE : header(HttpHeaderNames.ETAG, etag));
       case Answer.Unchanged(String etag) ->
           respond(
               current,
               HttpResponseStatus.NOT_MODIFIED,
               NO_BYTES,
-              JSON,
-              Map.of(HttpHeaderNames.ETAG, etag));
+              header(HttpHeaderNames.ETAG, etag));
       case Answer.Streamed s -> throw new IllegalStateException("a prompt route streams nothing");
     }
   }
@@ -676,15 +746,12 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   private void refuse(Exchange current, ApiException failure, @Nullable String allow) {
-    var extra = new HashMap<CharSequence, String>();
-    if (allow != null) {
-      extra.put(HttpHeaderNames.ALLOW, allow);
-    }
+    String more = allow == null ? NOTHING_MORE : header(HttpHeaderNames.ALLOW, allow);
     if (failure.status() == 401) {
-      extra.put(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
+      more += header(HttpHeaderNames.WWW_AUTHENTICATE, "Bearer");
     }
     if (failure.retryAfterSeconds() > 0) {
-      extra.put(HttpHeaderNames.RETRY_AFTER, Long.toString(failure.retryAfterSeconds()));
+      more += header(HttpHeaderNames.RETRY_AFTER, Long.toString(failure.retryAfterSeconds()));
     }
     if (failure.status() == 500) {
       LOG.warn("A request failed. code={}", failure.code(), failure);
@@ -692,25 +759,46 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
     if (failure.status() == 408) {
       current.closing = true;
     }
-    respond(current, HttpResponseStatus.valueOf(failure.status()), failure.json(), JSON, extra);
+    respond(current, HttpResponseStatus.valueOf(failure.status()), failure.json(), more);
   }
 
-  private void respond(
-      Exchange current,
-      HttpResponseStatus status,
-      byte[] json,
-      CharSequence type,
-      Map<CharSequence, String> extra) {
+  /** A line of a response's head; the value is one of ours, not of the client's. */
+  private static String header(CharSequence name, String value) {
+    return name + ": " + value + "\r\n";
+  }
+
+  private void respond(Exchange current, HttpResponseStatus status, byte[] json, String more) {
     if (current.answered) {
       return;
     }
-    var response =
-        new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, status, Unpooled.wrappedBuffer(json));
-    headers(current, response.headers(), type);
-    response.headers().setInt(HttpHeaderNames.CONTENT_LENGTH, json.length);
-    extra.forEach((name, value) -> response.headers().set(name, value));
-    context().writeAndFlush(response);
+    ChannelHandlerContext past = encoder;
+    if (past == null) {
+      throw new IllegalStateException("the connection is not active yet");
+    }
+    ByteBuf response =
+        ResponseBytes.of(
+            past.alloc(),
+            status,
+            connection(current),
+            more,
+            json,
+            current.head.method().equals(HttpMethod.HEAD));
+    if (reading) {
+      unsent = true;
+      past.write(response, past.voidPromise());
+    } else {
+      past.writeAndFlush(response, past.voidPromise());
+    }
     answered(current);
+  }
+
+  private static ResponseBytes.Connection connection(Exchange current) {
+    if (current.closing) {
+      return ResponseBytes.Connection.CLOSED;
+    }
+    return current.head.protocolVersion().equals(HttpVersion.HTTP_1_0)
+        ? ResponseBytes.Connection.KEPT
+        : ResponseBytes.Connection.UNSAID;
   }
 
   private void answered(Exchange current) {
@@ -737,14 +825,14 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       return;
     }
     exchange = null;
-    HttpRequest pipelined = held;
-    held = null;
-    if (pipelined != null) {
-      begin(pipelined);
-    } else {
-      schedule(options.idleTimeout(), this::close);
-      read();
+    if (held != null) {
+      inbox.addFirst(held);
+      held = null;
     }
+    if (inbox.isEmpty() || !context().channel().isWritable()) {
+      schedule(options.idleTimeout(), this::close);
+    }
+    read();
   }
 
   private void bodyTimedOut(Exchange current) {
@@ -808,6 +896,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
   }
 
   private void close() {
+    flush();
     context().close();
   }
 

@@ -15,7 +15,8 @@ import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.HttpDecoderConfig;
-import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.codec.http.HttpRequestDecoder;
+import io.netty.handler.codec.http.HttpResponseEncoder;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import io.pluresdb.daemon.access.Caller;
@@ -53,9 +54,6 @@ public final class HttpServer implements AutoCloseable {
   static final int MAX_LINE_BYTES = 8 << 10;
   static final int MAX_HEADER_BYTES = 16 << 10;
 
-  /** Requests that may wait in a connection behind the one being answered. */
-  private static final int MAX_PIPELINED = 4_096;
-
   /** Longest path that fits into a {@code sockaddr_un}, less a margin for its end. */
   private static final int MAX_SOCKET_PATH_BYTES = 103;
 
@@ -74,6 +72,7 @@ public final class HttpServer implements AutoCloseable {
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
+  private final GatheredWrites writes = new GatheredWrites(loop.next());
   private final ChannelGroup listeners = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final AtomicLong refused = new AtomicLong();
@@ -238,14 +237,14 @@ public final class HttpServer implements AutoCloseable {
     channel
         .pipeline()
         .addLast(
-            new HttpServerCodec(
+            new HttpRequestDecoder(
                 new HttpDecoderConfig()
                     .setMaxInitialLineLength(MAX_LINE_BYTES)
                     .setMaxHeaderSize(MAX_HEADER_BYTES)
-                    .setMaxChunkSize(BODY_CHUNK_BYTES),
-                MAX_PIPELINED),
+                    .setMaxChunkSize(BODY_CHUNK_BYTES)),
+            new HttpResponseEncoder(),
             new HttpConnection(
-                api, options, tokens, throttle, bodies, peer, unix ? null : origins()));
+                api, options, tokens, throttle, bodies, writes, peer, unix ? null : origins()));
   }
 
   /** Says why and closes, without a pipeline: the request is not read. */

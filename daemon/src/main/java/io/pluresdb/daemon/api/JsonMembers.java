@@ -9,6 +9,7 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.daemon.config.Nearest;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -178,6 +179,10 @@ public final class JsonMembers {
 
   /** The string that a slice is. */
   static String text(Slice slice, String name) {
+    if (isPlainString(slice)) {
+      return new String(
+          slice.json, slice.from + 1, slice.to - slice.from - 2, StandardCharsets.US_ASCII);
+    }
     return parse(
         slice,
         name,
@@ -187,6 +192,19 @@ public final class JsonMembers {
           }
           return parser.getText();
         });
+  }
+
+  /** Whether a value that was parsed before is a string of printable ASCII without escapes. */
+  private static boolean isPlainString(Slice slice) {
+    if (slice.json[slice.from] != '"') {
+      return false;
+    }
+    for (int i = slice.from + 1; i < slice.to - 1; i++) {
+      if (slice.json[i] < ' ' || slice.json[i] == '\\') {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** An integer in {@code [least, most]}, or {@code otherwise} when the member is absent. */

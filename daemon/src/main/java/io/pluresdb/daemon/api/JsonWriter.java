@@ -9,8 +9,21 @@ import java.nio.charset.StandardCharsets;
  * its business, balance is the caller's. Not thread-safe; reusable through {@link #clear}.
  */
 public final class JsonWriter {
-  private final ByteWriter out = new ByteWriter(512);
+  private static final int USUAL_BYTES = 512;
+
+  private final ByteWriter out;
   private boolean comma;
+
+  public JsonWriter() {
+    this(USUAL_BYTES);
+  }
+
+  /**
+   * @param bytes that are expected; more are taken all the same
+   */
+  JsonWriter(int bytes) {
+    out = new ByteWriter(bytes);
+  }
 
   public JsonWriter clear() {
     out.clear();

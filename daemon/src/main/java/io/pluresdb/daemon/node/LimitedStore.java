@@ -68,8 +68,8 @@ final class LimitedStore implements CrdtStore {
       Transaction transaction, Supplier<CompletableFuture<Receipt>> submission) {
     searches.requireDimensions(transaction.edits());
     Quota limit = quota.get();
-    boolean shrinks = transaction.edits().stream().allMatch(Edit.Delete.class::isInstance);
-    if (shrinks || limit.equals(Quota.NONE)) {
+    if (limit.equals(Quota.NONE)
+        || transaction.edits().stream().allMatch(Edit.Delete.class::isInstance)) {
       return submission.get();
     }
     if (limit.bytes() > 0 && measure() >= limit.bytes()) {

@@ -318,6 +318,60 @@ class ConnectionTest {
   }
 
   @Test
+  void requests_pipelinedByAClientThatDoesNotRead_areNotAnsweredAhead() throws Exception {
+    int requests = 100;
+    String value = "x".repeat(900_000);
+    String body = "{\"id\":\"big\",\"data\":\"" + value + "\"}";
+    assertThat(ask(put(body.length()) + body).status()).isEqualTo(200);
+    int before = served.node.store().reads();
+    try (Raw raw = served.raw()) {
+      raw.send(served.head("GET /api/get?id=big", "").repeat(requests));
+      // Each of these lets the event loop take in more of what was pipelined.
+      try (Raw other = served.raw()) {
+        for (int i = 0; i < requests; i++) {
+          assertThat(other.send(served.head("GET /api/status", "")).reply().status())
+              .isEqualTo(200);
+        }
+      }
+      // The sockets hold some answers.
+      assertThat(served.node.store().reads() - before).isBetween(1, requests / 2);
+      for (int i = 0; i < requests; i++) {
+        assertThat(raw.reply().body()).hasSizeGreaterThan(value.length());
+      }
+      assertThat(served.node.store().reads() - before).isEqualTo(requests);
+    }
+  }
+
+  @Test
+  void head_isAnsweredWithoutABody() throws IOException {
+    try (Raw raw = served.raw()) {
+      raw.send(served.head("HEAD /api/get?id=a", ""));
+      String status = raw.line();
+      assertThat(status).startsWith("HTTP/1.1 405 ");
+      String lines = "";
+      for (String line = raw.line(); !line.isEmpty(); line = raw.line()) {
+        lines += line + "\n";
+      }
+      assertThat(lines).contains("content-length: ").doesNotContain("content-length: 0");
+      assertThat(raw.send(served.head("GET /api/status", "")).reply().status()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void connection_ofAnOldClient_isKeptOrClosedAsItAsks() throws IOException {
+    try (Raw raw = served.raw()) {
+      String kept = served.head("GET /healthz", "Connection: keep-alive\r\n");
+      Reply first = raw.send(kept.replace("HTTP/1.1", "HTTP/1.0")).reply();
+      assertThat(first.head()).contains("connection: keep-alive");
+      String closed = served.head("GET /healthz", "");
+      Reply second = raw.send(closed.replace("HTTP/1.1", "HTTP/1.0")).reply();
+      assertThat(second.status()).isEqualTo(200);
+      assertThat(second.head()).contains("connection: close");
+      assertThat(raw.isClosed()).isTrue();
+    }
+  }
+
+  @Test
   void connections_overTheLimit_areTurnedAway() throws IOException {
     restart(3, Served.LONG, Served.LONG, Served.LONG);
     var open = new ArrayList<Raw>();

@@ -51,6 +51,7 @@ public final class FakeStore implements CrdtStore {
   private volatile Transaction.@Nullable Acknowledgement lastAcknowledgement;
   private volatile int transactions;
   private final AtomicInteger failuresLeft = new AtomicInteger();
+  private final AtomicInteger reads = new AtomicInteger();
 
   /** Everything submitted from now on fails with {@code failure}; null mends it. */
   public void failWith(@Nullable RuntimeException newFailure) {
@@ -73,6 +74,11 @@ public final class FakeStore implements CrdtStore {
 
   public Transaction.@Nullable Acknowledgement lastAcknowledgement() {
     return lastAcknowledgement;
+  }
+
+  /** How often a document was read. */
+  public int reads() {
+    return reads.get();
   }
 
   public int transactions() {
@@ -202,6 +208,7 @@ public final class FakeStore implements CrdtStore {
 
   @Override
   public Optional<NodeRecord> get(String id) {
+    reads.incrementAndGet();
     Stored stored = documents.get(id);
     return stored == null ? Optional.empty() : Optional.of(record(id, stored));
   }
