@@ -173,6 +173,11 @@ public final class ReplicaEngine {
   /** Work that can wait rests until the next tick. */
   private boolean diskFull;
 
+  /** Whether nothing was committed between the last two ticks, and nothing since. */
+  private boolean quiet;
+
+  private long lastArrivals;
+
   private @Nullable RuntimeException broken;
   private StorageException.@Nullable Full full;
 
@@ -720,6 +725,13 @@ public final class ReplicaEngine {
     return more[0];
   }
 
+  /** Cuts a bucket that waits for it; whether there was one. */
+  private boolean cutBucket() {
+    var more = new boolean[1];
+    guarded(() -> more[0] = replica.cutBucket());
+    return more[0];
+  }
+
   /** How long this replica remembers; {@link CompactionSettings#DEFAULT} unless told. */
   public void remember(CompactionSettings settings) {
     compaction.configure(settings);
@@ -950,6 +962,7 @@ public final class ReplicaEngine {
     }
     if (idle && !diskFull && !replica.hasStaged()) {
       more |= compact();
+      more |= quiet && cutBucket();
     }
     if (broken == null && unsyncedBytes == 0) {
       gossip.announce();
@@ -1055,6 +1068,7 @@ public final class ReplicaEngine {
       }
       return;
     }
+    quiet = false;
     unsyncedBytes += stagedBytes;
     stagedBytes = 0;
     acknowledgeRepeats();
@@ -1135,6 +1149,13 @@ public final class ReplicaEngine {
     diskFull = false;
     guarded(() -> snapshots.tick(peers.size()));
     commit();
+    long arrivals = replica.view().arrivals();
+    quiet = arrivals == lastArrivals;
+    lastArrivals = arrivals;
+    if (!quiet && !replica.hasStaged()) {
+      // Some progress, whatever else goes on.
+      cutBucket();
+    }
     if (peers.isEmpty() || mayPublish()) {
       guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));
     }

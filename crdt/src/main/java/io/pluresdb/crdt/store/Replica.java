@@ -1494,6 +1494,28 @@ public final class Replica {
     staging = new Staging(storage, committed);
   }
 
+  /**
+   * Cuts one of the buckets that wait for it; call it when nothing is staged.
+   *
+   * @return whether there was one
+   * @throws StorageException when reading or writing failed: nothing has changed
+   */
+  public boolean cutBucket() {
+    BucketSums buckets = committed.buckets;
+    try (Storage.Batch batch = storage.newBatch()) {
+      if (!buckets.cutOne()) {
+        return false;
+      }
+      buckets.write(batch);
+      storage.commit(batch, Durability.BUFFERED);
+    } catch (RuntimeException e) {
+      buckets.discard();
+      throw e;
+    }
+    buckets.committed();
+    return true;
+  }
+
   /** What keeps documents as they were where the log begins; null when it is complete. */
   private Base.@Nullable Keeper keeper(Staging staged) {
     return staged.keepsBase || !committed.hasBase()

@@ -179,12 +179,24 @@ final class CatchupBench {
           edits.clear();
         }
       }
+      rest(side.engine);
     }
     Path b = folder.resolve("b");
     Files.createDirectories(b);
     try (var files = Files.list(a)) {
       for (Path file : files.toList()) {
         Files.copy(file, b.resolve(file.getFileName()));
+      }
+    }
+  }
+
+  /** Lets a second or two pass after a burst, in which what was put off is done. */
+  private static void rest(ReplicaEngine engine) {
+    engine.tick();
+    engine.tick();
+    while (engine.turn(true)) {
+      if (engine.broken() instanceof RuntimeException broken) {
+        throw broken;
       }
     }
   }
