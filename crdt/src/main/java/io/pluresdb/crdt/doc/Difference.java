@@ -40,17 +40,11 @@ public final class Difference {
       List<Leaf> wanted,
       byte @Nullable [] embedding,
       List<byte[]> declared) {
+    if (state.registers().isEmpty() && declared.isEmpty()) {
+      return fresh(wanted, embedding);
+    }
     var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
     operations.add(assign(state, Register.exists(), NOTHING));
-    if (state.registers().isEmpty() && declared.isEmpty()) {
-      if (embedding != null && embedding.length > 0) {
-        operations.add(new Assign(Register.embedding(), List.of(), embedding));
-      }
-      for (Leaf leaf : wanted) {
-        operations.add(new Assign(Register.field(leaf.path()), List.of(), leaf.value()));
-      }
-      return operations;
-    }
     DocumentView view =
         state.exists() ? DocumentView.of(state, sequences) : DocumentView.of(List.of());
     var fields = new ArrayList<CrdtOperation>();
@@ -64,6 +58,23 @@ public final class Difference {
       operations.add(new Remove(stored.key(), stored.dots()));
     }
     operations.addAll(fields);
+    return operations;
+  }
+
+  /**
+   * A document of which nothing is known becomes {@code wanted}; the operations name no other.
+   *
+   * @param embedding raw little-endian floats, or null or empty for none
+   */
+  public static List<CrdtOperation> fresh(List<Leaf> wanted, byte @Nullable [] embedding) {
+    var operations = new ArrayList<CrdtOperation>(wanted.size() + 2);
+    operations.add(new Assign(Register.exists(), List.of(), NOTHING));
+    if (embedding != null && embedding.length > 0) {
+      operations.add(new Assign(Register.embedding(), List.of(), embedding));
+    }
+    for (Leaf leaf : wanted) {
+      operations.add(new Assign(Register.field(leaf.path()), List.of(), leaf.value()));
+    }
     return operations;
   }
 

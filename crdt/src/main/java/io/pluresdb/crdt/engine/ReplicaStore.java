@@ -78,7 +78,7 @@ public final class ReplicaStore implements CrdtStore {
     this.failures = failures;
     this.replica = replica;
     this.storage = replica.storage();
-    this.engine = new ReplicaEngine(replica, environment, events);
+    this.engine = new ReplicaEngine(replica, environment, events, Thread::startVirtualThread);
     this.loop = Thread.ofPlatform().name("replica-loop").unstarted(this::run);
   }
 

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -25,7 +26,11 @@ import org.jspecify.annotations.Nullable;
  * so, one in {@link #MEAN_DOCUMENTS}: replicas with the same documents have the same buckets, and
  * one document more moves no other boundary. Kept in memory. A commit writes the buckets it touched
  * in one row, and from time to time each touched bucket to its own: a row each in every commit took
- * as long as the documents themselves. One thread: the replica's.
+ * as long as the documents themselves.
+ *
+ * <p>A bucket is not cut where a document appears, but later ({@link #cutOne}): it takes reading a
+ * thousand documents, a tenth of a commit's time on average. Until then they are counted in the
+ * bucket before, which is larger than others and just as right. One thread: the replica's.
  */
 final class BucketSums {
   /** Documents of a bucket on average; a power of two. */
@@ -39,6 +44,12 @@ final class BucketSums {
 
   /** Bytes of such rows. */
   static final int MAX_DELTA_BYTES = 512 << 10;
+
+  /** Boundaries that may wait to be cut; what a comparison then has to read goes with it. */
+  static final int MAX_UNCUT = 1_024;
+
+  /** Stands for the bucket at a boundary that is not cut yet. */
+  private static final Summary UNCUT = new Summary(0, new Fingerprint(1, 0, 0, 0));
 
   /** The first byte of a delta's key: no document id begins with it, being UTF-8. */
   private static final byte DELTA = (byte) 0xff;
@@ -66,7 +77,10 @@ final class BucketSums {
   private final DocumentHasher hasher;
   private final TreeMap<byte[], Bucket> buckets = new TreeMap<>(Arrays::compareUnsigned);
 
-  /** Touched since the last commit, in that order; what is gone is not in {@link #buckets}. */
+  /** At boundaries that are not cut yet. */
+  private final TreeMap<byte[], Bucket> uncut = new TreeMap<>(Arrays::compareUnsigned);
+
+  /** Touched since the last commit, in that order; what is gone is in neither map. */
   private final List<Bucket> touched = new ArrayList<>();
 
   private Fingerprint total = Fingerprint.ZERO;
@@ -104,15 +118,18 @@ final class BucketSums {
    * The rows of a commit.
    *
    * @param buckets by the id they begin with
+   * @param uncut boundaries whose documents are counted in the bucket before
    * @param stale those whose own row is older than a delta
    */
-  private record Stored(
+  record Stored(
       NavigableMap<byte[], Summary> buckets,
+      NavigableSet<byte[]> uncut,
       SortedSet<byte[]> stale,
       List<Long> deltas,
       int deltaBytes) {
     static Stored read(Storage.Snapshot snapshot) {
       var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
+      var uncut = new TreeSet<byte[]>(Arrays::compareUnsigned);
       var stale = new TreeSet<byte[]>(Arrays::compareUnsigned);
       byte[] behindIds = {DELTA};
       try (var rows = snapshot.scan(Table.BUCKET, FIRST, behindIds)) {
@@ -131,20 +148,25 @@ final class BucketSums {
             byte[] start = in.block("id", ChangeBody.MAX_ID_BYTES);
             var sum = new Summary(in.varint(), Fingerprint.read(in));
             stale.add(start);
-            if (sum.count() == 0) {
-              buckets.remove(start);
-            } else {
-              buckets.put(start, sum);
-            }
+            buckets.put(start, sum);
           }
           in.end();
         }
       }
-      return new Stored(buckets, stale, deltas, bytes);
+      buckets
+          .entrySet()
+          .removeIf(
+              bucket -> {
+                if (isUncut(bucket.getValue())) {
+                  uncut.add(bucket.getKey());
+                }
+                return bucket.getValue().count() == 0;
+              });
+      return new Stored(buckets, uncut, stale, deltas, bytes);
     }
   }
 
-  /** The buckets of a commit by the id they begin with. */
+  /** The buckets of a commit by the id they begin with; those not cut yet are part of others. */
   static NavigableMap<byte[], Summary> read(Storage.Snapshot snapshot) {
     return Stored.read(snapshot).buckets;
   }
@@ -158,8 +180,9 @@ final class BucketSums {
   void load(Storage.Snapshot snapshot, Fingerprint sum) {
     Stored stored = Stored.read(snapshot);
     stored.buckets.forEach((start, bucket) -> buckets.put(start, new Bucket(start, bucket)));
+    stored.uncut.forEach(start -> uncut.put(start, new Bucket(start, UNCUT)));
     for (byte[] start : stored.stale) {
-      Bucket bucket = buckets.getOrDefault(start, new Bucket(start, null));
+      Bucket bucket = bucket(start);
       bucket.stale = true;
       stale.add(bucket);
     }
@@ -174,20 +197,40 @@ final class BucketSums {
     return total;
   }
 
+  private static boolean isUncut(@Nullable Summary bucket) {
+    return UNCUT.equals(bucket);
+  }
+
   /**
-   * Told of every document a commit makes, before any {@link #replace} of it: a new boundary cuts
-   * its bucket in two, as the storage still has it.
+   * Told of every document a commit makes, before any {@link #replace} of it: a new boundary is
+   * noted, and another one cut where too many wait already.
    */
   void appears(byte[] id) {
-    if (!isBoundary(boundaries, id) || buckets.containsKey(id)) {
+    if (!isBoundary(boundaries, id) || buckets.containsKey(id) || uncut.containsKey(id)) {
       return;
     }
-    byte[] end = buckets.higherKey(id);
+    if (uncut.size() >= MAX_UNCUT) {
+      cutOne();
+    }
+    set(id, UNCUT);
+  }
+
+  /**
+   * Cuts a bucket at a boundary that waits for it, as the storage still has it: call it before any
+   * {@link #replace} of a commit. The last boundary first, so that no document is read twice.
+   *
+   * @return whether there was one
+   */
+  boolean cutOne() {
+    if (uncut.isEmpty()) {
+      return false;
+    }
+    byte[] id = uncut.lastKey();
     Summary tail = Summary.EMPTY;
     byte[] start = buckets.floorKey(id);
     if (start != null) {
       try (var snapshot = storage.snapshot();
-          var rows = snapshot.scan(Table.STATE, id, end)) {
+          var rows = snapshot.scan(Table.STATE, id, buckets.higherKey(id))) {
         while (rows.next()) {
           tail = tail.plus(hasher.of(rows.key(), rows.value()));
         }
@@ -195,6 +238,7 @@ final class BucketSums {
       set(start, now(buckets.get(start)).minus(tail));
     }
     set(id, tail);
+    return true;
   }
 
   /** A document's row becomes another; null for none. */
@@ -212,10 +256,12 @@ final class BucketSums {
       sum = sum.plus(come);
       total = total.plus(come);
     }
+    if (fresh == null && uncut.containsKey(id)) {
+      set(id, null);
+    }
     if (fresh == null && Arrays.equals(start, id)) {
       // Its boundary goes with it.
-      touch(start).now = null;
-      buckets.remove(start);
+      set(start, null);
       var previous = buckets.lowerEntry(start);
       start = previous == null ? FIRST : previous.getKey();
       sum = now(previous == null ? null : previous.getValue()).plus(sum);
@@ -228,28 +274,38 @@ final class BucketSums {
     return bucket == null || bucket.now == null ? Summary.EMPTY : bucket.now;
   }
 
-  private void set(byte[] start, Summary sum) {
-    Bucket bucket = touch(start);
-    bucket.now = sum;
-    // Any other that is empty waits for the document it begins with, which this commit makes.
-    if (sum.count() == 0 && start.length == 0) {
-      bucket.now = null;
-      buckets.remove(start);
-    }
-  }
-
-  private Bucket touch(byte[] start) {
-    Bucket bucket = buckets.get(start);
-    if (bucket == null) {
-      bucket = new Bucket(start, null);
-      buckets.put(start, bucket);
-    }
+  private void set(byte[] start, @Nullable Summary sum) {
+    Bucket bucket = bucket(start);
     if (!bucket.touched) {
       bucket.touched = true;
       bucket.before = bucket.now;
       touched.add(bucket);
     }
-    return bucket;
+    // Any other that is empty waits for the document it begins with, which this commit makes.
+    boolean none = sum == null || (sum.count() == 0 && start.length == 0);
+    become(bucket, none ? null : sum);
+  }
+
+  /** The bucket that begins at {@code start}, cut or not, or a new one. */
+  private Bucket bucket(byte[] start) {
+    Bucket bucket = buckets.get(start);
+    if (bucket == null) {
+      bucket = uncut.get(start);
+    }
+    return bucket == null ? new Bucket(start, null) : bucket;
+  }
+
+  private void become(Bucket bucket, @Nullable Summary sum) {
+    boolean inPlace = bucket.now != null && sum != null && isUncut(bucket.now) == isUncut(sum);
+    bucket.now = sum;
+    if (inPlace) {
+      return;
+    }
+    buckets.remove(bucket.start);
+    uncut.remove(bucket.start);
+    if (sum != null) {
+      (isUncut(sum) ? uncut : buckets).put(bucket.start, bucket);
+    }
   }
 
   /** Puts what was touched into the batch of the commit. */
@@ -313,14 +369,9 @@ final class BucketSums {
   /** Forgets what was touched since the last commit. */
   void discard() {
     for (Bucket bucket : touched.reversed()) {
-      bucket.now = bucket.before;
+      become(bucket, bucket.before);
       bucket.before = null;
       bucket.touched = false;
-      if (bucket.now == null) {
-        buckets.remove(bucket.start);
-      } else {
-        buckets.put(bucket.start, bucket);
-      }
     }
     touched.clear();
     folding = false;

@@ -33,6 +33,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.function.Supplier;
@@ -372,6 +373,8 @@ public final class Inspection {
   private Finding fingerprints() {
     var hasher = new DocumentHasher(database);
     var boundaries = BucketSums.boundaries(database);
+    BucketSums.Stored stored = BucketSums.Stored.read(snapshot);
+    NavigableSet<byte[]> uncut = stored.uncut();
     var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
     Fingerprint sum = Fingerprint.ZERO;
     long documents = 0;
@@ -388,7 +391,7 @@ public final class Inspection {
               "texts and lists of document \"" + text(id) + "\" add up to other",
               REPORT);
         }
-        if (BucketSums.isBoundary(boundaries, id)) {
+        if (BucketSums.isBoundary(boundaries, id) && !uncut.remove(id)) {
           start = id;
         }
         Fingerprint fingerprint = hasher.of(id, rows.value());
@@ -403,10 +406,14 @@ public final class Inspection {
           "texts or lists of document \"" + text(sequences.firstKey()) + "\" belong to nothing",
           REPORT);
     }
-    for (var stored : BucketSums.read(snapshot).entrySet()) {
-      if (!stored.getValue().equals(buckets.remove(stored.getKey()))) {
-        return Finding.error("fingerprints", bucket(stored.getKey()) + " adds up to other", REPORT);
+    for (var bucket : stored.buckets().entrySet()) {
+      if (!bucket.getValue().equals(buckets.remove(bucket.getKey()))) {
+        return Finding.error("fingerprints", bucket(bucket.getKey()) + " adds up to other", REPORT);
       }
+    }
+    if (!uncut.isEmpty()) {
+      return Finding.error(
+          "fingerprints", bucket(uncut.first()) + " begins at no document", REPORT);
     }
     if (!buckets.isEmpty()) {
       return Finding.error("fingerprints", bucket(buckets.firstKey()) + " is not added up", REPORT);

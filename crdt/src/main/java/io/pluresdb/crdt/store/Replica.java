@@ -356,6 +356,7 @@ public final class Replica {
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
     int index = 0;
+    ReadAhead.NewDocument prepared = ahead == null ? null : ahead.newDocument();
     for (Edit edit : transaction.edits()) {
       var id = new DocumentKey(edit.id());
       StagedDocument document = touched.get(id);
@@ -363,7 +364,11 @@ public final class Replica {
         document = staging.document(id, ahead).copy();
         touched.put(id, document);
       }
-      List<CrdtOperation> operations = operations(edit, document.state());
+      if (prepared != null && !document.isUnknown()) {
+        prepared = null;
+      }
+      List<CrdtOperation> operations =
+          prepared != null ? prepared.operations() : operations(edit, document.state());
       for (CrdtOperation operation : operations) {
         TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
       }
@@ -377,7 +382,7 @@ public final class Replica {
       index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
-    byte[] body = ChangeBody.encode(author.actor(), edits);
+    byte[] body = prepared != null ? prepared.body() : ChangeBody.encode(author.actor(), edits);
     if (body.length > ChangeBody.MAX_BYTES) {
       throw CoreException.tooLarge(
           "a transaction must be at most "
@@ -391,7 +396,11 @@ public final class Replica {
     }
     staging.documents.putAll(touched);
     return stageOwn(
-        author, new Change(dependencies(), timestamp, body), edits, transaction.acknowledgement());
+        author,
+        new Change(dependencies(), timestamp, body),
+        prepared != null ? prepared.bodyHash() : Hash.bulk(body, body.length),
+        edits,
+        transaction.acknowledgement());
   }
 
   /** A device that was just let in has not seen the membership log yet, and may write. */
@@ -511,13 +520,16 @@ public final class Replica {
   private Receipt stageOwn(
       Own author,
       Change change,
+      Hash bodyHash,
       List<DocumentEdit> edits,
       Transaction.Acknowledgement acknowledgement) {
     ActorId actor = author.actor();
     ActorRow row = staging.actor(actor);
     Hash previous = row == null ? Hash.ZERO : row.head().hash();
     long seq = row == null ? 1 : row.head().seq() + 1;
-    Hash hash = change.hash(identity.database(), actor, seq, previous);
+    Hash hash =
+        new Change.Link(change.deps(), change.timestamp(), bodyHash, change.body().length)
+            .hash(identity.database(), actor, seq, previous);
     long arrival = staging.appendOwn(actor, seq, previous, change, edits, hash);
     staging.actors.put(
         actor, new ActorRow(new Head(seq, hash), change.timestamp(), author.genesis()));
@@ -1292,6 +1304,7 @@ public final class Replica {
     stageOwn(
         author,
         new Change(dependencies(), timestamp, body),
+        Hash.bulk(body, body.length),
         edits,
         Transaction.Acknowledgement.LOCAL);
     VoidRow known = staging.voidRow(voided);
@@ -1492,6 +1505,28 @@ public final class Replica {
     view = committed.view();
     log.counts(view.frontier());
     staging = new Staging(storage, committed);
+  }
+
+  /**
+   * Cuts one of the buckets that wait for it; call it when nothing is staged.
+   *
+   * @return whether there was one
+   * @throws StorageException when reading or writing failed: nothing has changed
+   */
+  public boolean cutBucket() {
+    BucketSums buckets = committed.buckets;
+    try (Storage.Batch batch = storage.newBatch()) {
+      if (!buckets.cutOne()) {
+        return false;
+      }
+      buckets.write(batch);
+      storage.commit(batch, Durability.BUFFERED);
+    } catch (RuntimeException e) {
+      buckets.discard();
+      throw e;
+    }
+    buckets.committed();
+    return true;
   }
 
   /** What keeps documents as they were where the log begins; null when it is complete. */

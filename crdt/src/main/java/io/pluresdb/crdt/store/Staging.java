@@ -55,6 +55,11 @@ final class Staging implements AutoCloseable {
       return before == null && !state.isEmpty();
     }
 
+    /** Whether nothing is known of it, not even that it was deleted. */
+    boolean isUnknown() {
+      return before == null && state.registers().isEmpty();
+    }
+
     StagedDocument copy() {
       return new StagedDocument(state.copy(), before, existed);
     }

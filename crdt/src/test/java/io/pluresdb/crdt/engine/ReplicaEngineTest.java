@@ -8,6 +8,7 @@ import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.HybridClock;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.Edit;
+import io.pluresdb.crdt.store.StateRanges;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.crdt.sync.SyncSession;
 import java.nio.charset.StandardCharsets;
@@ -41,6 +42,35 @@ class ReplicaEngineTest {
     a.assertEquals(b);
     assertThat(b.view().documents()).isEqualTo(500);
     assertThat(b.json("doc:7")).isEqualTo("{\"in\":{\"a\":null},\"n\":7,\"tags\":[1,2]}");
+  }
+
+  private static int buckets(Device device) {
+    try (var ranges =
+        StateRanges.open(device.storage, device.engine.replica().identity().database())) {
+      return ranges.buckets().size();
+    }
+  }
+
+  @Test
+  void manyDocuments_areCutIntoBucketsOnceNothingElseIsToDo_orOneATick() {
+    for (int i = 0; i < 20; i++) {
+      var edits = new Edit[1_000];
+      for (int j = 0; j < edits.length; j++) {
+        edits[j] = Edit.put("doc:" + (1_000 * i + j), "1".getBytes(StandardCharsets.UTF_8));
+      }
+      a.write(edits);
+    }
+    assertThat(buckets(a)).isEqualTo(1);
+    a.pass(1);
+    assertThat(buckets(a)).as("a second in which something was written").isEqualTo(2);
+    a.put("another", "1");
+    a.pass(1);
+    assertThat(buckets(a)).isEqualTo(3);
+    a.pass(1);
+    int cut = buckets(a);
+    assertThat(cut).isBetween(8, 40);
+    a.pass(1);
+    assertThat(buckets(a)).isEqualTo(cut);
   }
 
   /** How far the anchor would say after power loss. */

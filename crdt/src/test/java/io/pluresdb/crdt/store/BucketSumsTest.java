@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.NavigableSet;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
@@ -93,12 +94,37 @@ class BucketSumsTest {
     }
   }
 
+  /** Cuts some of the buckets that wait for it, in commits of their own. */
+  private void cut(int atMost) {
+    for (int i = 0; i < atMost; i++) {
+      try (var batch = storage.newBatch()) {
+        if (!sums.cutOne()) {
+          return;
+        }
+        sums.write(batch);
+        storage.commit(batch, Durability.BUFFERED);
+        sums.committed();
+      } catch (StorageException e) {
+        sums.discard();
+        throw e;
+      }
+    }
+  }
+
+  private NavigableSet<byte[]> uncut() {
+    try (var snapshot = storage.snapshot()) {
+      return BucketSums.Stored.read(snapshot).uncut();
+    }
+  }
+
   private NavigableMap<byte[], Summary> rescanned() {
+    NavigableSet<byte[]> uncut = uncut();
     var hasher = new DocumentHasher(DATABASE);
     var buckets = new TreeMap<byte[], Summary>(Arrays::compareUnsigned);
     byte[] start = BucketSums.FIRST;
     for (var row : rows(storage, Table.STATE).entrySet()) {
-      if ((BOUNDARIES.of(row.getKey()) & (BucketSums.MEAN_DOCUMENTS - 1)) == 0) {
+      if ((BOUNDARIES.of(row.getKey()) & (BucketSums.MEAN_DOCUMENTS - 1)) == 0
+          && !uncut.remove(row.getKey())) {
         start = row.getKey();
       }
       buckets.merge(
@@ -106,6 +132,7 @@ class BucketSumsTest {
           Summary.EMPTY.plus(hasher.of(row.getKey(), row.getValue())),
           (bucket, document) -> bucket.plus(document));
     }
+    assertThat(uncut).isEmpty();
     return buckets;
   }
 
@@ -129,8 +156,47 @@ class BucketSumsTest {
       for (int i = 0; i < 40; i++) {
         change(random, 1 + random.nextInt(40));
         assertBuckets();
+        cut(random.nextInt(12));
+        assertBuckets();
+      }
+      cut(Integer.MAX_VALUE);
+      assertThat(uncut()).isEmpty();
+      assertBuckets();
+    }
+  }
+
+  @Test
+  void boundaries_waitToBeCut_butNoMoreThanAllowed() {
+    var boundaries = new ArrayList<byte[]>();
+    for (int i = 0; boundaries.size() < BucketSums.MAX_UNCUT + 20; i++) {
+      byte[] id = ("doc:" + i).getBytes(StandardCharsets.UTF_8);
+      if (BucketSums.isBoundary(BOUNDARIES, id)) {
+        boundaries.add(id);
       }
     }
+    ids.clear();
+    ids.addAll(boundaries);
+    var random = new SplittableRandom(4);
+    int most = 0;
+    for (int i = 0; i < 100; i++) {
+      change(random, 50);
+      assertBuckets();
+      most = Math.max(most, uncut().size());
+      assertThat(uncut()).hasSizeLessThanOrEqualTo(BucketSums.MAX_UNCUT);
+    }
+    assertThat(most).isGreaterThan(BucketSums.MAX_UNCUT / 2);
+    for (byte[] id : boundaries) {
+      ids.clear();
+      ids.add(id);
+      while (storage.get(Table.STATE, id) == null) {
+        change(random, 1);
+      }
+    }
+    assertThat(uncut()).hasSize(BucketSums.MAX_UNCUT);
+    assertBuckets();
+    cut(Integer.MAX_VALUE);
+    assertThat(uncut()).isEmpty();
+    assertBuckets();
   }
 
   @Test
@@ -162,6 +228,11 @@ class BucketSumsTest {
       if (i % 7 == 3) {
         storage.failNextCommit(MemoryStorage.Fault.FULL);
         assertThatThrownBy(() -> change(random, 30)).isInstanceOf(StorageException.Full.class);
+      }
+      cut(random.nextInt(4));
+      if (i % 11 == 5 && !uncut().isEmpty()) {
+        storage.failNextCommit(MemoryStorage.Fault.FULL);
+        assertThatThrownBy(() -> cut(1)).isInstanceOf(StorageException.Full.class);
       }
       if (i % 10 == 9) {
         storage = storage.crash(random.nextInt(storage.unsyncedCommits() + 1));

@@ -11,6 +11,8 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What was read before a transaction queued is used only while it holds. */
 class ReadAheadTest {
@@ -64,6 +66,47 @@ class ReadAheadTest {
     replica.stage(second, ahead);
     replica.commit();
     assertThat(json()).isEqualTo("{\"a\":1,\"b\":1}");
+  }
+
+  private static Transaction put(String json) {
+    return Transaction.of(Edit.put("d", utf8(json)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void newDocument_thatIsMadeMeanwhile_isPutAsADifference(boolean committed) {
+    Transaction second = put("{\"b\":1}");
+    var ahead = ReadAhead.of(replica, second);
+    assertThat(ahead.newDocument()).isNotNull();
+    replica.stage(put("{\"a\":1}"));
+    if (committed) {
+      replica.commit();
+    }
+    replica.stage(second, ahead);
+    replica.commit();
+    assertThat(json()).isEqualTo("{\"b\":1}");
+  }
+
+  @Test
+  void newDocument_thatWasDeletedBefore_isNotNew() {
+    putFirst();
+    replica.stage(Transaction.of(Edit.delete("d")));
+    replica.commit();
+    assertThat(ReadAhead.of(replica, put("{}")).newDocument()).isNull();
+  }
+
+  @Test
+  void newDocument_readAheadOrNot_isTheSameChange() {
+    Transaction transaction = put("{\"a\":{\"b\":[1,null]},\"c\":\"x\"}");
+    var ahead = ReadAhead.of(replica, transaction);
+    replica.stage(transaction, ahead);
+    replica.commit();
+    var other = new ReadAheadTest();
+    other.replica.stage(transaction);
+    other.replica.commit();
+    assertThat(ahead.newDocument()).isNotNull();
+    assertThat(replica.view().frontier()).isEqualTo(other.replica.view().frontier());
+    assertThat(replica.view().stateHash()).isEqualTo(other.replica.view().stateHash());
   }
 
   @Test

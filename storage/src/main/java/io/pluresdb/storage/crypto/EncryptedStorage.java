@@ -501,7 +501,9 @@ public final class EncryptedStorage implements Storage {
         return List.of(bin);
       }
       List<NavigableSet<byte[]>> sections =
-          known.isRun() ? around(known.keys, fresh) : List.of(union(known.keys, fresh));
+          known.isRun() && !fresh.isEmpty()
+              ? around(known.keys, fresh)
+              : List.of(union(known.keys, fresh));
       return share(table, bin, sections, known.keys, snapshot, sealer, out);
     }
     var places = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);

@@ -32,17 +32,41 @@ import org.rocksdb.WriteOptions;
  *
  * <p>One column family, RocksDB's default sizes (64 MiB write buffer) and LZ4, two background jobs:
  * the settings that favour it. Keys are 20 bytes, values random and so incompressible. Every method
- * wants a directory without a database, may be called once for it, and measures wall time. The
- * native library goes to {@code native} beside that directory unless it is loaded already.
+ * measures wall time; those of an open database add rows to it. A directory must hold no database
+ * yet. The native library goes to {@code native} beside it unless it is loaded already.
  */
-public final class RawRocks {
+public final class RawRocks implements AutoCloseable {
   /** Values are cut from one random block of this size plus the value's own. */
   private static final int NOISE_BYTES = 1 << 20;
 
   /** Puts one group commit takes at most, and clients may have queued. */
   private static final int MAX_GROUP = 4096;
 
-  private RawRocks() {}
+  private final Options options;
+  private final RocksDB database;
+  private final WriteOptions synced = new WriteOptions().setSync(true);
+
+  /** The next row's number: no key is written twice. */
+  private int next;
+
+  private RawRocks(Options options, RocksDB database) {
+    this.options = options;
+    this.database = database;
+  }
+
+  /** Makes a database that stays open, so that it grows with what is measured on it. */
+  public static RawRocks open(Path directory) {
+    loadLibrary(directory);
+    Options options = options();
+    return new RawRocks(options, open(options, directory));
+  }
+
+  @Override
+  public void close() {
+    database.close();
+    synced.close();
+    options.close();
+  }
 
   /** Two percentiles of a sample, in microseconds. */
   public record Percentiles(double p50Micros, double p99Micros) {}
@@ -80,15 +104,14 @@ public final class RawRocks {
    * Lets {@code clients} virtual threads put one row at a time, each waiting until its row is
    * synced, while one writer drains their queue into one synced batch; returns puts per second.
    */
-  public static double groupCommittedPuts(Path directory, int clients, int puts, int valueBytes) {
-    loadLibrary(directory);
+  public double groupCommittedPuts(int clients, int puts, int valueBytes) {
     byte[] noise = noise(valueBytes);
-    try (Options options = options();
-        RocksDB database = open(options, directory);
-        WriteOptions write = new WriteOptions().setSync(true);
-        WriteBatch rows = new WriteBatch()) {
+    int first = next;
+    next += puts;
+    try (WriteBatch rows = new WriteBatch()) {
       return groupCommit(
           clients,
+          first,
           puts,
           doc -> {
             byte[] value = new byte[valueBytes];
@@ -100,7 +123,7 @@ public final class RawRocks {
             for (Put put : group) {
               rows.put(put.key, put.value);
             }
-            database.write(write, rows);
+            database.write(synced, rows);
           });
     }
   }
@@ -109,21 +132,20 @@ public final class RawRocks {
    * Lets {@code clients} threads call RocksDB themselves, one synced row at a time, which it groups
    * as it sees fit; returns puts per second. Platform threads: a call into native code holds one.
    */
-  public static double syncedPuts(Path directory, int clients, int puts, int valueBytes) {
-    loadLibrary(directory);
+  public double syncedPuts(int clients, int puts, int valueBytes) {
     byte[] noise = noise(valueBytes);
-    try (Options options = options();
-        RocksDB database = open(options, directory);
-        WriteOptions write = new WriteOptions().setSync(true);
-        ExecutorService executor = Executors.newFixedThreadPool(clients)) {
+    int first = next;
+    next += puts;
+    try (ExecutorService executor = Executors.newFixedThreadPool(clients)) {
       return perSecond(
           executor,
           clients,
+          first,
           puts,
           doc -> {
             byte[] value = new byte[valueBytes];
             cut(noise, doc, value);
-            database.put(write, key(doc), value);
+            database.put(synced, key(doc), value);
           });
     }
   }
@@ -160,13 +182,14 @@ public final class RawRocks {
     void rows(List<Put> group) throws RocksDBException;
   }
 
-  static double groupCommit(int clients, int puts, Values values, Commit commit) {
+  static double groupCommit(int clients, int first, int puts, Values values, Commit commit) {
     BlockingQueue<Put> queue = new ArrayBlockingQueue<>(MAX_GROUP);
     Thread writer = Thread.ofPlatform().name("raw-writer").start(() -> commitGroups(queue, commit));
     try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
       return perSecond(
           executor,
           clients,
+          first,
           puts,
           doc -> {
             Put put = new Put(key(doc), values.of(doc), new CompletableFuture<>());
@@ -184,15 +207,16 @@ public final class RawRocks {
   }
 
   /** Rows a second that {@code clients} write in turn, each one at a time. */
-  private static double perSecond(ExecutorService executor, int clients, int puts, Write write) {
+  private static double perSecond(
+      ExecutorService executor, int clients, int first, int puts, Write write) {
     long start = System.nanoTime();
     List<Future<Boolean>> running = new ArrayList<>();
     for (int client = 0; client < clients; client++) {
-      int first = client;
+      int own = first + client;
       running.add(
           executor.submit(
               () -> {
-                for (int doc = first; doc < puts; doc += clients) {
+                for (int doc = own; doc < first + puts; doc += clients) {
                   write.row(doc);
                 }
                 return true;

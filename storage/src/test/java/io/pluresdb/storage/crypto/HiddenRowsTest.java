@@ -148,6 +148,29 @@ class HiddenRowsTest {
   }
 
   @Test
+  void rowsThatAreThere_areWrittenAgain_alsoInBinsBeyondTheirLimit() {
+    for (int seed = 0; seed < 20; seed++) {
+      var inner = new MemoryStorage();
+      EncryptedStorage storage = open(inner, 1);
+      var random = new SplittableRandom(seed);
+      var expected = new TreeMap<String, String>();
+      int ascending = 0;
+      for (int i = 0; i < 150; i++) {
+        boolean fresh = random.nextInt(3) > 0;
+        var rows = new TreeMap<String, String>();
+        for (int j = random.nextInt(100); j >= 0; j--) {
+          int number = fresh ? ascending++ : random.nextInt(Math.max(1, ascending));
+          rows.put("k%06d".formatted(number), "v" + i);
+        }
+        put(storage, Table.STATE, rows);
+        expected.putAll(rows);
+      }
+      assertThat(read(storage, Table.STATE)).isEqualTo(expected);
+      assertThat(read(open(inner, 1), Table.STATE)).isEqualTo(expected);
+    }
+  }
+
+  @Test
   void commit_thatFailsAfterCutting_leavesNothingBehind() {
     var inner = new MemoryStorage();
     EncryptedStorage storage = open(inner, 1);

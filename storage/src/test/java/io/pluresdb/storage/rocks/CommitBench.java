@@ -42,7 +42,9 @@ final class CommitBench {
           print("raw rows/s", RawRocks.batchedPuts(database, number, VALUE_BYTES, 1000, true));
       case "raw-group" -> {
         int clients = Integer.parseInt(arguments[3]);
-        print("raw puts/s", RawRocks.groupCommittedPuts(database, clients, number, VALUE_BYTES));
+        try (RawRocks raw = RawRocks.open(database)) {
+          print("raw puts/s", raw.groupCommittedPuts(clients, number, VALUE_BYTES));
+        }
       }
       case "batched" -> batched(database, options, number, false);
       case "apply" -> batched(database, options, number, true);
@@ -95,6 +97,7 @@ final class CommitBench {
       double rate =
           RawRocks.groupCommit(
               clients,
+              0,
               puts,
               doc -> {
                 byte[] value = new byte[VALUE_BYTES];

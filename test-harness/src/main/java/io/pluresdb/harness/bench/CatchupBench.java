@@ -179,6 +179,7 @@ final class CatchupBench {
           edits.clear();
         }
       }
+      rest(side.engine);
     }
     Path b = folder.resolve("b");
     Files.createDirectories(b);
@@ -186,6 +187,16 @@ final class CatchupBench {
       for (Path file : files.toList()) {
         Files.copy(file, b.resolve(file.getFileName()));
       }
+    }
+  }
+
+  /** Lets a second or two pass after a burst, in which what was put off is done. */
+  private static void rest(ReplicaEngine engine) {
+    engine.tick();
+    engine.tick();
+    boolean more = true;
+    while (more) {
+      more = engine.turn(true);
     }
   }
 

@@ -13,6 +13,7 @@ import java.util.concurrent.CountDownLatch;
 final class PutBench {
   private static final int[] CLIENTS = {1, 16, 256};
   private static final int[] PUTS = {3_000, 30_000, 120_000};
+  private static final int WARM_UP_PUTS = 100_000;
   private static final int ROUNDS = 5;
 
   private PutBench() {}
@@ -20,13 +21,18 @@ final class PutBench {
   /**
    * Each client is a thread that puts a new 200-byte document once the one before is on disk;
    * beside it, RocksDB alone with the same clients and the same group commit, and, to know what
-   * that is worth, RocksDB called by the clients themselves. Medians of five rounds.
+   * that is worth, RocksDB called by the clients themselves. Each of the three goes on in a
+   * database of its own and so flushes and merges what it wrote before. Medians of five rounds.
    */
   static Report run(Path directory) throws InterruptedException {
     var report = new Report("put").add("documentBytes", Documents.BYTES);
-    try (DeviceNode node = DeviceNode.open(directory.resolve("a"), NodeOptions.offline("bench"))) {
+    try (DeviceNode node = DeviceNode.open(directory.resolve("a"), NodeOptions.offline("bench"));
+        RawRocks grouped = RawRocks.open(directory.resolve("raw-grouped"));
+        RawRocks direct = RawRocks.open(directory.resolve("raw-direct"))) {
       CrdtStore store = node.store(Node.DEFAULT_DATABASE);
-      puts(store, "warm-up", 256, 100_000);
+      puts(store, "warm-up", 256, WARM_UP_PUTS);
+      grouped.groupCommittedPuts(256, WARM_UP_PUTS, Documents.BYTES);
+      direct.syncedPuts(256, WARM_UP_PUTS, Documents.BYTES);
       for (int i = 0; i < CLIENTS.length; i++) {
         int clients = CLIENTS[i];
         double[] raw = new double[ROUNDS];
@@ -35,14 +41,9 @@ final class PutBench {
         double[] share = new double[ROUNDS];
         // In turn, so that a busy moment of the machine falls on all.
         for (int round = 0; round < ROUNDS; round++) {
-          String name = clients + "-" + round;
-          raw[round] =
-              RawRocks.groupCommittedPuts(
-                  directory.resolve("raw-" + name), clients, PUTS[i], Documents.BYTES);
-          called[round] =
-              RawRocks.syncedPuts(
-                  directory.resolve("called-" + name), clients, PUTS[i], Documents.BYTES);
-          ours[round] = puts(store, "c" + name, clients, PUTS[i]);
+          raw[round] = grouped.groupCommittedPuts(clients, PUTS[i], Documents.BYTES);
+          called[round] = direct.syncedPuts(clients, PUTS[i], Documents.BYTES);
+          ours[round] = puts(store, "c" + clients + "-" + round, clients, PUTS[i]);
           share[round] = ours[round] / raw[round];
         }
         report
