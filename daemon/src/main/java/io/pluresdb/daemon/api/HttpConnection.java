@@ -375,7 +375,7 @@ final class HttpConnection extends ChannelInboundHandlerAdapter {
       refuse(current, ApiException.of(e));
     }
     if (!current.received && current.stream == null) {
-      if (inbox.isEmpty()) {
+      if (!(inbox.peek() instanceof LastHttpContent)) {
         schedule(options.bodyTimeout(), () -> bodyTimedOut(current));
       }
       read();
