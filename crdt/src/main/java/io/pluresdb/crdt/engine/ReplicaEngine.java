@@ -58,6 +58,9 @@ public final class ReplicaEngine {
 
   private static final int MESSAGES_PER_TURN = 4;
 
+  /** Acknowledgements of a commit from which on another thread hands them out. */
+  private static final int MANY_WAITERS = 8;
+
   /** Ticks in which a removed peer can say what it knows of the membership. */
   static final long PARTING_TICKS = 5;
 
@@ -139,9 +142,6 @@ public final class ReplicaEngine {
   }
 
   private record Waiter(Receipt receipt, WriteCallback callback) {}
-
-  /** Acknowledgements of a commit from which on another thread hands them out. */
-  private static final int MANY_WAITERS = 8;
 
   private final Replica replica;
   private final Environment environment;

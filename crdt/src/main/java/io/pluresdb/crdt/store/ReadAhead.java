@@ -27,6 +27,9 @@ public final class ReadAhead {
   /** Further documents of a transaction are read when it is staged. */
   static final int MAX_DOCUMENTS = 64;
 
+  /** The author of operations that name no other, and so not their author either. */
+  private static final ActorId NOBODY = new ActorId(0, 0);
+
   /** Arrivals of the commit that had ended when reading began. */
   final long since;
 
@@ -55,9 +58,6 @@ public final class ReadAhead {
       return new NewDocument(operations, body, Hash.bulk(body, body.length));
     }
   }
-
-  /** The author of operations that name no other, and so not their author either. */
-  private static final ActorId NOBODY = new ActorId(0, 0);
 
   private ReadAhead(long since) {
     this.since = since;
