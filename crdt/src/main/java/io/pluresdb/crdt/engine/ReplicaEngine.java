@@ -35,6 +35,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -718,17 +719,10 @@ public final class ReplicaEngine {
     }
   }
 
-  /** Takes a step off the log; whether there is more to take. */
-  private boolean compact() {
+  /** As {@link #guarded}, for work that says whether there is more of it. */
+  private boolean step(BooleanSupplier work) {
     var more = new boolean[1];
-    guarded(() -> more[0] = compaction.step());
-    return more[0];
-  }
-
-  /** Cuts a bucket that waits for it; whether there was one. */
-  private boolean cutBucket() {
-    var more = new boolean[1];
-    guarded(() -> more[0] = replica.cutBucket());
+    guarded(() -> more[0] = work.getAsBoolean());
     return more[0];
   }
 
@@ -961,8 +955,8 @@ public final class ReplicaEngine {
       syncAndAcknowledge();
     }
     if (idle && !diskFull && !replica.hasStaged()) {
-      more |= compact();
-      more |= quiet && cutBucket();
+      more |= step(compaction::step);
+      more |= quiet && step(replica::cutBucket);
     }
     if (broken == null && unsyncedBytes == 0) {
       gossip.announce();
@@ -1154,7 +1148,7 @@ public final class ReplicaEngine {
     lastArrivals = arrivals;
     if (!quiet && !replica.hasStaged()) {
       // Some progress, whatever else goes on.
-      cutBucket();
+      guarded(replica::cutBucket);
     }
     if (peers.isEmpty() || mayPublish()) {
       guarded(() -> compaction.tick(List.copyOf(peers.values()), unsyncedBytes == 0));

@@ -85,6 +85,12 @@ class BucketSumsTest {
               batch.delete(Table.STATE, id);
             }
           });
+      commit(batch);
+    }
+  }
+
+  private void commit(Storage.Batch batch) {
+    try {
       sums.write(batch);
       storage.commit(batch, Durability.BUFFERED);
       sums.committed();
@@ -101,12 +107,7 @@ class BucketSumsTest {
         if (!sums.cutOne()) {
           return;
         }
-        sums.write(batch);
-        storage.commit(batch, Durability.BUFFERED);
-        sums.committed();
-      } catch (StorageException e) {
-        sums.discard();
-        throw e;
+        commit(batch);
       }
     }
   }

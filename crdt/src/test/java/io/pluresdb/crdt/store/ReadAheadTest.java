@@ -45,26 +45,29 @@ class ReadAheadTest {
     replica.commit();
   }
 
+  /** Reads ahead for {@code second}, which queues behind {@code first}; what was read. */
+  private ReadAhead stageMeanwhile(Transaction first, Transaction second, boolean committed) {
+    var ahead = ReadAhead.of(replica, second);
+    replica.stage(first);
+    if (committed) {
+      replica.commit();
+    }
+    replica.stage(second, ahead);
+    replica.commit();
+    return ahead;
+  }
+
   @Test
   void documentThatWasCommittedMeanwhile_isReadAgain() {
     putFirst();
-    Transaction second = patch("b");
-    var ahead = ReadAhead.of(replica, second);
-    replica.stage(patch("a"));
-    replica.commit();
-    replica.stage(second, ahead);
-    replica.commit();
+    stageMeanwhile(patch("a"), patch("b"), true);
     assertThat(json()).isEqualTo("{\"a\":1,\"b\":1}");
   }
 
   @Test
   void documentThatIsStagedMeanwhile_isTakenFromTheStaging() {
     putFirst();
-    Transaction second = patch("b");
-    var ahead = ReadAhead.of(replica, second);
-    replica.stage(patch("a"));
-    replica.stage(second, ahead);
-    replica.commit();
+    stageMeanwhile(patch("a"), patch("b"), false);
     assertThat(json()).isEqualTo("{\"a\":1,\"b\":1}");
   }
 
@@ -75,15 +78,8 @@ class ReadAheadTest {
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void newDocument_thatIsMadeMeanwhile_isPutAsADifference(boolean committed) {
-    Transaction second = put("{\"b\":1}");
-    var ahead = ReadAhead.of(replica, second);
+    ReadAhead ahead = stageMeanwhile(put("{\"a\":1}"), put("{\"b\":1}"), committed);
     assertThat(ahead.newDocument()).isNotNull();
-    replica.stage(put("{\"a\":1}"));
-    if (committed) {
-      replica.commit();
-    }
-    replica.stage(second, ahead);
-    replica.commit();
     assertThat(json()).isEqualTo("{\"b\":1}");
   }
 

@@ -113,11 +113,7 @@ public final class RawRocks implements AutoCloseable {
           clients,
           first,
           puts,
-          doc -> {
-            byte[] value = new byte[valueBytes];
-            cut(noise, doc, value);
-            return value;
-          },
+          doc -> value(noise, doc, valueBytes),
           group -> {
             rows.clear();
             for (Put put : group) {
@@ -142,11 +138,7 @@ public final class RawRocks implements AutoCloseable {
           clients,
           first,
           puts,
-          doc -> {
-            byte[] value = new byte[valueBytes];
-            cut(noise, doc, value);
-            database.put(synced, key(doc), value);
-          });
+          doc -> database.put(synced, key(doc), value(noise, doc, valueBytes)));
     }
   }
 
@@ -299,6 +291,12 @@ public final class RawRocks implements AutoCloseable {
     byte[] noise = new byte[NOISE_BYTES + valueBytes];
     new SplittableRandom(1).nextBytes(noise);
     return noise;
+  }
+
+  static byte[] value(byte[] noise, int doc, int bytes) {
+    byte[] value = new byte[bytes];
+    cut(noise, doc, value);
+    return value;
   }
 
   static void cut(byte[] noise, int doc, byte[] value) {

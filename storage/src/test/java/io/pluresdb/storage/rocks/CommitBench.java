@@ -99,11 +99,7 @@ final class CommitBench {
               clients,
               0,
               puts,
-              doc -> {
-                byte[] value = new byte[VALUE_BYTES];
-                RawRocks.cut(noise, doc, value);
-                return value;
-              },
+              doc -> RawRocks.value(noise, doc, VALUE_BYTES),
               rows -> {
                 try (var batch = storage.newBatch()) {
                   for (RawRocks.Put put : rows) {
