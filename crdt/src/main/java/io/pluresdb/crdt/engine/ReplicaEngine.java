@@ -62,6 +62,21 @@ public final class ReplicaEngine {
   /** Acknowledgements of a commit from which on another thread hands them out. */
   private static final int MANY_WAITERS = 8;
 
+  /**
+   * What need not be done by whoever drives the engine.
+   *
+   * @param acknowledging tells many at once that their writes are on disk: waking them takes as
+   *     long as a tenth of the commit
+   * @param syncing syncs commits of writes while the next ones are staged
+   * @param minSynced writes of a commit from which it does; fewer wait for those before them
+   * @param wake calls for a {@link #turn} after such a sync, from the thread that made it
+   */
+  public record Helpers(Executor acknowledging, Executor syncing, int minSynced, Runnable wake) {
+    /** Everything in its turn. */
+    public static final Helpers NONE =
+        new Helpers(Runnable::run, Runnable::run, Integer.MAX_VALUE, () -> {});
+  }
+
   /** Ticks in which a removed peer can say what it knows of the membership. */
   static final long PARTING_TICKS = 5;
 
@@ -147,7 +162,8 @@ public final class ReplicaEngine {
   private final Replica replica;
   private final Environment environment;
   private final Consumer<String> events;
-  private final Executor acknowledging;
+  private final Helpers helpers;
+  private final SyncBeside beside;
   private final Map<PeerLink, Peer> peers = new LinkedHashMap<>();
 
   /** Peers that were removed and are heard before they are let go, and since which tick. */
@@ -179,6 +195,7 @@ public final class ReplicaEngine {
 
   private long lastArrivals;
 
+  private volatile long followable;
   private @Nullable RuntimeException broken;
   private StorageException.@Nullable Full full;
 
@@ -188,22 +205,22 @@ public final class ReplicaEngine {
    * @param events told in a sentence what a peer did wrong, for the debug log
    */
   public ReplicaEngine(Replica replica, Environment environment, Consumer<String> events) {
-    this(replica, environment, events, Runnable::run);
+    this(replica, environment, events, Helpers.NONE);
   }
 
   /**
    * Takes over a replica.
    *
    * @param events told in a sentence what a peer did wrong, for the debug log
-   * @param acknowledging tells many at once that their writes are committed: waking them takes as
-   *     long as a tenth of the commit
    */
-  ReplicaEngine(
-      Replica replica, Environment environment, Consumer<String> events, Executor acknowledging) {
+  public ReplicaEngine(
+      Replica replica, Environment environment, Consumer<String> events, Helpers helpers) {
     this.replica = replica;
     this.environment = environment;
     this.events = events;
-    this.acknowledging = acknowledging;
+    this.helpers = helpers;
+    this.beside = new SyncBeside(replica, helpers.syncing(), helpers.wake());
+    this.followable = replica.view().arrivals();
     this.comparisons = new Comparisons(replica, environment);
     this.forks = new Forks(replica);
     this.gossip = new Gossip(replica, environment);
@@ -216,6 +233,14 @@ public final class ReplicaEngine {
 
   public Replica replica() {
     return replica;
+  }
+
+  /**
+   * Length of the arrival log as far as {@link #subscribe listeners} may follow it: what comes
+   * behind may not be on disk. Any thread.
+   */
+  public long followable() {
+    return Math.max(followable, beside.arrivals());
   }
 
   /** Calls {@code listener} after every commit that changed something. */
@@ -239,7 +264,7 @@ public final class ReplicaEngine {
       return;
     }
     if (replica.isGroupFull()) {
-      commit();
+      commitStaged();
       if (broken != null) {
         callback.done(null, broken);
         return;
@@ -754,7 +779,7 @@ public final class ReplicaEngine {
       unsyncedBytes = Math.max(unsyncedBytes, 1);
       release();
       commit();
-      List.copyOf(listeners).forEach(Runnable::run);
+      tellListeners(replica.view().arrivals());
       syncWhatIsSaid();
       if (mayPublish()) {
         for (Peer peer : List.copyOf(peers.values())) {
@@ -805,6 +830,7 @@ public final class ReplicaEngine {
    * Before each message that holds our frontier or changes.
    */
   private boolean mayPublish() {
+    settle();
     if (broken == null) {
       try {
         replica.anchorOwn();
@@ -945,7 +971,13 @@ public final class ReplicaEngine {
    * @return whether a session could go on at once; call again then
    */
   public boolean turn(boolean idle) {
-    commit();
+    if (!beside.isPending() || !maySyncBeside() || waiters.size() >= helpers.minSynced()) {
+      commitStaged();
+    }
+    hear();
+    if (beside.isPending()) {
+      return false;
+    }
     catchUp();
     boolean more = workOnSnapshot();
     // What is written while a snapshot is joined depends on what nobody can be sent yet.
@@ -1043,7 +1075,73 @@ public final class ReplicaEngine {
     }
   }
 
+  /**
+   * Commits what is staged, so that it can be read here. Whoever acknowledges writes or shows
+   * something to others does so after {@link #commit}.
+   */
+  void commitStaged() {
+    if (!maySyncBeside()
+        || !replica.hasStaged()
+        || (waiters.size() < helpers.minSynced() && !beside.isPending())) {
+      commit();
+      return;
+    }
+    var done = List.copyOf(waiters);
+    waiters.clear();
+    Runnable onDisk;
+    try {
+      onDisk = replica.commitUnsynced();
+    } catch (RuntimeException e) {
+      notWritten(done, e);
+      return;
+    }
+    quiet = false;
+    beside.add(
+        new SyncBeside.Written(
+            onDisk, replica.view().arrivals(), failure -> acknowledge(done, failure)));
+  }
+
+  /**
+   * Whether what is staged may be synced beside the loop. With a session it may not: what others
+   * are told of must be on disk.
+   */
+  private boolean maySyncBeside() {
+    return broken == null
+        && stagedBytes == 0
+        && peers.isEmpty()
+        && partings.isEmpty()
+        && !replica.isJoining()
+        && !replica.isBehind()
+        && (!replica.hasStaged() || replica.maySyncLater());
+  }
+
+  /** Waits for those commits: whatever was committed is on disk then, or everything stopped. */
+  private void settle() {
+    beside.settle();
+    hear();
+  }
+
+  /** Takes note of what was synced beside the loop. */
+  private void hear() {
+    if (broken != null) {
+      return;
+    }
+    RuntimeException failure = beside.failure();
+    if (failure != null) {
+      fail(failure);
+    } else if (beside.arrivals() > followable) {
+      tellListeners(beside.arrivals());
+    }
+  }
+
+  private void tellListeners(long arrivals) {
+    followable = arrivals;
+    List.copyOf(listeners).forEach(Runnable::run);
+  }
+
+  /** Commits what is staged; it and everything before it is acknowledged then. */
   private void commit() {
+    settle();
     if (broken != null || !replica.hasStaged()) {
       acknowledgeRepeats();
       return;
@@ -1053,29 +1151,38 @@ public final class ReplicaEngine {
     try {
       replica.commit();
     } catch (RuntimeException e) {
-      done.forEach(waiter -> waiter.callback.done(null, e));
-      if (e instanceof StorageException.Full noRoom) {
-        full = noRoom;
-        dropContributors();
-      } else {
-        fail(e);
-      }
+      notWritten(done, e);
       return;
     }
     quiet = false;
     unsyncedBytes += stagedBytes;
     stagedBytes = 0;
     acknowledgeRepeats();
-    if (done.size() < MANY_WAITERS) {
-      acknowledge(done);
-    } else {
-      acknowledging.execute(() -> acknowledge(done));
-    }
-    List.copyOf(listeners).forEach(Runnable::run);
+    followable = replica.view().arrivals(); // Who is told of a write finds it.
+    acknowledge(done, null);
+    tellListeners(followable);
   }
 
-  private static void acknowledge(List<Waiter> done) {
-    done.forEach(waiter -> waiter.callback.done(waiter.receipt, null));
+  private void notWritten(List<Waiter> waiters, RuntimeException cause) {
+    waiters.forEach(waiter -> waiter.callback.done(null, cause));
+    if (cause instanceof StorageException.Full noRoom) {
+      full = noRoom;
+      dropContributors();
+    } else {
+      fail(cause);
+    }
+  }
+
+  private void acknowledge(List<Waiter> done, @Nullable RuntimeException failure) {
+    Runnable told =
+        () ->
+            done.forEach(
+                waiter -> waiter.callback.done(failure == null ? waiter.receipt : null, failure));
+    if (done.size() < MANY_WAITERS) {
+      told.run();
+    } else {
+      helpers.acknowledging().execute(told);
+    }
   }
 
   /** Messages without anything new use up the peer's credit too. */
@@ -1113,6 +1220,7 @@ public final class ReplicaEngine {
     if (broken != null) {
       return;
     }
+    settle();
     ticks++;
     for (Map.Entry<Peer, Long> parting : List.copyOf(partings.entrySet())) {
       if (ticks - parting.getValue() >= PARTING_TICKS) {
@@ -1249,8 +1357,12 @@ public final class ReplicaEngine {
     return snapshots.counters();
   }
 
-  /** Closes what this engine holds open of the storage; nothing may be called after it. */
+  /**
+   * Commits what is staged and closes what this engine holds open of the storage; nothing may be
+   * called after it.
+   */
   public void close() {
+    commit();
     snapshots.close();
   }
 

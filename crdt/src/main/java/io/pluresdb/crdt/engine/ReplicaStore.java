@@ -32,6 +32,7 @@ import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -54,6 +55,12 @@ public final class ReplicaStore implements CrdtStore {
   private static final long TICK_MILLIS = 1_000;
   private static final long WINDOW_NANOS = 2_000_000;
 
+  /** Writes of a commit from which it is synced while the next one is made. */
+  private static final int MIN_SYNCED = 64;
+
+  /** How long the thread that does it stays without work. */
+  private static final int IDLE_SYNCING_SECONDS = 10;
+
   private final Replica replica;
   private final ReplicaEngine engine;
   private final Storage storage;
@@ -61,6 +68,7 @@ public final class ReplicaStore implements CrdtStore {
   private final AtomicInteger queuedWrites = new AtomicInteger();
   private final AtomicLong queuedBytes = new AtomicLong();
   private final Thread loop;
+  private final ThreadPoolExecutor syncing;
   private volatile int pending;
   private final Consumer<RuntimeException> failures;
   private final Object gate = new Object();
@@ -78,7 +86,21 @@ public final class ReplicaStore implements CrdtStore {
     this.failures = failures;
     this.replica = replica;
     this.storage = replica.storage();
-    this.engine = new ReplicaEngine(replica, environment, events, Thread::startVirtualThread);
+    this.syncing =
+        new ThreadPoolExecutor(
+            0,
+            1,
+            IDLE_SYNCING_SECONDS,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            Thread.ofPlatform().name("replica-sync").factory());
+    this.engine =
+        new ReplicaEngine(
+            replica,
+            environment,
+            events,
+            new ReplicaEngine.Helpers(
+                Thread::startVirtualThread, syncing, MIN_SYNCED, () -> queue.add(() -> {})));
     this.loop = Thread.ofPlatform().name("replica-loop").unstarted(this::run);
   }
 
@@ -280,7 +302,7 @@ public final class ReplicaStore implements CrdtStore {
       List<Condition> conditions, Transaction transaction, ReplicaEngine.WriteCallback callback) {
     try {
       // What was staged before must be in the storage to be seen.
-      engine.turn(false);
+      engine.commitStaged();
       for (Condition condition : conditions) {
         if (!condition.expected().test(get(condition.id()))) {
           throw new CoreException(
@@ -443,6 +465,8 @@ public final class ReplicaStore implements CrdtStore {
     long next = since;
     boolean truncated = false;
     boolean more = true;
+    // What comes after it may not be on disk.
+    long end = engine.followable();
     int step = 1;
     for (int looked = 0; more && looked < limit && ids.size() < ENOUGH_EVENTS; looked += step) {
       // More at once while changes are small: what is read beyond enough is read again.
@@ -452,7 +476,8 @@ public final class ReplicaStore implements CrdtStore {
       more = followed.touched().size() == step;
       next = Math.max(next, followed.floor());
       for (ChangeLog.Touched touched : followed.touched()) {
-        if (ids.size() >= ENOUGH_EVENTS) {
+        if (ids.size() >= ENOUGH_EVENTS || touched.arrival() > end) {
+          more = false;
           break;
         }
         next = touched.arrival();
@@ -602,6 +627,7 @@ public final class ReplicaStore implements CrdtStore {
       if (storageOpen) {
         storageOpen = false;
         engine.close();
+        syncing.shutdown();
         if (engine.broken() == null) {
           replica.close();
         }

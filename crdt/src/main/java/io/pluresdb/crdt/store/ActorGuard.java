@@ -138,8 +138,18 @@ final class ActorGuard {
     relaxedMarked = true;
   }
 
+  /** An actor's newest row is on disk; nothing of it has been shown to others. */
+  void onDisk(ActorId actor, ActorRow row) {
+    if (knows(actor)) {
+      note(actor, row);
+    } else {
+      // An actor that is not in the anchor would be given up at the next start.
+      record(actor, row);
+    }
+  }
+
   /** Whether the anchor is about this actor. */
-  boolean knows(ActorId actor) {
+  private boolean knows(ActorId actor) {
     return recorded != null && recorded.actor().equals(actor);
   }
 
@@ -161,7 +171,7 @@ final class ActorGuard {
    * Notes what is on disk and nobody else has seen yet: an earlier copy that is restored would use
    * its numbers once more, and this one could come back after it.
    */
-  void note(ActorId actor, ActorRow row) {
+  private void note(ActorId actor, ActorRow row) {
     if (!isRecorded(actor, row)) {
       anchor.note(mark(actor, row));
     }

@@ -1424,10 +1424,36 @@ public final class Replica {
    * @throws StorageException.Failed when writing failed: everything staged is discarded
    */
   public void commit() {
-    Staging staged = staging;
-    if (staged.isEmpty()) {
-      return;
+    if (!staging.isEmpty()) {
+      write(true).run();
     }
+  }
+
+  /**
+   * Whether {@link #commitUnsynced} will do for what is staged: durable writes and nothing else.
+   */
+  public boolean maySyncLater() {
+    return staging.synced && !staging.relaxed && staging.membership == committed.membership;
+  }
+
+  /**
+   * As {@link #commit}, without waiting for the disk: nothing of it may be acknowledged or shown to
+   * others before {@link #sync}.
+   *
+   * @return to be run after that sync, before anything is acknowledged; by any thread, as long as
+   *     nothing but {@link #stage}, {@link #commitUnsynced} and {@link #sync} is called meanwhile
+   */
+  public Runnable commitUnsynced() {
+    if (!maySyncLater()) {
+      throw new IllegalStateException("what is staged must be synced in its commit");
+    }
+    return write(false);
+  }
+
+  /** Writes what is staged; returns what remains to be done once it is on disk. */
+  private Runnable write(boolean waits) {
+    Staging staged = staging;
+    Runnable onDisk = () -> {};
     BucketSums buckets = committed.buckets;
     long documents = committed.documents;
     try (staged) {
@@ -1464,19 +1490,14 @@ public final class Replica {
           Rows.replicaRow(documents, buckets.sum(), staged.log.arrivals(), clock.last()));
       boolean marked = staged.relaxed && guard.markRelaxed(batch);
       boolean synced = staged.synced || marked;
-      storage.commit(batch, synced ? Durability.SYNCED : Durability.BUFFERED);
+      storage.commit(batch, synced && waits ? Durability.SYNCED : Durability.BUFFERED);
       if (staged.relaxed) {
         guard.relaxedCommitted();
       }
       Own author = staged.own;
       ActorRow row = author == null ? null : staged.actors.get(author.actor());
       if (synced && author != null && row != null) {
-        if (guard.knows(author.actor())) {
-          guard.note(author.actor(), row);
-        } else {
-          // An actor that is not in the anchor would be given up at the next start.
-          guard.record(author.actor(), row);
-        }
+        onDisk = () -> guard.onDisk(author.actor(), row);
       }
     } catch (RuntimeException e) {
       buckets.discard();
@@ -1505,6 +1526,7 @@ public final class Replica {
     view = committed.view();
     log.counts(view.frontier());
     staging = new Staging(storage, committed);
+    return onDisk;
   }
 
   /**

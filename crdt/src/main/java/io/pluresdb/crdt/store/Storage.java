@@ -7,9 +7,10 @@ import org.jspecify.annotations.Nullable;
  * the disk.
  *
  * <p>Keys order as unsigned bytes. One thread commits (the replica loop), except that rows of
- * {@link Table#INDEX} but those of edges are another's, who commits nothing else; any thread reads.
- * Reads never write and never wait for a commit. A commit that survives is preceded by all that
- * were made before it. Arrays given to or taken from a storage must not be modified afterwards.
+ * {@link Table#INDEX} but those of edges are another's, who commits nothing else; any thread reads,
+ * and any may {@link #sync} meanwhile. Reads never write and never wait for a commit. A commit that
+ * survives is preceded by all that were made before it. Arrays given to or taken from a storage
+ * must not be modified afterwards.
  */
 public interface Storage extends AutoCloseable {
 

@@ -46,6 +46,9 @@ final class Device {
   private final RandomGenerator random;
   ReplicaEngine engine;
 
+  /** What the next engine gets. */
+  ReplicaEngine.Helpers helpers = ReplicaEngine.Helpers.NONE;
+
   private final KeyScope scope;
 
   Device(long seed, byte @Nullable [] founder) {
@@ -139,7 +142,7 @@ final class Device {
     var environment = new Environment(() -> Instant.ofEpochMilli(wallMillis), random);
     var identity = new ReplicaIdentity(DATABASE, founder, signer, Signer::verify, scope);
     return new ReplicaEngine(
-        Replica.open(storage, identity, anchor, environment), environment, events::add);
+        Replica.open(storage, identity, anchor, environment), environment, events::add, helpers);
   }
 
   /** Ends without warning and starts again with what the disk holds after power loss. */

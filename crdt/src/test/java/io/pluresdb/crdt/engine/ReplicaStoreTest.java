@@ -265,6 +265,35 @@ class ReplicaStoreTest {
   }
 
   @Test
+  void manyWriters_findEachOwnWrite_andItsEvent_onceItIsAcknowledged() throws Exception {
+    var missed = new ConcurrentLinkedQueue<String>();
+    var writers = new ArrayList<Thread>();
+    for (int writer = 0; writer < 256; writer++) {
+      String prefix = "w" + writer + "-";
+      writers.add(
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    for (int i = 0; i < 10; i++) {
+                      long since = store.status().arrivals();
+                      store.put(prefix + i, utf8("{}"));
+                      boolean told =
+                          store.events(prefix, since, 100_000).events().stream()
+                              .anyMatch(event -> event.id().startsWith(prefix));
+                      if (store.get(prefix + i).isEmpty() || !told) {
+                        missed.add(prefix + i);
+                      }
+                    }
+                  }));
+    }
+    for (Thread writer : writers) {
+      writer.join();
+    }
+    assertThat(missed).isEmpty();
+    assertThat(store.status().documents()).isEqualTo(2_560);
+  }
+
+  @Test
   void failedSync_isNeverAcknowledged() {
     storage.failNextSync(MemoryStorage.Fault.SYNC_FAILED);
     assertThatThrownBy(() -> store.put("d", utf8("{}")))

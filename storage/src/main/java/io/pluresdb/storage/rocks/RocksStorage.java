@@ -72,7 +72,7 @@ public final class RocksStorage implements Storage {
   /** Held shared while native memory is reached, exclusively to close it. */
   private final StampedLock lifetime = new StampedLock();
 
-  /** One commit or sync at a time. */
+  /** One commit at a time. */
   private final ReentrantLock writing = new ReentrantLock();
 
   /** Snapshots and cursors whose native memory must go before the database's. */
@@ -179,7 +179,16 @@ public final class RocksStorage implements Storage {
 
   @Override
   public void sync() {
-    write(database::syncWal);
+    // Beside a commit, which would otherwise wait for the disk.
+    long stamp = lifetime.readLock();
+    try {
+      requireWritable();
+      database.syncWal();
+    } catch (RocksDBException cause) {
+      throw remembered(cause);
+    } finally {
+      lifetime.unlockRead(stamp);
+    }
   }
 
   @Override
@@ -346,22 +355,31 @@ public final class RocksStorage implements Storage {
   private void write(Write write) {
     writing.lock();
     try {
-      requireOpen();
-      StorageException.Failed earlier = failure;
-      if (earlier != null) {
-        throw new StorageException.Failed(
-            "an earlier write failed: this storage takes no more", earlier);
-      }
+      requireWritable();
       runWhenNotStalled(write);
     } catch (RocksDBException cause) {
-      StorageException error = RocksErrors.onWrite(cause);
-      if (error instanceof StorageException.Failed sticky) {
-        failure = sticky;
-      }
-      throw error;
+      throw remembered(cause);
     } finally {
       writing.unlock();
     }
+  }
+
+  private void requireWritable() {
+    requireOpen();
+    StorageException.Failed earlier = failure;
+    if (earlier != null) {
+      throw new StorageException.Failed(
+          "an earlier write failed: this storage takes no more", earlier);
+    }
+  }
+
+  /** What came of a write, which ends all others unless it only lacked room. */
+  private StorageException remembered(RocksDBException cause) {
+    StorageException error = RocksErrors.onWrite(cause);
+    if (error instanceof StorageException.Failed sticky) {
+      failure = sticky;
+    }
+    return error;
   }
 
   private void runWhenNotStalled(Write write) throws RocksDBException {

@@ -88,6 +88,7 @@ public final class SimCluster {
   /** Where a data directory keeps the nonce of the actor that it goes on with. */
   private static final byte[] ACTOR = "actor".getBytes(StandardCharsets.US_ASCII);
 
+  private static final int MAX_SYNC_MILLIS = 10;
   private static final int MAX_PENDING = 1 << 16;
   // What chances are drawn for.
   private static final long DEVICE = 1;
@@ -380,13 +381,34 @@ public final class SimCluster {
     node.lives++;
     node.lastWrite.clear();
     node.looked = -1;
-    node.engine = new ReplicaEngine(replica, node.environment, event -> told(node, event));
+    node.engine =
+        new ReplicaEngine(replica, node.environment, event -> told(node, event), beside(node));
     if (scenario.memory() != null) {
       node.engine.remember(scenario.memory());
     }
     pairs.stream()
         .filter(pair -> pair.a == node.index || pair.b == node.index)
         .forEach(pair -> attempt(pair, pair.connecting.nextInt(200)));
+  }
+
+  /** Syncs a node's commits some time later, unless the node has ended by then. */
+  private ReplicaEngine.Helpers beside(SimNode node) {
+    int life = node.lives;
+    return new ReplicaEngine.Helpers(
+        Runnable::run,
+        sync ->
+            after(
+                node.random.nextInt(MAX_SYNC_MILLIS),
+                () ->
+                    guard(
+                        node,
+                        engine -> {
+                          if (node.lives == life) {
+                            sync.run();
+                          }
+                        })),
+        1,
+        () -> scheduleTurn(node));
   }
 
   private static void checkPairs(SimNode node, Replica replica) {
