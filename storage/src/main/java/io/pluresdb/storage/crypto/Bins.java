@@ -1,6 +1,5 @@
 package io.pluresdb.storage.crypto;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.NavigableMap;
@@ -20,20 +19,23 @@ final class Bins {
   record Bin(byte[] start, long id, int key) {}
 
   private final long version;
-  private final List<Bin> bins;
+  private final Bin[] bins;
+
+  /** The start of each: what is searched should not be a step further away. */
   private final byte[][] starts;
 
   /** {@code bins} are in the order of their starts. */
   Bins(long version, List<Bin> bins) {
-    this.version = version;
-    this.bins = bins;
-    this.starts = new byte[bins.size()][];
-    for (int i = 0; i < starts.length; i++) {
-      starts[i] = bins.get(i).start();
-    }
+    this(version, bins.toArray(Bin[]::new), bins.stream().map(Bin::start).toArray(byte[][]::new));
+  }
+
+  private Bins(long version, Bin[] bins, byte[][] starts) {
     if (starts.length == 0 || starts[0].length > 0) {
       throw new IllegalArgumentException("the first bin must start at the empty key");
     }
+    this.version = version;
+    this.bins = bins;
+    this.starts = starts;
   }
 
   /** Grows by one with every change. */
@@ -46,7 +48,7 @@ final class Bins {
   }
 
   Bin bin(int index) {
-    return bins.get(index);
+    return bins[index];
   }
 
   /** Where the bin ends, or null for the last. */
@@ -55,6 +57,11 @@ final class Bins {
   }
 
   /** The bin a key belongs to. */
+  Bin of(byte[] key) {
+    return bin(find(key));
+  }
+
+  /** The index of the bin a key belongs to. */
   int find(byte[] key) {
     int low = 0;
     int high = starts.length - 1;
@@ -71,14 +78,24 @@ final class Bins {
 
   /** With other bins in the place of some, by their index. */
   Bins replace(NavigableMap<Integer, List<Bin>> others) {
-    var all = new ArrayList<Bin>(bins.size() + 4 * others.size());
-    int next = 0;
+    int added = others.values().stream().mapToInt(parts -> parts.size() - 1).sum();
+    var all = new Bin[bins.length + added];
+    var allStarts = new byte[all.length][];
+    int from = 0;
+    int to = 0;
     for (var other : others.entrySet()) {
-      all.addAll(bins.subList(next, other.getKey()));
-      all.addAll(other.getValue());
-      next = other.getKey() + 1;
+      int kept = other.getKey() - from;
+      System.arraycopy(bins, from, all, to, kept);
+      System.arraycopy(starts, from, allStarts, to, kept);
+      to += kept;
+      for (Bin part : other.getValue()) {
+        all[to] = part;
+        allStarts[to++] = part.start();
+      }
+      from = other.getKey() + 1;
     }
-    all.addAll(bins.subList(next, bins.size()));
-    return new Bins(version + 1, all);
+    System.arraycopy(bins, from, all, to, bins.length - from);
+    System.arraycopy(starts, from, allStarts, to, bins.length - from);
+    return new Bins(version + 1, all, allStarts);
   }
 }

@@ -18,6 +18,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -96,7 +97,23 @@ public final class EncryptedStorage implements Storage {
     }
   }
 
-  private record Write(Table table, byte[] key, byte @Nullable [] value) {}
+  private static final class Write {
+    final Table table;
+    final byte[] key;
+    final byte @Nullable [] value;
+
+    /** The bin of a hidden row when the commit began, by its index. */
+    int index;
+
+    /** The bin it is written to. */
+    @Nullable Bin bin;
+
+    Write(Table table, byte[] key, byte @Nullable [] value) {
+      this.table = table;
+      this.key = key;
+      this.value = value;
+    }
+  }
 
   /** A row of a bin, opened; null instead of a value that is large. */
   private record Row(byte[] key, byte @Nullable [] value, byte[] at) {}
@@ -393,7 +410,7 @@ public final class EncryptedStorage implements Storage {
         }
       }
       for (Write write : writes) {
-        encode(write, changed.get(write.table()), sealer, out);
+        encode(write, sealer, out);
       }
       commit(out, durability, changed);
       done = true;
@@ -422,35 +439,40 @@ public final class EncryptedStorage implements Storage {
     }
   }
 
-  private void encode(Write write, @Nullable Bins changed, Sealer sealer, Batch out) {
-    Table table = write.table();
-    byte[] value = write.value();
-    byte[] at = write.key();
-    if (isHidden(table)) {
-      Bins bins = changed == null ? hidden(table).view.current : changed;
-      Bin bin = bins.bin(bins.find(write.key()));
-      at = place(sealer, table, bin, write.key());
-      hidden(table).known.written(bin.id(), write.key(), value != null);
+  private void encode(Write write, Sealer sealer, Batch out) {
+    Table table = write.table;
+    byte[] value = write.value;
+    byte[] at = write.key;
+    Bin bin = write.bin;
+    if (bin != null) {
+      at = place(sealer, table, bin, write.key);
+      hidden(table).known.written(bin.id(), write.key, value != null);
     }
     if (value == null) {
       out.delete(table, at);
-    } else if (isHidden(table)) {
-      out.put(table, at, sealer.seal(rowContext(table), keyHead(write.key()), value));
+    } else if (bin != null) {
+      out.put(table, at, sealer.seal(rowContext(table), keyHead(write.key), value));
     } else {
       out.put(table, at, sealer.seal(context(table, at), NOTHING, value));
     }
   }
 
-  /** Cuts the bins that the writes would overfill; the bins afterwards, or null for as before. */
+  /**
+   * Tells the writes to a table their bins, and cuts those that they would overfill; the bins
+   * afterwards, or null for as before.
+   */
   private @Nullable Bins makeRoom(HiddenTable table, List<Write> writes, Sealer sealer, Batch out) {
     Bins bins = table.view.current;
     var full = new TreeMap<Integer, List<byte[]>>();
     for (Write write : writes) {
-      if (write.table() == table.table && write.value() != null) {
-        int index = bins.find(write.key());
-        int[] left = table.allowance.computeIfAbsent(bins.bin(index).id(), id -> new int[] {0});
-        if (--left[0] < 0) {
-          full.putIfAbsent(index, new ArrayList<>());
+      if (write.table == table.table) {
+        write.index = bins.find(write.key);
+        write.bin = bins.bin(write.index);
+        if (write.value != null) {
+          int[] left = table.allowance.computeIfAbsent(write.bin.id(), id -> new int[] {0});
+          if (--left[0] < 0) {
+            full.putIfAbsent(write.index, new ArrayList<>());
+          }
         }
       }
     }
@@ -458,10 +480,10 @@ public final class EncryptedStorage implements Storage {
       return null;
     }
     for (Write write : writes) {
-      if (write.table() == table.table && write.value() != null) {
-        List<byte[]> coming = full.get(bins.find(write.key()));
+      if (write.table == table.table && write.value != null) {
+        List<byte[]> coming = full.get(write.index);
         if (coming != null) {
-          coming.add(write.key());
+          coming.add(write.key);
         }
       }
     }
@@ -478,6 +500,11 @@ public final class EncryptedStorage implements Storage {
       return null;
     }
     Bins next = bins.replace(cut);
+    for (Write write : writes) {
+      if (write.table == table.table && cut.containsKey(write.index)) {
+        write.bin = next.bin(next.find(write.key));
+      }
+    }
     writeVersion(out, sealer, table.table, next.version());
     return next;
   }
@@ -504,7 +531,8 @@ public final class EncryptedStorage implements Storage {
           known.isRun() && !fresh.isEmpty()
               ? around(known.keys, fresh)
               : List.of(union(known.keys, fresh));
-      return share(table, bin, sections, known.keys, snapshot, sealer, out);
+      return share(
+          table, bin, sections, known.keys, place -> snapshot.get(table.table, place), sealer, out);
     }
     var places = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
     try (var rows = rowsOf(snapshot, table.table, bin)) {
@@ -525,7 +553,7 @@ public final class EncryptedStorage implements Storage {
     }
     var keys = new TreeSet<byte[]>(Arrays::compareUnsigned);
     places.forEach((at, value) -> keys.add(row(sealer, table.table, at, value).key()));
-    return share(table, bin, List.of(union(keys, fresh)), keys, snapshot, sealer, out);
+    return share(table, bin, List.of(union(keys, fresh)), keys, places::get, sealer, out);
   }
 
   private static NavigableSet<byte[]> union(Collection<byte[]> some, Collection<byte[]> others) {
@@ -554,13 +582,14 @@ public final class EncryptedStorage implements Storage {
    *
    * @param sections what must not share a bin, ascending; the first row stays
    * @param stored the keys that are in the bin
+   * @param rows gives its rows as they are on disk, by their places
    */
   private List<Bin> share(
       HiddenTable table,
       Bin bin,
       List<NavigableSet<byte[]>> sections,
       NavigableSet<byte[]> stored,
-      Snapshot snapshot,
+      Function<byte[], byte @Nullable []> rows,
       Sealer sealer,
       Batch out) {
     // Learning replaces what is known of the bin.
@@ -572,7 +601,7 @@ public final class EncryptedStorage implements Storage {
       var rest = new ArrayList<>(section);
       for (int from = 0; from < rest.size(); from += most) {
         List<byte[]> keys = rest.subList(from, Math.min(rest.size(), from + most));
-        parts.add(part(table, bin, parts.isEmpty(), keys, present, snapshot, sealer, out));
+        parts.add(part(table, bin, parts.isEmpty(), keys, present, rows, sealer, out));
       }
     }
     return parts;
@@ -585,7 +614,7 @@ public final class EncryptedStorage implements Storage {
       boolean stays,
       List<byte[]> keys,
       NavigableSet<byte[]> present,
-      Snapshot snapshot,
+      Function<byte[], byte @Nullable []> rows,
       Sealer sealer,
       Batch out) {
     Bin part = stays ? bin : new Bin(keys.getFirst(), random.nextLong(), bin.key());
@@ -599,7 +628,7 @@ public final class EncryptedStorage implements Storage {
       writeBin(out, sealer, table.table, part);
       for (byte[] key : here) {
         byte[] from = place(sealer, table.table, bin, key);
-        byte[] value = snapshot.get(table.table, from);
+        byte[] value = rows.apply(from);
         if (value == null) {
           throw damaged(table.table, new SealException("a row of a bin is gone"));
         }
@@ -638,10 +667,11 @@ public final class EncryptedStorage implements Storage {
     try {
       while (true) {
         View view = bins.view;
-        byte[] sealed = find(sealer, table, view.current, key);
-        Bins next = view.next;
-        if (sealed == null && next != null) {
-          sealed = find(sealer, table, next, key);
+        Bin bin = view.current.of(key);
+        byte[] sealed = inner.get(table, place(sealer, table, bin, key));
+        Bin next = view.next == null ? bin : view.next.of(key);
+        if (sealed == null && next.id() != bin.id()) {
+          sealed = inner.get(table, place(sealer, table, next, key));
         }
         if (sealed != null) {
           return value(sealer, table, key, sealed);
@@ -653,10 +683,6 @@ public final class EncryptedStorage implements Storage {
     } finally {
       giveBack(sealer);
     }
-  }
-
-  private byte @Nullable [] find(Sealer sealer, Table table, Bins bins, byte[] key) {
-    return inner.get(table, place(sealer, table, bins.bin(bins.find(key)), key));
   }
 
   @Override
