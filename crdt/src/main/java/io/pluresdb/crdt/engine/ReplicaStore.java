@@ -577,7 +577,7 @@ public final class ReplicaStore implements CrdtStore {
         view.documents(),
         view.frontier(),
         view.stateHash(),
-        view.arrivals(),
+        engine.followable(),
         pending,
         storage.bytesOnDisk());
   }

@@ -47,7 +47,7 @@ public interface CrdtStore extends AutoCloseable {
    * @param documents number of documents that exist
    * @param frontier its operations; equal frontiers mean equal operation sets
    * @param stateHash equal hashes mean equal documents
-   * @param arrivals length of the arrival log
+   * @param arrivals length of the arrival log, as far as {@link #events} goes
    * @param pending changes that wait for others
    * @param bytesOnDisk of the storage
    */
