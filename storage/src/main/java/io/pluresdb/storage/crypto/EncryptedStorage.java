@@ -89,7 +89,7 @@ public final class EncryptedStorage implements Storage {
     final Map<Long, int[]> allowance = new HashMap<>();
 
     /** Guarded by committing. */
-    final KnownBins known = new KnownBins();
+    final KnownBins known = new KnownBins(KnownBins.PROCESS);
 
     HiddenTable(Table table, Bins bins) {
       this.table = table;
@@ -735,6 +735,12 @@ public final class EncryptedStorage implements Storage {
   public void close() {
     closed = true;
     inner.close();
+    committing.lock();
+    try {
+      hidden.values().forEach(table -> table.known.clear());
+    } finally {
+      committing.unlock();
+    }
     for (Sealer sealer = idle.poll(); sealer != null; sealer = idle.poll()) {
       sealer.close();
     }

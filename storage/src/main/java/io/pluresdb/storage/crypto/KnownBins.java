@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,8 +16,20 @@ import org.jspecify.annotations.Nullable;
  * <p>Not thread-safe.
  */
 final class KnownBins {
-  /** Memory of all keys together, as {@link #weight} counts; what was not cut lately goes first. */
+  /**
+   * Memory of all keys of a table, as {@link #weight} counts; what was not cut lately goes first.
+   */
   static final long MAX_BYTES = 4 << 20;
+
+  /**
+   * What the tables that remember any share: each forgets down to an equal share when it learns
+   * more. Those that took their shares when there were fewer keep them meanwhile, so n tables take
+   * up to this times 1 + ln(n / 4).
+   */
+  static final long MAX_SHARED_BYTES = 16 << 20;
+
+  /** How many tables of the process remember any. */
+  static final AtomicInteger PROCESS = new AtomicInteger();
 
   /** Keys put one after another in ascending order, from which on more of them are expected. */
   static final int MIN_RUN = 16;
@@ -76,8 +89,18 @@ final class KnownBins {
     }
   }
 
+  private final AtomicInteger remembering;
   private final Map<Long, Known> bins = new LinkedHashMap<>(16, 0.75f, true);
   private long bytes;
+
+  /**
+   * Nothing is known yet.
+   *
+   * @param remembering counts the tables that share their memory
+   */
+  KnownBins(AtomicInteger remembering) {
+    this.remembering = remembering;
+  }
 
   private static long weight(byte[] key) {
     return key.length + KEY_OVERHEAD_BYTES;
@@ -101,10 +124,14 @@ final class KnownBins {
     keys.forEach(known::put);
     known.sort();
     known.run = 0;
+    if (bins.isEmpty()) {
+      remembering.incrementAndGet();
+    }
     bins.put(bin, known);
     bytes += known.bytes;
+    long share = Math.min(MAX_BYTES, MAX_SHARED_BYTES / Math.max(1, remembering.get()));
     var oldest = bins.values().iterator();
-    while (bytes > MAX_BYTES && bins.size() > 1) {
+    while (bytes > share && bins.size() > 1) {
       bytes -= oldest.next().bytes;
       oldest.remove();
     }
@@ -127,10 +154,19 @@ final class KnownBins {
 
   void forget(long bin) {
     Known known = bins.remove(bin);
-    bytes -= known == null ? 0 : known.bytes;
+    if (known != null) {
+      bytes -= known.bytes;
+      if (bins.isEmpty()) {
+        remembering.decrementAndGet();
+      }
+    }
   }
 
+  /** Forgets all; also before a table is let go, which otherwise keeps its share. */
   void clear() {
+    if (!bins.isEmpty()) {
+      remembering.decrementAndGet();
+    }
     bins.clear();
     bytes = 0;
   }

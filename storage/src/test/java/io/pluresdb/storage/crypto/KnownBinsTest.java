@@ -3,13 +3,16 @@ package io.pluresdb.storage.crypto;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** What is remembered of bins. */
 class KnownBinsTest {
-  private final KnownBins bins = new KnownBins();
+  private final AtomicInteger remembering = new AtomicInteger();
+  private final KnownBins bins = new KnownBins(remembering);
 
   private static byte[] key(int number) {
     return "k%05d".formatted(number).getBytes(StandardCharsets.UTF_8);
@@ -58,5 +61,27 @@ class KnownBinsTest {
     bins.learn(4, List.of(new byte[2 * (int) KnownBins.MAX_BYTES]));
     assertThat(bins.of(4)).isNotNull();
     assertThat(bins.of(3)).isNull();
+  }
+
+  @Test
+  void tables_shareTheirMemory_andLeaveTheirPartWhenTheyForget() {
+    var others = new ArrayList<KnownBins>();
+    for (int i = 0; i < 63; i++) {
+      var other = new KnownBins(remembering);
+      other.learn(1, List.of(key(1)));
+      others.add(other);
+    }
+    int share = (int) (KnownBins.MAX_SHARED_BYTES / 64);
+    bins.learn(1, List.of(new byte[share / 2]));
+    bins.learn(2, List.of(new byte[share / 2]));
+    assertThat(bins.of(1)).isNull();
+    assertThat(bins.of(2)).isNotNull();
+    others.forEach(KnownBins::clear);
+    assertThat(remembering).hasValue(1);
+    bins.learn(3, List.of(new byte[share / 2]));
+    assertThat(bins.of(2)).isNotNull();
+    bins.forget(2);
+    bins.forget(3);
+    assertThat(remembering).hasValue(0);
   }
 }
