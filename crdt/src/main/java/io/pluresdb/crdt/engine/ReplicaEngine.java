@@ -971,9 +971,11 @@ public final class ReplicaEngine {
    * @return whether a session could go on at once; call again then
    */
   public boolean turn(boolean idle) {
-    if (!beside.isPending() || !maySyncBeside() || waiters.size() >= helpers.minSynced()) {
-      commitStaged();
+    if (beside.isPending() && maySyncBeside() && waiters.size() < helpers.minSynced()) {
+      hear();
+      return false; // The end of the sync calls again.
     }
+    commitStaged();
     hear();
     if (beside.isPending()) {
       return false;
@@ -1217,10 +1219,10 @@ public final class ReplicaEngine {
 
   /** Lets time pass; call it about once a second. */
   public void tick() {
+    settle();
     if (broken != null) {
       return;
     }
-    settle();
     ticks++;
     for (Map.Entry<Peer, Long> parting : List.copyOf(partings.entrySet())) {
       if (ticks - parting.getValue() >= PARTING_TICKS) {
