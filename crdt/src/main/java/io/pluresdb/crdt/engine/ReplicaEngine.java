@@ -68,7 +68,8 @@ public final class ReplicaEngine {
    * @param acknowledging tells many at once that their writes are on disk: waking them takes as
    *     long as a tenth of the commit
    * @param syncing syncs commits of writes while the next ones are staged
-   * @param minSynced writes of a commit from which it does; fewer wait for those before them
+   * @param minSynced writes of a commit from which it does; fewer wait for those before them, or
+   *     are synced so too when more came just before
    * @param wake calls for a {@link #turn} after such a sync, from the thread that made it
    */
   public record Helpers(Executor acknowledging, Executor syncing, int minSynced, Runnable wake) {
@@ -192,6 +193,12 @@ public final class ReplicaEngine {
 
   /** Whether nothing was committed between the last two ticks, and nothing since. */
   private boolean quiet;
+
+  /**
+   * Writes of the greatest commit lately, halved with every commit since: writers that were told
+   * together come back together, and the first few of them need not make the rest wait for a sync.
+   */
+  private int crowd;
 
   private long lastArrivals;
 
@@ -1082,9 +1089,12 @@ public final class ReplicaEngine {
    * something to others does so after {@link #commit}.
    */
   void commitStaged() {
+    if (replica.hasStaged()) {
+      crowd = Math.max(waiters.size(), crowd / 2);
+    }
     if (!maySyncBeside()
         || !replica.hasStaged()
-        || (waiters.size() < helpers.minSynced() && !beside.isPending())) {
+        || (crowd < helpers.minSynced() && !beside.isPending())) {
       commit();
       return;
     }

@@ -95,6 +95,23 @@ class SyncBesideTest {
   }
 
   @Test
+  void fewWrites_behindMany_areSyncedBesideToo_untilNoMoreCome() {
+    submit("a", "b", "c", "d", "e", "f");
+    device.engine.turn(true);
+    syncs.remove().run();
+    submit("g");
+    device.engine.turn(true);
+    assertThat(device.storage.unsyncedCommits()).isEqualTo(1);
+    syncs.remove().run();
+    assertThat(receipts).hasSize(7);
+    submit("h");
+    device.engine.turn(true);
+    assertThat(syncs).isEmpty();
+    assertThat(receipts).hasSize(8);
+    assertThat(device.storage.unsyncedCommits()).isZero();
+  }
+
+  @Test
   void listeners_areToldOfWhatIsOnDisk() {
     long before = device.engine.followable();
     submit("a", "b", "c");
