@@ -20,6 +20,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.StampedLock;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.Checkpoint;
@@ -78,6 +79,7 @@ public final class RocksStorage implements Storage {
   /** Snapshots and cursors whose native memory must go before the database's. */
   private final Set<Part> open = ConcurrentHashMap.newKeySet();
 
+  private final PresentKeys states;
   private final AtomicReference<@Nullable BatchEncoder> spare = new AtomicReference<>();
   private volatile StorageException.@Nullable Failed failure;
   private volatile boolean closed;
@@ -88,7 +90,11 @@ public final class RocksStorage implements Storage {
   }
 
   private RocksStorage(
-      Path directory, RocksTuning tuning, RocksDB database, List<ColumnFamilyHandle> handles) {
+      Path directory,
+      RocksTuning tuning,
+      RocksDB database,
+      List<ColumnFamilyHandle> handles,
+      int minMisses) {
     this.directory = directory;
     this.tuning = tuning;
     this.database = database;
@@ -99,6 +105,7 @@ public final class RocksStorage implements Storage {
       families.put(tables[i], family);
       familyIds.put(tables[i], family.getID());
     }
+    this.states = new PresentKeys(new StateKeys(), minMisses, PresentKeys.PROCESS);
   }
 
   /**
@@ -111,6 +118,11 @@ public final class RocksStorage implements Storage {
    * @throws StorageException.Full when the disk has no room to open it
    */
   public static RocksStorage open(Path directory, RocksOptions options) {
+    return open(directory, options, PresentKeys.MIN_MISSES);
+  }
+
+  /** As {@link #open(Path, RocksOptions)}; {@code minMisses} is for {@link PresentKeys}. */
+  static RocksStorage open(Path directory, RocksOptions options, int minMisses) {
     NativeLibrary.load(options.nativeDirectory());
     try {
       Files.createDirectories(directory);
@@ -139,7 +151,7 @@ public final class RocksStorage implements Storage {
       List<ColumnFamilyHandle> handles = new ArrayList<>();
       DBOptions settings = tuning.database();
       database = RocksDB.open(settings, directory.toString(), descriptors, handles);
-      storage = new RocksStorage(directory, tuning, database, handles);
+      storage = new RocksStorage(directory, tuning, database, handles, minMisses);
       storage.checkFormat();
       return storage;
     } catch (RocksDBException cause) {
@@ -171,6 +183,7 @@ public final class RocksStorage implements Storage {
     byte[] bytes = writes.toByteArray();
     write(
         () -> {
+          states.put(mine.states);
           try (WriteBatch whole = new WriteBatch(bytes)) {
             database.write(durability == Durability.SYNCED ? synced : buffered, whole);
           }
@@ -193,6 +206,18 @@ public final class RocksStorage implements Storage {
 
   @Override
   public byte @Nullable [] get(Table table, byte[] key) {
+    if (table == Table.STATE && !states.mayContain(key)) {
+      requireOpen();
+      return null;
+    }
+    byte[] value = stored(table, key);
+    if (value == null && table == Table.STATE) {
+      states.missed();
+    }
+    return value;
+  }
+
+  private byte @Nullable [] stored(Table table, byte[] key) {
     long stamp = lifetime.readLock();
     try {
       requireOpen();
@@ -328,6 +353,7 @@ public final class RocksStorage implements Storage {
   @Override
   public void close() {
     closed = true;
+    states.forget();
     writing.lock();
     long stamp = lifetime.writeLock();
     try {
@@ -522,8 +548,46 @@ public final class RocksStorage implements Storage {
     return text.getBytes(StandardCharsets.US_ASCII);
   }
 
+  /** The rows of STATE, for what remembers their keys. */
+  private final class StateKeys implements PresentKeys.Table {
+    @Override
+    public void read(Runnable begun, Consumer<byte[]> keys) {
+      Snapshot snapshot;
+      writing.lock();
+      try {
+        begun.run();
+        snapshot = snapshot();
+      } finally {
+        writing.unlock();
+      }
+      try (snapshot;
+          Cursor rows = snapshot.scan(Table.STATE, new byte[0], null)) {
+        while (rows.next()) {
+          keys.accept(rows.key());
+        }
+      }
+    }
+
+    @Override
+    public long estimatedRows() {
+      long stamp = lifetime.readLock();
+      try {
+        requireOpen();
+        return database.getLongProperty(family(Table.STATE), "rocksdb.estimate-num-keys");
+      } catch (RocksDBException cause) {
+        throw RocksErrors.onRead(cause);
+      } finally {
+        lifetime.unlockRead(stamp);
+      }
+    }
+  }
+
   private static final class RocksBatch implements Batch {
     private final RocksStorage owner;
+
+    /** Keys of the rows of STATE that are put. */
+    private final List<byte[]> states = new ArrayList<>();
+
     private @Nullable BatchEncoder writes;
 
     RocksBatch(RocksStorage owner, BatchEncoder writes) {
@@ -534,6 +598,9 @@ public final class RocksStorage implements Storage {
     @Override
     public void put(Table table, byte[] key, byte[] value) {
       writes().put(owner.familyId(table), key, value);
+      if (table == Table.STATE) {
+        states.add(key);
+      }
     }
 
     @Override

@@ -77,13 +77,15 @@ final class PutBench {
       var documents = new Documents(client);
       byte[][] made = new byte[each][];
       Arrays.setAll(made, documents::next);
+      String[] ids = new String[each];
+      Arrays.setAll(ids, i -> Documents.id(name, i));
       threads[client] =
           Thread.ofVirtual()
               .start(
                   () -> {
                     awaitQuietly(start);
                     for (int i = 0; i < each; i++) {
-                      store.put(Documents.id(name, i), made[i]);
+                      store.put(ids[i], made[i]);
                     }
                   });
     }
