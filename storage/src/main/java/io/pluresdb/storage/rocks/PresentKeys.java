@@ -1,6 +1,7 @@
 package io.pluresdb.storage.rocks;
 
 import java.security.SecureRandom;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -10,11 +11,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * Says of most keys that are not in a table that they are not, without asking RocksDB: a document
  * is read before it is put, and most of those are new. To find nothing, RocksDB looks into the
- * filter of every write buffer and nearly every file; here it is one word of memory.
+ * filter of every write buffer and nearly every file; here it is a few words of memory.
  *
  * <p>Begins once reads that found nothing are many, and as many as a quarter of the rows: then the
  * keys of the table are read by a thread of their own, while commits go on. Nothing of it is on
- * disk. A table that grows is read again when it has twice the rows.
+ * disk. When the filter is full, a larger one is laid beside it for the keys that follow. A key
+ * that is deleted still passes; where those are most, the table is read again.
  */
 final class PresentKeys {
   /** Reads that found nothing before the keys are read. */
@@ -29,17 +31,19 @@ final class PresentKeys {
   /** What the filters of this process take. */
   static final AtomicLong PROCESS = new AtomicLong();
 
+  /** Keys that filters are made for, to one row that is there, before it is read again. */
+  static final int MOST_DELETED = 8;
+
   private static final int SEED_BYTES = 16;
 
   /** The table whose keys they are. */
   interface Table {
     /**
-     * Runs {@code begun} while no commit is under way, and hands every key there is then to {@code
-     * keys}.
+     * Hands every key to {@code keys} that there is at a moment when no commit is under way.
      *
      * @throws RuntimeException when the table cannot be read, or was closed
      */
-    void read(Runnable begun, Consumer<byte[]> keys);
+    void read(Consumer<byte[]> keys);
 
     /** Number of rows, roughly. */
     long estimatedRows();
@@ -50,20 +54,19 @@ final class PresentKeys {
   private final AtomicLong memory;
   private final AtomicInteger misses = new AtomicInteger();
 
-  /** Has all keys; null while there is none. */
-  private volatile @Nullable KeyFilter complete;
+  /** Have all keys together, the newest last; none while they were not read. */
+  private volatile List<KeyFilter> complete = List.of();
 
-  /** What is put is added to these: the complete one and the one that is being made. */
-  private volatile List<KeyFilter> all = List.of();
+  /** Will have all of them; null while they are not being read. */
+  private volatile @Nullable KeyFilter made;
 
-  private volatile boolean reading;
+  /** Keys for which the newest filter has room. */
+  private final AtomicInteger room = new AtomicInteger();
 
   // Guarded by this.
   private boolean ended;
   private long taken;
-
-  /** Keys for which the complete filter has room. */
-  private final AtomicInteger room = new AtomicInteger();
+  private long capacity;
 
   /**
    * @param minMisses reads that found nothing before the keys are read
@@ -77,64 +80,109 @@ final class PresentKeys {
 
   /** Whether the table may hold the key; any thread. */
   boolean mayContain(byte[] key) {
-    KeyFilter filter = complete;
-    return filter == null || filter.mayContain(key);
+    List<KeyFilter> filters = complete;
+    return filters.isEmpty() || mayContain(filters, key);
+  }
+
+  private static boolean mayContain(List<KeyFilter> filters, byte[] key) {
+    for (int i = filters.size() - 1; i >= 0; i--) {
+      if (filters.get(i).mayContain(key)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Told of every read that found nothing; any thread. */
   void missed() {
-    if (complete == null && !reading && misses.incrementAndGet() >= minMisses) {
+    if (complete.isEmpty() && made == null && misses.incrementAndGet() >= minMisses) {
       begin();
     }
   }
 
   /** Told of the keys that a commit puts, before it does and while no other commit is under way. */
   void put(List<byte[]> keys) {
-    List<KeyFilter> filters = all;
+    KeyFilter other = made;
+    if (other != null) {
+      keys.forEach(other::add);
+    }
+    List<KeyFilter> filters = complete;
     if (filters.isEmpty()) {
       return;
     }
     int fresh = 0;
     for (byte[] key : keys) {
-      fresh += filters.getFirst().add(key) ? 1 : 0;
+      if (!mayContain(filters, key)) {
+        filters.getLast().add(key);
+        fresh++;
+      }
     }
-    if (filters.size() > 1) {
-      keys.forEach(filters.getLast()::add);
-    }
-    if (room.addAndGet(-fresh) < 0 && complete != null && !reading) {
-      begin();
+    if (room.addAndGet(-fresh) < 0) {
+      grow();
     }
   }
 
   private synchronized void begin() {
-    if (ended || reading) {
+    if (ended || made != null) {
       return;
     }
     long rows = table.estimatedRows();
-    if (complete == null && misses.get() < rows / 4) {
+    if (complete.isEmpty() && misses.get() < rows / 4) {
       return;
     }
-    int capacity = Math.clamp(2 * rows, MIN_CAPACITY, Integer.MAX_VALUE / 2);
-    long bytes = KeyFilter.bytes(capacity);
-    if (memory.addAndGet(bytes) > MAX_BYTES) {
-      memory.addAndGet(-bytes);
-      forget();
-      return;
+    int size = size(2 * rows);
+    if (take(size)) {
+      var filter = filter(size);
+      made = filter;
+      Thread.ofPlatform().name("present-keys").daemon().start(() -> read(filter, size));
     }
-    byte[] seed = new byte[SEED_BYTES];
-    new SecureRandom().nextBytes(seed);
-    reading = true;
-    var filter = new KeyFilter(capacity, seed);
-    Thread.ofPlatform().name("present-keys").daemon().start(() -> read(filter, capacity, bytes));
   }
 
-  private void read(KeyFilter filter, int capacity, long bytes) {
-    var before = complete;
+  private synchronized void grow() {
+    if (ended || made != null) {
+      return;
+    }
+    if (capacity > MOST_DELETED * table.estimatedRows() + MIN_CAPACITY) {
+      begin();
+      return;
+    }
+    int size = size(2 * capacity);
+    if (take(size)) {
+      var filters = new ArrayList<>(complete);
+      filters.add(filter(size));
+      taken += KeyFilter.bytes(size);
+      capacity += size;
+      room.set(size);
+      complete = List.copyOf(filters);
+    }
+  }
+
+  private static int size(long keys) {
+    return Math.clamp(keys, MIN_CAPACITY, Integer.MAX_VALUE / 2);
+  }
+
+  private static KeyFilter filter(int size) {
+    byte[] seed = new byte[SEED_BYTES];
+    new SecureRandom().nextBytes(seed);
+    return new KeyFilter(size, seed);
+  }
+
+  /** Takes the memory of a filter; does without from now on where too little is left. */
+  private boolean take(int size) {
+    long bytes = KeyFilter.bytes(size);
+    if (memory.addAndGet(bytes) <= MAX_BYTES) {
+      return true;
+    }
+    memory.addAndGet(-bytes);
+    forget();
+    return false;
+  }
+
+  private void read(KeyFilter filter, int size) {
     var found = new AtomicInteger();
     boolean whole = false;
     try {
       table.read(
-          () -> all = before == null ? List.of(filter) : List.of(before, filter),
           key -> {
             filter.add(key);
             found.setPlain(found.getPlain() + 1);
@@ -144,31 +192,31 @@ final class PresentKeys {
       // Closed, or a damaged file: whoever needs what is in it is told.
       forget();
     }
+    long bytes = KeyFilter.bytes(size);
     synchronized (this) {
       if (whole && !ended) {
         memory.addAndGet(-taken);
         taken = bytes;
-        room.set(capacity - found.getPlain());
-        complete = filter;
-        all = List.of(filter);
+        capacity = size;
+        room.set(size - found.getPlain());
+        complete = List.of(filter);
       } else {
         memory.addAndGet(-bytes);
       }
-      reading = false;
+      made = null;
     }
   }
 
   /** Does without from now on. */
   synchronized void forget() {
     ended = true;
-    complete = null;
-    all = List.of();
+    complete = List.of();
     memory.addAndGet(-taken);
     taken = 0;
   }
 
-  /** Whether there is a filter that has all keys. */
-  boolean isComplete() {
-    return complete != null;
+  /** Number of filters that have all keys together; 0 while they were not read. */
+  int filters() {
+    return complete.size();
   }
 }

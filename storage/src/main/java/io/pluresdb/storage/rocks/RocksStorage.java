@@ -551,11 +551,10 @@ public final class RocksStorage implements Storage {
   /** The rows of STATE, for what remembers their keys. */
   private final class StateKeys implements PresentKeys.Table {
     @Override
-    public void read(Runnable begun, Consumer<byte[]> keys) {
+    public void read(Consumer<byte[]> keys) {
       Snapshot snapshot;
       writing.lock();
       try {
-        begun.run();
         snapshot = snapshot();
       } finally {
         writing.unlock();

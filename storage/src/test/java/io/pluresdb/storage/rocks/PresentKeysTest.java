@@ -29,18 +29,16 @@ class PresentKeysTest {
     final ReentrantLock committing = new ReentrantLock();
     final AtomicInteger reads = new AtomicInteger();
     volatile long more;
-    volatile long estimate;
     volatile boolean broken;
     volatile CountDownLatch began = new CountDownLatch(1);
     volatile CountDownLatch go = new CountDownLatch(0);
 
     @Override
-    public void read(Runnable begun, Consumer<byte[]> to) {
+    public void read(Consumer<byte[]> to) {
       reads.incrementAndGet();
       List<Long> snapshot;
       committing.lock();
       try {
-        begun.run();
         snapshot = new ArrayList<>(rows);
       } finally {
         committing.unlock();
@@ -59,8 +57,7 @@ class PresentKeysTest {
 
     @Override
     public long estimatedRows() {
-      estimate = rows.size() + more;
-      return estimate;
+      return rows.size() + more;
     }
   }
 
@@ -91,7 +88,7 @@ class PresentKeysTest {
   }
 
   private void awaitComplete() {
-    while (!keys.isComplete()) {
+    while (keys.filters() == 0) {
       Thread.onSpinWait();
     }
   }
@@ -128,7 +125,7 @@ class PresentKeysTest {
     commit(0, 1_000);
     miss(MIN_MISSES * 100);
     table.began.await();
-    assertThat(keys.isComplete()).isFalse();
+    assertThat(keys.filters()).isZero();
     assertThat(passing(5_000, 6_000)).isEqualTo(1_000);
     commit(1_000, 2_000);
     table.go.countDown();
@@ -139,27 +136,52 @@ class PresentKeysTest {
     assertThat(memory).hasValue(KeyFilter.bytes(PresentKeys.MIN_CAPACITY));
   }
 
+  private void fill(long from, long to) {
+    for (long row = from; row < to; row += 1_024) {
+      commit(row, Math.min(to, row + 1_024));
+    }
+  }
+
   @Test
-  void tableThatGrows_isReadAgain_andDeniesNothingMeanwhile() throws InterruptedException {
+  void tableThatGrows_hasMoreFilters_andIsNotReadAgain() {
+    miss(MIN_MISSES);
+    awaitComplete();
+    int rows = 4 * PresentKeys.MIN_CAPACITY;
+    fill(0, rows);
+    fill(0, rows); // What is there already takes no room.
+    assertThat(keys.filters()).isEqualTo(3);
+    assertThat(memory).hasValue(KeyFilter.bytes(9 * PresentKeys.MIN_CAPACITY));
+    assertThat(passing(0, rows)).isEqualTo(rows);
+    assertThat(passing(rows, 2L * rows) / (double) rows).isLessThan(0.06);
+    assertThat(table.reads).hasValue(1);
+  }
+
+  @Test
+  void tableOfWhichMostIsDeleted_isReadAgain_andDeniesNothingMeanwhile()
+      throws InterruptedException {
     miss(MIN_MISSES);
     awaitComplete();
     table.began = new CountDownLatch(1);
     table.go = new CountDownLatch(1);
-    int rows = PresentKeys.MIN_CAPACITY + PresentKeys.MIN_CAPACITY / 8;
-    for (int row = 0; row < rows; row += 1_024) {
-      commit(row, row + 1_024);
+    int kept = 1_000;
+    long row = 0;
+    while (table.reads.get() < 2) {
+      commit(row, row + kept);
+      row += kept;
+      long newest = row - kept;
+      table.rows.removeIf(old -> old < newest);
     }
     table.began.await();
-    long capacity = 2 * table.estimate;
-    assertThat(passing(0, rows)).isEqualTo(rows);
-    commit(rows, rows + 1_000);
+    long before = memory.get();
+    commit(row, row + 10);
+    assertThat(passing(row - kept, row + 10)).isEqualTo(kept + 10);
     table.go.countDown();
-    while (memory.get() != KeyFilter.bytes((int) capacity)) {
+    while (memory.get() == before) {
       Thread.onSpinWait();
     }
-    assertThat(passing(0, rows + 1_000)).isEqualTo(rows + 1_000);
-    assertThat(passing(rows + 1_000, 2L * rows) / (double) rows).isLessThan(0.03);
-    assertThat(table.reads).hasValue(2);
+    assertThat(memory).hasValue(KeyFilter.bytes(PresentKeys.MIN_CAPACITY));
+    assertThat(passing(row - kept, row + 10)).isEqualTo(kept + 10);
+    assertThat(passing(0, row - kept) / (double) row).isLessThan(0.03);
   }
 
   @Test
