@@ -54,6 +54,17 @@ final class RocksTuning implements AutoCloseable {
   /** A filter in front of each write buffer too: most documents that are written are new. */
   private static final double BUFFER_BLOOM_SHARE = 0.02;
 
+  /** The filter of a file of documents is then 160 KB: many of them fit into the block cache. */
+  private static final long MAX_FILE_BYTES = 32 * MIB;
+
+  /**
+   * Least size of a shard of the block cache. RocksDB's is 512 KiB; of filters that large two evict
+   * each other, and each read of an absent document then reads one from the disk.
+   */
+  private static final int SHARD_MIB = 4;
+
+  private static final int MAX_SHARD_BITS = 6;
+
   /** Blocks of all databases of this process, by the size in MiB; never closed. */
   private static final Map<Integer, Cache> CACHES = new ConcurrentHashMap<>();
 
@@ -67,10 +78,17 @@ final class RocksTuning implements AutoCloseable {
   RocksTuning(RocksOptions options) {
     this.options = options;
     this.blockCache =
-        CACHES.computeIfAbsent(options.blockCacheMebibytes(), mib -> new LRUCache(mib * MIB));
+        CACHES.computeIfAbsent(
+            options.blockCacheMebibytes(), mib -> new LRUCache(mib * MIB, shardBits(mib)));
     this.backgroundErrors = own(new BackgroundErrors());
     this.bloom = own(new BloomFilter(BLOOM_BITS_PER_KEY));
     this.fast = own(new CompressionOptions()).setEnabled(true).setLevel(ZSTD_LEVEL);
+  }
+
+  /** Binary logarithm of the number of shards of a block cache. */
+  static int shardBits(int mib) {
+    int bits = Integer.SIZE - 1 - Integer.numberOfLeadingZeros(Math.max(1, mib / SHARD_MIB));
+    return Math.min(bits, MAX_SHARD_BITS);
   }
 
   /** Hears what goes wrong on RocksDB's own threads. */
@@ -151,7 +169,7 @@ final class RocksTuning implements AutoCloseable {
     return family(blocks)
         .setWriteBufferSize(buffer)
         .setMaxWriteBufferNumber(WRITE_BUFFERS)
-        .setTargetFileSizeBase(2 * buffer)
+        .setTargetFileSizeBase(Math.min(2 * buffer, MAX_FILE_BYTES))
         .setMaxBytesForLevelBase(8 * buffer)
         .setLevelZeroFileNumCompactionTrigger(FILES_BEFORE_COMPACTION)
         .setLevelZeroSlowdownWritesTrigger(FILES_BEFORE_SLOWDOWN)

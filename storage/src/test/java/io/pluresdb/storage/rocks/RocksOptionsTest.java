@@ -15,4 +15,12 @@ class RocksOptionsTest {
         .hasMessage("storage.write-buffer-mib must be 1 to 256, but is 257");
     assertThat(defaults.withWriteBuffer(256).writeBufferMebibytes()).isEqualTo(256);
   }
+
+  @Test
+  void blockCache_hasShardsThatHoldTheFiltersOfSeveralFiles() {
+    assertThat(RocksTuning.shardBits(1)).isZero();
+    assertThat(RocksTuning.shardBits(8)).isEqualTo(1);
+    assertThat(RocksTuning.shardBits(64)).isEqualTo(4);
+    assertThat(RocksTuning.shardBits(4_096)).isEqualTo(6);
+  }
 }
