@@ -25,12 +25,15 @@ import io.pluresdb.transport.session.Session;
 import io.pluresdb.transport.topic.DatabaseKeys;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -273,20 +276,32 @@ final class LocalDatabase implements AutoCloseable {
 
   /** Everything that is kept for the database: its store, its indexes and its settings. */
   long bytesOnDisk() {
-    try (Stream<Path> files = Files.walk(filePath.resolveSibling("."))) {
-      return files.mapToLong(LocalDatabase::sizeOrZero).sum();
-    } catch (IOException | UncheckedIOException e) {
-      // A folder went away while it was read: merging does that.
-      return storage.bytesOnDisk();
-    }
-  }
-
-  private static long sizeOrZero(Path file) {
+    var bytes = new AtomicLong();
     try {
-      return Files.isRegularFile(file) ? Files.size(file) : 0;
+      Files.walkFileTree(
+          filePath.resolveSibling("."),
+          new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+              bytes.addAndGet(attributes.isRegularFile() ? attributes.size() : 0);
+              return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFileFailed(Path file, IOException cause) {
+              // It went away meanwhile: merging does that.
+              return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path folder, @Nullable IOException cause) {
+              return FileVisitResult.CONTINUE;
+            }
+          });
     } catch (IOException e) {
-      return 0;
+      throw new UncheckedIOException(e);
     }
+    return bytes.get();
   }
 
   SearchIndexes searches() {

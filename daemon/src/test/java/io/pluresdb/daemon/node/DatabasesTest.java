@@ -13,6 +13,7 @@ import io.pluresdb.storage.index.IndexDefinition;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.storage.text.TextQuery;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -23,6 +24,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -313,6 +315,37 @@ class DatabasesTest {
     assertThat(indexes).isPositive();
     Node.DatabaseStatus status = node.status("default");
     assertThat(status.bytesOnDisk()).isGreaterThanOrEqualTo(status.store().bytesOnDisk() + indexes);
+  }
+
+  @Test
+  void bytesOnDisk_whileFilesAndFoldersGoAway_countsTheOthers() throws Exception {
+    Path database = directory.resolve("d/databases/default");
+    int kept = 4 << 20;
+    Files.write(database.resolve("kept"), new byte[kept]);
+    var ended = new AtomicBoolean();
+    Thread passing =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  try {
+                    while (!ended.get()) {
+                      Path folder = Files.createDirectory(database.resolve("passing"));
+                      Path file = Files.createFile(folder.resolve("file"));
+                      Files.delete(file);
+                      Files.delete(folder);
+                    }
+                  } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                  }
+                });
+    try {
+      for (int i = 0; i < 2_000; i++) {
+        assertThat(node.status("default").bytesOnDisk()).isGreaterThan(kept);
+      }
+    } finally {
+      ended.set(true);
+      passing.join();
+    }
   }
 
   @Test
