@@ -8,8 +8,8 @@ import io.pluresdb.daemon.config.ConfigException;
 import io.pluresdb.daemon.config.ConfigFile;
 import io.pluresdb.daemon.config.Setting;
 import io.pluresdb.daemon.config.Settings;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -151,7 +151,7 @@ final class Configuring {
 
     ConfigFile file() {
       try {
-        Files.createDirectories(root.dataDir());
+        DurableFiles.makeFolders(root.dataDir());
       } catch (IOException e) {
         throw new ConfigException(
             root.dataDir() + " cannot be made: " + e.getMessage(), "say --data-dir DIR");

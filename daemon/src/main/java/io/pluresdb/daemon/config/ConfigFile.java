@@ -1,12 +1,10 @@
 package io.pluresdb.daemon.config;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -71,10 +69,7 @@ public final class ConfigFile {
         if (Files.exists(path)) {
           Files.setPosixFilePermissions(next, Files.getPosixFilePermissions(path));
         }
-        try (FileChannel written = FileChannel.open(next, StandardOpenOption.WRITE)) {
-          written.force(true);
-        }
-        Files.move(next, path, StandardCopyOption.ATOMIC_MOVE);
+        DurableFiles.replace(next, path);
       } finally {
         Files.deleteIfExists(next);
       }

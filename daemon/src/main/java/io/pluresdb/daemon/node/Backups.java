@@ -10,11 +10,11 @@ import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.file.DurableFiles;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
@@ -83,12 +83,11 @@ final class Backups {
     taking.lock();
     try {
       DataDirectory.deleteTree(draft);
-      Files.createDirectories(folder);
-      BackupFiles.makePrivateFolder(draft);
+      DurableFiles.makeFolders(folder);
+      DurableFiles.makePrivateFolders(draft);
       BackupManifest manifest = fill(database, draft, keys);
       BackupFiles.seal(draft, manifest);
-      Files.move(draft, absolute, StandardCopyOption.ATOMIC_MOVE);
-      BackupFiles.syncFolder(folder);
+      DurableFiles.move(draft, absolute);
       return manifest;
     } catch (IOException e) {
       throw failed("the backup at " + absolute + " cannot be written", e);
@@ -153,7 +152,7 @@ final class Backups {
 
   private List<BackupManifest.Entry> copyKeys(LocalDatabase database, Path draft)
       throws IOException {
-    BackupFiles.makePrivateFolder(draft.resolve(KEYS));
+    DurableFiles.makePrivateFolders(draft.resolve(KEYS));
     database.file().withInvites(List.of()).save(draft.resolve(DATABASE_KEY), directory.vault());
     Path whole = draft.resolve(KEYS + "/.database.json");
     Files.move(draft.resolve(DATABASE_KEY), whole);
@@ -177,20 +176,21 @@ final class Backups {
     }
     Path draft = directory.database(RESTORING + name);
     try {
-      BackupFiles.makePrivateFolder(draft);
+      DurableFiles.makePrivateFolders(draft);
       BackupFiles.restoreFolder(backup, manifest, STORE, draft.resolve(STORE));
       // Without an anchor the next start begins a new actor, as it must.
-      Files.deleteIfExists(directory.anchor(name));
+      if (Files.deleteIfExists(directory.anchor(name))) {
+        DurableFiles.syncName(directory.anchor(name));
+      }
       if (Files.exists(directory.databaseFile(name))) {
         DataDirectory.deleteTree(directory.store(name));
         DataDirectory.deleteTree(directory.indexes(name));
-        Files.move(draft.resolve(STORE), directory.store(name), StandardCopyOption.ATOMIC_MOVE);
+        DurableFiles.move(draft.resolve(STORE), directory.store(name));
       } else {
         DataDirectory.writeAtomically(
             draft.resolve("database.json"), Files.readAllBytes(backup.resolve(DATABASE_KEY)));
-        Files.move(draft, directory.database(name), StandardCopyOption.ATOMIC_MOVE);
+        DurableFiles.move(draft, directory.database(name));
       }
-      BackupFiles.syncFolder(directory.database(name));
     } catch (IOException e) {
       throw failed("the database cannot be restored", e);
     } finally {

@@ -2,9 +2,9 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -12,10 +12,8 @@ import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -65,12 +63,10 @@ public final class DataDirectory implements AutoCloseable {
   public static DataDirectory open(Path root) {
     try {
       if (!Files.isDirectory(root)) {
-        Files.createDirectories(
-            root,
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        DurableFiles.makePrivateFolders(root);
       }
-      Files.createDirectories(root.resolve(DATABASES));
-      Files.createDirectories(root.resolve(ANCHORS));
+      DurableFiles.makeFolders(root.resolve(DATABASES));
+      DurableFiles.makeFolders(root.resolve(ANCHORS));
       FileChannel channel =
           FileChannel.open(
               root.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
@@ -125,8 +121,8 @@ public final class DataDirectory implements AutoCloseable {
     deleteTree(root.resolve(ANCHORS));
     deleteTree(deviceKey());
     try {
-      Files.createDirectories(root.resolve(DATABASES));
-      Files.createDirectories(root.resolve(ANCHORS));
+      DurableFiles.makeFolders(root.resolve(DATABASES));
+      DurableFiles.makeFolders(root.resolve(ANCHORS));
     } catch (IOException e) {
       throw new StorageException.Failed("cannot make the folders of " + root, e);
     }
@@ -226,34 +222,9 @@ public final class DataDirectory implements AutoCloseable {
    */
   public static void writeAtomically(Path file, byte[] content) {
     try {
-      Path folder = file.toAbsolutePath().getParent();
-      if (folder == null) {
-        throw new IOException(file + " has no folder");
-      }
-      Path draft =
-          Files.createTempFile(
-              folder,
-              "." + file.getFileName(),
-              ".tmp",
-              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-      try (FileChannel channel = FileChannel.open(draft, StandardOpenOption.WRITE)) {
-        ByteBuffer bytes = ByteBuffer.wrap(content);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-        channel.force(true);
-      }
-      Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      sync(folder);
+      DurableFiles.write(file, content);
     } catch (IOException e) {
       throw new StorageException.Failed("cannot write " + file + ": " + e, e);
-    }
-  }
-
-  /** Makes what was done to a file or folder durable. */
-  static void sync(Path path) throws IOException {
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      channel.force(true);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.pluresdb.daemon.node;
 
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,9 +44,9 @@ final class DatabaseFolders {
     try {
       // First the anchor: a database without one would have to go on under a new actor.
       Files.copy(directory.anchor(name), directory.anchor(to), StandardCopyOption.REPLACE_EXISTING);
-      DataDirectory.sync(directory.anchor(to));
-      Files.move(directory.database(name), directory.database(to), StandardCopyOption.ATOMIC_MOVE);
-      DataDirectory.sync(directory.database(".").normalize());
+      DurableFiles.sync(directory.anchor(to));
+      DurableFiles.syncName(directory.anchor(to));
+      DurableFiles.move(directory.database(name), directory.database(to));
       Files.deleteIfExists(directory.anchor(name));
     } catch (IOException e) {
       throw new StorageException.Failed(
@@ -58,8 +59,7 @@ final class DatabaseFolders {
     Path dropped = directory.database(DROPPED + name);
     DataDirectory.deleteTree(dropped);
     try {
-      Files.move(directory.database(name), dropped, StandardCopyOption.ATOMIC_MOVE);
-      DataDirectory.sync(directory.database(".").normalize());
+      DurableFiles.move(directory.database(name), dropped);
       Files.deleteIfExists(directory.anchor(name));
     } catch (IOException e) {
       throw new StorageException.Failed("database \"" + name + "\" cannot be deleted: " + e, e);

@@ -26,6 +26,7 @@ import io.pluresdb.storage.backup.BackupManifest;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.file.DurableFiles;
 import io.pluresdb.storage.rocks.WriteAheadLog;
 import io.pluresdb.storage.search.SearchIndexes;
 import io.pluresdb.storage.search.Searches;
@@ -241,7 +242,7 @@ public final class DeviceNode implements Node, AutoCloseable {
   private static void found(
       DataDirectory directory, String name, DeviceIdentity device, SecureRandom random) {
     try {
-      Files.createDirectories(directory.database(name));
+      DurableFiles.makeFolders(directory.database(name));
     } catch (IOException e) {
       throw new StorageException.Failed("cannot make " + directory.database(name), e);
     }

@@ -5,11 +5,11 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
-import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.file.DurableFiles;
 import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.SearchIndexes;
@@ -123,7 +123,7 @@ final class FirstEncryption {
     for (String name : names) {
       copy(name, vault);
     }
-    BackupFiles.syncFolder(directory.database(".").normalize());
+    DurableFiles.sync(directory.database(".").normalize());
     DataDirectory.writeAtomically(draft.resolve(READY), NOTHING);
     switchOver(directory);
   }
@@ -155,7 +155,7 @@ final class FirstEncryption {
         DataDirectory.deleteTree(draft);
       }
     }
-    BackupFiles.makePrivateFolder(draft);
+    DurableFiles.makePrivateFolders(draft);
     return KeyVault.create(file, secret, random, InstantSource.system());
   }
 
@@ -165,7 +165,7 @@ final class FirstEncryption {
       return;
     }
     DataDirectory.deleteTree(folder);
-    BackupFiles.makePrivateFolder(folder);
+    DurableFiles.makePrivateFolders(folder);
     DatabaseFile.load(directory.databaseFile(name), null).save(folder.resolve(FILE), vault);
     Path store = directory.store(name);
     if (Files.exists(store)) {
@@ -181,8 +181,6 @@ final class FirstEncryption {
       }
     }
     DataDirectory.writeAtomically(folder.resolve(WHOLE), NOTHING);
-    BackupFiles.syncFolder(draft.resolve(COPIES));
-    BackupFiles.syncFolder(draft);
   }
 
   private Storage sealed(Path store, RocksOptions options, KeyVault vault) {
@@ -272,8 +270,7 @@ final class FirstEncryption {
         }
       }
       if (Files.exists(draft.resolve(KEYS))) {
-        Files.move(draft.resolve(KEYS), directory.encryption(), StandardCopyOption.ATOMIC_MOVE);
-        BackupFiles.syncFolder(directory.root());
+        DurableFiles.move(draft.resolve(KEYS), directory.encryption());
       }
     } catch (IOException e) {
       throw new StorageException.Failed("the encrypted stores cannot be put in place: " + e, e);
@@ -286,7 +283,7 @@ final class FirstEncryption {
     DataDirectory.deleteTree(directory.indexes(name));
     if (Files.exists(copy.resolve(STORE))) {
       DataDirectory.deleteTree(directory.store(name));
-      Files.move(copy.resolve(STORE), directory.store(name), StandardCopyOption.ATOMIC_MOVE);
+      DurableFiles.move(copy.resolve(STORE), directory.store(name));
     }
     if (Files.exists(copy.resolve(FILE))) {
       Files.move(
@@ -295,6 +292,6 @@ final class FirstEncryption {
           StandardCopyOption.ATOMIC_MOVE,
           StandardCopyOption.REPLACE_EXISTING);
     }
-    BackupFiles.syncFolder(directory.database(name));
+    DurableFiles.sync(directory.database(name));
   }
 }

@@ -7,6 +7,7 @@ import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.storage.file.DurableFiles;
 import io.pluresdb.transport.identity.DeviceIdentity;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -60,7 +61,7 @@ final class Joins {
         if (name.startsWith(REPLACED)) {
           String original = name.substring(REPLACED.length());
           if (!Files.exists(directory.database(original))) {
-            Files.move(folder, directory.database(original), StandardCopyOption.ATOMIC_MOVE);
+            DurableFiles.move(folder, directory.database(original));
             continue;
           }
         } else {
@@ -85,7 +86,7 @@ final class Joins {
     DataDirectory.deleteTree(directory.database(draft));
     DataDirectory.deleteTree(directory.anchor(draft));
     try {
-      Files.createDirectories(directory.database(draft));
+      DurableFiles.makeFolders(directory.database(draft));
     } catch (IOException e) {
       throw new StorageException.Failed("cannot make " + directory.database(draft), e);
     }
@@ -170,14 +171,15 @@ final class Joins {
     try {
       DataDirectory.deleteTree(replaced);
       if (Files.exists(current)) {
-        Files.move(current, replaced, StandardCopyOption.ATOMIC_MOVE);
+        DurableFiles.move(current, replaced);
       }
       Files.move(
           directory.anchor(DRAFT + name),
           directory.anchor(name),
           StandardCopyOption.ATOMIC_MOVE,
           StandardCopyOption.REPLACE_EXISTING);
-      Files.move(directory.database(DRAFT + name), current, StandardCopyOption.ATOMIC_MOVE);
+      DurableFiles.syncName(directory.anchor(name));
+      DurableFiles.move(directory.database(DRAFT + name), current);
     } catch (IOException e) {
       throw new StorageException.Failed("the joined database cannot be put in place: " + e, e);
     }

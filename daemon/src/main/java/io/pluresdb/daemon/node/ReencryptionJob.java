@@ -2,6 +2,7 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.storage.crypto.EncryptedStorage.Reencryption;
 import io.pluresdb.storage.crypto.KeyVault;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -80,15 +81,23 @@ final class ReencryptionJob {
   }
 
   private void run(KeyVault vault) {
+    // Each once at least: an earlier run may have ended after the last row and before the rest.
+    var finished = new HashSet<LocalDatabase>();
     boolean clean = false;
     // A database may come from a join that was begun with the old key: until a round finds nothing.
     while (!clean) {
       clean = databases.keySet().containsAll(directory.databases());
       for (LocalDatabase database : databases.values()) {
-        clean &= seal(database) == 0;
+        long sealed = seal(database);
         if (stopping.getAsBoolean()) {
           return;
         }
+        if (finished.add(database) || sealed > 0) {
+          database.resealFile();
+          // What was sealed with the old key leaves the disk too.
+          database.compact();
+        }
+        clean &= sealed == 0;
       }
     }
     if (directory.isJoining()) {
@@ -109,11 +118,6 @@ final class ReencryptionJob {
       rows.set(before + pass.rows());
     }
     rows.set(before + pass.rows());
-    if (pass.rows() > 0) {
-      database.resealFile();
-      // What was sealed with the old key leaves the disk too.
-      database.compact();
-    }
     return pass.rows();
   }
 }

@@ -11,6 +11,7 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.backup.BackupFiles;
+import io.pluresdb.storage.file.DurableFiles;
 import io.pluresdb.storage.rocks.RocksOptions.WalRecovery;
 import io.pluresdb.storage.rocks.WriteAheadLog;
 import java.io.IOException;
@@ -18,7 +19,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
@@ -100,7 +100,7 @@ public final class Salvage {
     Path draft = directory.database(DRAFT + name);
     DataDirectory.deleteTree(draft);
     try {
-      BackupFiles.makePrivateFolder(draft);
+      DurableFiles.makePrivateFolders(draft);
       BackupFiles.copyFolder(store, draft, STORE);
       Outcome outcome = open(draft.resolve(STORE), report);
       String aside = "damaged-" + TIME.format(environment.wallClock().instant());
@@ -169,11 +169,10 @@ public final class Salvage {
     Path damaged = directory.database(name).resolve(aside);
     if (Files.exists(copy)) {
       if (!Files.exists(damaged)) {
-        Files.move(directory.store(name), damaged, StandardCopyOption.ATOMIC_MOVE);
+        DurableFiles.move(directory.store(name), damaged);
       }
       DataDirectory.deleteTree(directory.indexes(name));
-      Files.move(copy, directory.store(name), StandardCopyOption.ATOMIC_MOVE);
-      BackupFiles.syncFolder(directory.database(name));
+      DurableFiles.move(copy, directory.store(name));
     }
     DataDirectory.deleteTree(draft);
   }

@@ -2,9 +2,12 @@ package io.pluresdb.daemon.cli;
 
 import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Finding.Status;
+import io.pluresdb.daemon.cli.SystemCalls.Call;
+import io.pluresdb.daemon.cli.TracedFiles.Crash;
 import io.pluresdb.daemon.node.DataDirectory;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
@@ -21,41 +24,47 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Commands that are killed between two changes of files, at each of them in turn: what was
+ * Commands that are killed, or whose power fails, between any two changes of files: what was
  * acknowledged before is there afterwards, everything fits together, and the command can be
- * repeated.
+ * repeated. Once it has said that it is done, it is.
  *
- * <p>{@code strace} kills the process when one of its threads makes the n-th of those system calls
- * that change files. {@code -Dtest.jvm="-Dcrash.points=all"} tries every call and n, a number so
- * many of each command; by default a few are tried.
+ * <p>{@code strace} writes down what a command does, and {@link TracedFiles} makes what would be
+ * left after each call. {@code -Dtest.jvm="-Dcrash.points=all"} looks at all of it, a number at so
+ * many of each command; by default a few are looked at.
  */
 class CrashPointTest {
-  /** Points of a command that are tried; 0 for all. */
-  private static final int TRIED = tried(System.getProperty("crash.points", "3"));
+  /** States of a command that are looked at; 0 for all. */
+  private static final int TRIED = tried(System.getProperty("crash.points", "12"));
 
-  private static final String CALLS =
-      "rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,write,pwrite64,ftruncate,fallocate,"
-          + "mkdir,mkdirat,link,linkat";
-  private static final Pattern CALL = Pattern.compile("^(\\d+) +(\\w+)\\(");
-
-  private static final int KILLED = 137;
   private static final int DOCUMENTS = 40;
+  private static final String OUTPUT = "output";
+  private static final String LIBRARY = "d/native";
   private static final String DB = Node.DEFAULT_DATABASE;
 
+  /** A data directory with the native library, which commands would extract first. */
+  @TempDir static Path extracted;
+
   @TempDir Path temporary;
+
+  @BeforeAll
+  static void extract() throws IOException, InterruptedException {
+    open(extracted).close();
+    run(extracted, extracted.resolve(OUTPUT), List.of(), "list");
+  }
 
   private static int tried(String points) {
     return points.equals("all") ? 0 : Integer.parseInt(points);
@@ -73,69 +82,108 @@ class CrashPointTest {
   }
 
   private interface Check {
-    /** What must hold of a directory whose command was killed or not. */
-    void check(Path directory) throws IOException;
+    /**
+     * What must hold of a directory whose command was interrupted.
+     *
+     * @param done whether the command said that it is done
+     */
+    void check(Path directory, boolean done) throws IOException;
   }
 
-  /** The n-th time that one thread makes a system call. */
-  private record Point(String call, int number) {}
+  /** What there is after so many calls and a crash. */
+  private record State(int calls, Crash crash) {}
 
-  /** Runs a command on copies of {@code whole}, killed at another point each time. */
+  /** Looks at what is left of copies of {@code whole} when a command is interrupted. */
   private void sweep(Path whole, Check check, String... command)
       throws IOException, InterruptedException {
-    List<Point> points = points(whole, command);
-    int step = TRIED == 0 ? 1 : Math.max(1, points.size() / TRIED);
-    int killed = 0;
-    int tried = 0;
-    for (int i = step / 2; i < points.size(); i += step) {
-      Path directory = temporary.resolve("killed-" + i);
-      copy(whole, directory);
-      Point point = points.get(i);
-      String inject = "inject=" + point.call + ":signal=SIGKILL:when=" + point.number;
-      killed += run(directory, List.of("-e", inject), command) ? 0 : 1;
-      tried++;
-      try {
-        check.check(directory);
-      } catch (RuntimeException | AssertionError e) {
-        throw new AssertionError("killed at " + point + " of " + List.of(command), e);
-      }
-      delete(directory);
-    }
-    System.out.printf(
-        "%s: killed %d times at %d of %d points%n", List.of(command), killed, tried, points.size());
-    // Threads may share the work otherwise the next time.
-    assertThat(killed).isGreaterThan(tried / 2);
+    sweep(true, whole, check, command);
   }
 
-  /** Where a command changes files. */
-  private List<Point> points(Path whole, String... command)
+  private void sweep(boolean syncsCount, Path whole, Check check, String... command)
       throws IOException, InterruptedException {
+    if (Files.exists(whole.resolve("d")) && !Files.exists(whole.resolve(LIBRARY))) {
+      copy(extracted.resolve(LIBRARY), whole.resolve(LIBRARY));
+    }
     Path directory = temporary.resolve("traced");
     copy(whole, directory);
-    Path trace = temporary.resolve("trace");
-    assertThat(run(directory, List.of("-y", "-o", trace.toString()), command)).isTrue();
-    var counts = new TreeMap<String, Integer>();
-    var points = new LinkedHashSet<Point>();
-    for (String line : Files.readAllLines(trace, StandardCharsets.ISO_8859_1)) {
-      var call = CALL.matcher(line);
-      if (call.find()) {
-        int count = counts.merge(call.group(1) + " " + call.group(2), 1, Integer::sum);
-        // Not what RocksDB tells of its options, hundreds of lines.
-        if (line.contains(directory.toString()) && !line.contains("/store/LOG>")) {
-          points.add(new Point(call.group(2), count));
+    var files = new TracedFiles(whole, directory, syncsCount);
+    List<Call> calls = trace(directory, command);
+    int said = said(calls);
+    List<State> states = states(files, calls, said);
+    Path replayed = temporary.resolve("replayed");
+    files.write(Crash.KILLED, replayed);
+    assertThat(contents(replayed)).as("what was traced").isEqualTo(contents(directory));
+    delete(replayed);
+    delete(directory);
+
+    var again = new TracedFiles(whole, directory, syncsCount);
+    int next = 0;
+    int step = TRIED == 0 ? 1 : Math.max(1, states.size() / TRIED);
+    int looked = 0;
+    for (int i = 0; i < states.size(); i++) {
+      State state = states.get(i);
+      for (; next < state.calls; next++) {
+        again.apply(calls.get(next));
+      }
+      if (i % step == step / 2 || state.calls == said) {
+        again.write(state.crash, directory);
+        try {
+          check.check(directory, state.calls >= said);
+        } catch (RuntimeException | AssertionError e) {
+          throw new AssertionError(
+              state + " of " + List.of(command) + ", before " + calls.get(next).name(), e);
+        }
+        delete(directory);
+        looked++;
+      }
+    }
+    System.out.printf(
+        "%s: %d of %d states after %d calls%n",
+        List.of(command), looked, states.size(), calls.size());
+  }
+
+  /** Number of calls before the command said that it is done. */
+  private int said(List<Call> calls) {
+    for (int i = calls.size() - 1; i >= 0; i--) {
+      Call call = calls.get(i);
+      if (call.name().equals("write")
+          && temporary.resolve(OUTPUT).toString().equals(call.opened(0))) {
+        return i;
+      }
+    }
+    throw new AssertionError("the command said nothing");
+  }
+
+  /** Every state that differs from all before it, and those at the end of the command. */
+  private static List<State> states(TracedFiles files, List<Call> calls, int said) {
+    var states = new ArrayList<State>();
+    var known = new HashSet<String>();
+    for (int i = 0; i <= calls.size(); i++) {
+      if (i == 0 || files.apply(calls.get(i - 1)) || i == said) {
+        for (Crash crash : Crash.values()) {
+          if (known.add(files.digest(crash)) || i == said) {
+            states.add(new State(i, crash));
+          }
         }
       }
     }
-    delete(directory);
-    return List.copyOf(points);
+    return states;
   }
 
-  /** Whether the command ended by itself. */
-  private static boolean run(Path directory, List<String> options, String... command)
+  /** Runs a command and says what it did to files. */
+  private List<Call> trace(Path directory, String... command)
       throws IOException, InterruptedException {
-    var all = new ArrayList<>(List.of("strace", "-f", "-qq", "-o", "/dev/null"));
-    all.addAll(List.of("-e", "trace=" + CALLS));
-    all.addAll(options);
+    Path trace = temporary.resolve("trace");
+    var tracing = new ArrayList<>(List.of("strace", "-o", trace.toString()));
+    tracing.addAll(SystemCalls.OPTIONS);
+    run(directory, temporary.resolve(OUTPUT), tracing, command);
+    return SystemCalls.read(trace);
+  }
+
+  /** Runs a command in a process of its own; {@code @} stands for the directory. */
+  private static void run(Path directory, Path output, List<String> prefix, String... command)
+      throws IOException, InterruptedException {
+    var all = new ArrayList<>(prefix);
     all.addAll(
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -151,12 +199,23 @@ class CrashPointTest {
     for (String part : command) {
       all.add(part.replace("@", directory.toString()));
     }
-    Path output = directory.resolve("output");
     Process process =
         new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(output.toFile()).start();
     assertThat(process.waitFor(2, TimeUnit.MINUTES)).isTrue();
-    assertThat(process.exitValue()).as(Files.readString(output)).isIn(0, KILLED);
-    return process.exitValue() == 0;
+    assertThat(process.exitValue()).as(Files.readString(output)).isZero();
+  }
+
+  /** Names and bytes of all files below a folder. */
+  private static Map<String, String> contents(Path folder) throws IOException {
+    var contents = new TreeMap<String, String>();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.toList()) {
+        String bytes =
+            Files.isDirectory(file) ? "" : Files.readString(file, StandardCharsets.ISO_8859_1);
+        contents.put(folder.relativize(file).toString(), bytes);
+      }
+    }
+    return contents;
   }
 
   private static void copy(Path from, Path to) throws IOException {
@@ -235,8 +294,9 @@ class CrashPointTest {
     Path empty = Files.createDirectory(temporary.resolve("empty"));
     sweep(
         empty,
-        directory -> {
+        (directory, done) -> {
           Path root = directory.resolve("d");
+          assertThat(DataDirectory.isInitialized(root)).isIn(done, true);
           if (!DataDirectory.isInitialized(root)) {
             DeviceNode.init(root, false);
           }
@@ -254,8 +314,9 @@ class CrashPointTest {
     Path secret = secretFile("password", "correct horse");
     sweep(
         empty,
-        directory -> {
+        (directory, done) -> {
           Path root = directory.resolve("d");
+          assertThat(DataDirectory.isInitialized(root)).isIn(done, true);
           if (!DataDirectory.isInitialized(root)) {
             DeviceNode.init(root, false, EncryptionConfig.password("correct horse"));
           }
@@ -282,8 +343,9 @@ class CrashPointTest {
     var swept = new AtomicInteger();
     sweep(
         whole,
-        directory -> {
+        (directory, done) -> {
           Path root = directory.resolve("d");
+          assertThat(DataDirectory.isEncrypted(root)).isIn(done, true);
           // Opened in between it is as it was, or encrypted; else the command goes on.
           if (swept.getAndIncrement() % 2 == 0) {
             try (DeviceNode node = open(directory, secret)) {
@@ -324,9 +386,10 @@ class CrashPointTest {
   void put_killed_losesNothing() throws Exception {
     sweep(
         withDocuments("whole"),
-        directory -> {
+        (directory, done) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
+            assertThat(node.store(DB).get("new").isPresent()).isIn(done, true);
           }
         },
         "put",
@@ -334,11 +397,31 @@ class CrashPointTest {
         "1");
   }
 
+  /** The control: what was not synced is gone, and that is seen. */
+  @Test
+  void put_onADiskThatOnlySaysToHaveSynced_isLost() {
+    assertThatThrownBy(
+            () ->
+                sweep(
+                    false,
+                    withDocuments("whole"),
+                    (directory, done) -> {
+                      try (DeviceNode node = open(directory)) {
+                        assertThat(node.store(DB).get("new").isPresent()).isIn(done, true);
+                      }
+                    },
+                    "put",
+                    "new",
+                    "1"))
+        .isInstanceOf(AssertionError.class)
+        .hasMessageContaining("LOST");
+  }
+
   @Test
   void vacuum_killed_losesNothing() throws Exception {
     sweep(
         withDocuments("whole"),
-        directory -> {
+        (directory, done) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
           }
@@ -350,8 +433,9 @@ class CrashPointTest {
   void backup_killed_isWholeOrNotThere() throws Exception {
     sweep(
         withDocuments("whole"),
-        directory -> {
+        (directory, done) -> {
           Path backup = directory.resolve("backup");
+          assertThat(Files.exists(backup)).isIn(done, true);
           if (Files.exists(backup)) {
             assertThat(BackupFiles.verify(backup).documents()).isEqualTo(DOCUMENTS);
           }
@@ -375,11 +459,12 @@ class CrashPointTest {
     NodeOptions.Secret none = NodeOptions.offline("x").secret();
     sweep(
         whole,
-        directory -> {
+        (directory, done) -> {
           Path backup = directory.resolve("backup");
           boolean there =
               DataDirectory.isInitialized(directory.resolve("d"))
                   && Files.isDirectory(directory.resolve("d/databases/default/store"));
+          assertThat(there).isIn(done, true);
           if (!there) {
             DeviceNode.restore(directory.resolve("d"), backup, DB, none);
           }
@@ -402,10 +487,11 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        directory -> {
+        (directory, done) -> {
           DeviceNode opened;
           try {
             opened = open(directory, first);
+            assertThat(done).isFalse();
           } catch (EncryptionException e) {
             opened = open(directory, second);
           }
@@ -431,7 +517,7 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        directory -> {
+        (directory, done) -> {
           try (DeviceNode node = open(directory, secret)) {
             requireWhole(node, DOCUMENTS);
           }
@@ -459,7 +545,7 @@ class CrashPointTest {
     NodeOptions.Secret none = NodeOptions.offline("x").secret();
     sweep(
         whole,
-        directory -> {
+        (directory, done) -> {
           try {
             DeviceNode.recoverLog(directory.resolve("d"), DB, none);
           } catch (NodeException betweenBothMoves) {

@@ -14,11 +14,15 @@ import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.crypto.EncryptionMetadata;
+import io.pluresdb.storage.crypto.KeyVault;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
+import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksStorage;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.storage.text.TextQuery;
 import java.io.IOException;
@@ -29,7 +33,9 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -296,6 +302,41 @@ class EncryptedNodeTest {
       assertThat(node.doctor(DB)).extracting(Finding::status).doesNotContain(Finding.Status.ERROR);
     }
     assertThat(Files.exists(temporary.resolve("a/databases/default/indexes"))).isFalse();
+  }
+
+  @Test
+  void reencryption_thatEndedBehindTheLastRow_isFinishedByTheNextStart() throws IOException {
+    Path root = init("a");
+    try (DeviceNode node = open("a")) {
+      plant(node);
+    }
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      KeyVault vault =
+          KeyVault.unlock(
+              directory.encryption(), PASSWORD, new SecureRandom(), InstantSource.system());
+      vault.beginReencryption();
+      RocksOptions options = RocksOptions.defaults(directory.nativeDirectory());
+      try (var storage =
+          EncryptedStorage.open(
+              RocksStorage.open(directory.store(DB), options),
+              vault.keyring(),
+              new SecureRandom())) {
+        var pass = storage.reencryption();
+        while (pass.step()) {
+          assertThat(vault.isReencrypting()).isTrue();
+        }
+        assertThat(pass.rows()).isPositive();
+      }
+    }
+    try (DeviceNode node = open("a")) {
+      await("one key", () -> keys(node.encryption()).equals(List.of(2)));
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+    }
+    // The file beside the store is sealed with the key that is left.
+    try (DeviceNode node = open("a")) {
+      assertThat(get(node, "plantedid8")).contains("plantedvalue8");
+      assertThat(node.doctor(DB)).noneMatch(finding -> finding.status() == Finding.Status.ERROR);
+    }
   }
 
   @Test

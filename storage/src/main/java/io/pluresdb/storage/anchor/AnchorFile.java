@@ -4,6 +4,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.store.Anchor;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -79,7 +80,7 @@ public final class AnchorFile implements Anchor, AutoCloseable {
         created |= channel.size() == 0;
         preallocate(channel);
         if (created) {
-          syncDirectory(path);
+          DurableFiles.syncName(path);
         }
       }
       // The newest mark may only have been noted, and the next one takes the other slot.
@@ -236,15 +237,6 @@ public final class AnchorFile implements Anchor, AutoCloseable {
       position += channel.write(zeros, position);
     }
     channel.force(true);
-  }
-
-  private static void syncDirectory(Path path) throws IOException {
-    Path parent = path.toAbsolutePath().getParent();
-    if (parent != null) {
-      try (FileChannel directory = FileChannel.open(parent, StandardOpenOption.READ)) {
-        directory.force(true);
-      }
-    }
   }
 
   private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {

@@ -1,5 +1,6 @@
 package io.pluresdb.storage.backup;
 
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -34,14 +35,14 @@ public final class BackupFiles {
   public static List<BackupManifest.Entry> copyFolder(Path from, Path to, String name) {
     var entries = new ArrayList<BackupManifest.Entry>();
     try (Stream<Path> files = Files.list(from)) {
-      makePrivateFolder(to.resolve(name));
+      DurableFiles.makePrivateFolders(to.resolve(name));
       for (Path file : files.sorted().toList()) {
         String called = file.getFileName().toString();
         if (!LEFT_OUT.contains(called) && !called.startsWith("LOG.old.")) {
           entries.add(copy(file, to, name + "/" + called));
         }
       }
-      syncFolder(to.resolve(name));
+      DurableFiles.sync(to.resolve(name));
     } catch (IOException e) {
       throw BackupException.failed(from, e);
     }
@@ -71,7 +72,7 @@ public final class BackupFiles {
   public static void seal(Path backup, BackupManifest manifest) {
     manifest.save(backup);
     try {
-      syncFolder(backup);
+      DurableFiles.sync(backup);
     } catch (IOException e) {
       throw BackupException.failed(backup, e);
     }
@@ -112,7 +113,7 @@ public final class BackupFiles {
    */
   public static void restoreFolder(Path backup, BackupManifest manifest, String folder, Path to) {
     try {
-      makePrivateFolder(to);
+      DurableFiles.makePrivateFolders(to);
       for (BackupManifest.Entry entry : manifest.files()) {
         if (entry.path().startsWith(folder + "/")) {
           String name = entry.path().substring(folder.length() + 1);
@@ -122,7 +123,7 @@ public final class BackupFiles {
           }
         }
       }
-      syncFolder(to);
+      DurableFiles.sync(to);
     } catch (IOException e) {
       throw BackupException.failed(to, e);
     }
@@ -156,12 +157,6 @@ public final class BackupFiles {
     }
   }
 
-  /** Makes a folder that its owner only can enter. */
-  public static void makePrivateFolder(Path folder) throws IOException {
-    Files.createDirectories(
-        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-  }
-
   static void write(Path file, byte[] content) {
     try (FileChannel out = create(file)) {
       writeAll(out, ByteBuffer.wrap(content));
@@ -181,13 +176,6 @@ public final class BackupFiles {
   private static void writeAll(FileChannel out, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       out.write(bytes);
-    }
-  }
-
-  /** Makes the names in a folder survive power loss. */
-  public static void syncFolder(Path folder) throws IOException {
-    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-      channel.force(true);
     }
   }
 

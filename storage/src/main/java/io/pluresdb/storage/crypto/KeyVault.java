@@ -2,16 +2,12 @@ package io.pluresdb.storage.crypto;
 
 import io.pluresdb.storage.crypto.EncryptionMetadata.Kdf;
 import io.pluresdb.storage.crypto.EncryptionMetadata.WrappedKey;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -274,28 +270,8 @@ public final class KeyVault {
   }
 
   private synchronized void save(EncryptionMetadata next) {
-    Path folder = file.toAbsolutePath().getParent();
     try {
-      if (folder == null) {
-        throw new IOException(file + " has no folder");
-      }
-      Path draft =
-          Files.createTempFile(
-              folder,
-              ".encryption",
-              ".tmp",
-              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-      try (FileChannel channel = FileChannel.open(draft, StandardOpenOption.WRITE)) {
-        ByteBuffer bytes = ByteBuffer.wrap(next.toJson());
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-        channel.force(true);
-      }
-      Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-        channel.force(true);
-      }
+      DurableFiles.write(file, next.toJson());
     } catch (IOException e) {
       throw new EncryptionException(
           "ENCRYPTION_METADATA_DAMAGED",

@@ -2,6 +2,7 @@ package io.pluresdb.storage.rocks;
 
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -125,7 +126,7 @@ public final class RocksStorage implements Storage {
   static RocksStorage open(Path directory, RocksOptions options, int minMisses) {
     NativeLibrary.load(options.nativeDirectory());
     try {
-      Files.createDirectories(directory);
+      DurableFiles.makeFolders(directory);
     } catch (IOException cause) {
       throw new StorageException.OpenFailed(
           "STORAGE_OPEN_FAILED", directory + " cannot be created", cause);

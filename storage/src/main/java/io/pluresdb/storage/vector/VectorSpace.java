@@ -13,6 +13,7 @@ import io.github.jbellis.jvector.util.PhysicalCoreExecutor;
 import io.github.jbellis.jvector.vector.VectorSimilarityFunction;
 import io.github.jbellis.jvector.vector.VectorizationProvider;
 import io.github.jbellis.jvector.vector.types.VectorFloat;
+import io.pluresdb.storage.file.DurableFiles;
 import java.io.BufferedOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -22,7 +23,6 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -173,7 +173,7 @@ final class VectorSpace implements AutoCloseable {
     if (folder == null) {
       return new VectorSpace(null, dimension, new Generation(1, Vectors.inMemory(dimension), 0));
     }
-    Files.createDirectories(folder);
+    DurableFiles.makeFolders(folder);
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
         Files.delete(file);
@@ -252,12 +252,8 @@ final class VectorSpace implements AutoCloseable {
         out.flush();
         out.writeInt((int) sum.getValue());
         out.flush();
-        channel.force(true);
       }
-      Files.move(draft, folder.resolve(number + ".graph"), StandardCopyOption.ATOMIC_MOVE);
-      try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-        directory.force(true);
-      }
+      DurableFiles.replace(draft, folder.resolve(number + ".graph"));
       dirty = false;
     } finally {
       lock.writeLock().unlock();
