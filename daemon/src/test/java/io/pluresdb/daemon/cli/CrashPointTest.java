@@ -4,8 +4,11 @@ import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Finding.Status;
+import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.cli.SystemCalls.Call;
 import io.pluresdb.daemon.cli.TracedFiles.Crash;
 import io.pluresdb.daemon.node.DataDirectory;
@@ -13,23 +16,31 @@ import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.node.Quota;
 import io.pluresdb.storage.backup.BackupFiles;
 import io.pluresdb.storage.crypto.EncryptionConfig;
 import io.pluresdb.storage.crypto.EncryptionException;
+import io.pluresdb.storage.index.DocumentQuery;
+import io.pluresdb.storage.index.Filter;
+import io.pluresdb.storage.index.IndexDefinition;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -48,12 +59,13 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class CrashPointTest {
   /** States of a command that are looked at; 0 for all. */
-  private static final int TRIED = tried(System.getProperty("crash.points", "12"));
+  private static final int TRIED = tried(System.getProperty("crash.points", "9"));
 
   private static final int DOCUMENTS = 40;
   private static final String OUTPUT = "output";
   private static final String LIBRARY = "d/native";
   private static final String DB = Node.DEFAULT_DATABASE;
+  private static final String OTHER = "other";
 
   /** A data directory with the native library, which commands would extract first. */
   @TempDir static Path extracted;
@@ -234,14 +246,9 @@ class CrashPointTest {
     }
   }
 
-  private static NodeOptions.Secret password(Path file) {
-    return metadata -> {
-      try {
-        return EncryptionConfig.password(Files.readString(file).strip());
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    };
+  /** A key file, which takes no time to unlock. */
+  private Path keyFile() throws IOException {
+    return secretFile("key", "0123456789abcdef0123456789abcdef");
   }
 
   private Path secretFile(String name, String content) throws IOException {
@@ -255,36 +262,40 @@ class CrashPointTest {
     return DeviceNode.open(directory.resolve("d"), NodeOptions.offline("test-device"));
   }
 
-  private static DeviceNode open(Path directory, Path password) {
+  private static DeviceNode open(Path directory, EncryptionConfig secret) {
     return DeviceNode.open(
-        directory.resolve("d"), NodeOptions.offline("test-device").with(password(password)));
+        directory.resolve("d"), NodeOptions.offline("test-device").with(metadata -> secret));
   }
 
-  private static void write(DeviceNode node, int from, int to) {
+  private static void write(DeviceNode node, String database, int from, int to) {
     for (int i = from; i < to; i++) {
-      node.store(DB).put("d" + i, ("{\"n\":" + i + "}").getBytes(StandardCharsets.UTF_8));
+      node.store(database).put("d" + i, ("{\"n\":" + i + "}").getBytes(StandardCharsets.UTF_8));
     }
+  }
+
+  private static void requireWhole(DeviceNode node, int documents) {
+    requireWhole(node, DB, documents);
   }
 
   /** All documents are there, nothing is wrong, and writing goes on. */
-  private static void requireWhole(DeviceNode node, int documents) {
+  private static void requireWhole(DeviceNode node, String database, int documents) {
     for (int i = 0; i < documents; i++) {
-      assertThat(node.store(DB).get("d" + i)).as("d" + i).isPresent();
+      assertThat(node.store(database).get("d" + i)).as("d" + i).isPresent();
     }
-    assertThat(node.doctor(DB))
+    assertThat(node.doctor(database))
         .filteredOn(finding -> finding.status() == Status.ERROR)
         .extracting(Finding::message)
         .isEmpty();
-    write(node, 1_000, 1_001);
-    assertThat(node.store(DB).get("d1000")).isPresent();
+    write(node, database, 1_000, 1_001);
+    assertThat(node.store(database).get("d1000")).isPresent();
   }
 
   private Path withDocuments(String name) throws IOException {
     Path whole = Files.createDirectory(temporary.resolve(name));
     try (DeviceNode node = open(whole)) {
-      write(node, 0, DOCUMENTS / 2);
+      write(node, DB, 0, DOCUMENTS / 2);
       node.vacuum(DB).join();
-      write(node, DOCUMENTS / 2, DOCUMENTS);
+      write(node, DB, DOCUMENTS / 2, DOCUMENTS);
     }
     return whole;
   }
@@ -321,7 +332,7 @@ class CrashPointTest {
             DeviceNode.init(root, false, EncryptionConfig.password("correct horse"));
           }
           assertThat(DataDirectory.isEncrypted(root)).isTrue();
-          try (DeviceNode node = open(directory, secret)) {
+          try (DeviceNode node = open(directory, EncryptionConfig.password("correct horse"))) {
             requireWhole(node, 0);
           }
         },
@@ -339,7 +350,8 @@ class CrashPointTest {
     try (DeviceNode node = open(whole)) {
       node.store(DB).put(planted, ("{\"w\":\"" + planted + "\"}").getBytes(StandardCharsets.UTF_8));
     }
-    Path secret = secretFile("password", "correct horse");
+    Path file = keyFile();
+    EncryptionConfig secret = EncryptionConfig.keyFile(file);
     var swept = new AtomicInteger();
     sweep(
         whole,
@@ -353,7 +365,7 @@ class CrashPointTest {
             }
           }
           try {
-            DeviceNode.encrypt(root, () -> EncryptionConfig.password("correct horse"));
+            DeviceNode.encrypt(root, () -> secret);
           } catch (EncryptionException e) {
             assertThat(e.code()).isEqualTo("ENCRYPTION_ENABLED_ALREADY");
           }
@@ -363,8 +375,8 @@ class CrashPointTest {
             assertThat(node.store(DB).get(planted)).isPresent();
           }
         },
-        "--password-file",
-        secret.toString(),
+        "--key-file",
+        file.toString(),
         "encryption",
         "enable");
   }
@@ -430,6 +442,196 @@ class CrashPointTest {
   }
 
   @Test
+  void import_killed_isDoneOrCanBeDone() throws Exception {
+    Path lines = temporary.resolve("lines.jsonl");
+    Files.writeString(
+        lines,
+        IntStream.range(0, 700)
+            .mapToObj(i -> "{\"id\":\"i" + i + "\",\"data\":{\"n\":" + i + "}}\n")
+            .collect(Collectors.joining()));
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            long documents = node.store(DB).status().documents();
+            assertThat(documents).isBetween(done ? DOCUMENTS + 700L : DOCUMENTS, DOCUMENTS + 700L);
+            requireWhole(node, DOCUMENTS);
+          }
+        },
+        "import",
+        lines.toString());
+  }
+
+  @Test
+  void addIndex_killed_findsTheSame() throws Exception {
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            boolean there =
+                node.searches(DB).status().stream()
+                    .anyMatch(status -> status.fields().equals(List.of("n")));
+            assertThat(there).isIn(done, true);
+            node.searches(DB).declare(new IndexDefinition(List.of("n")));
+            node.searches(DB).await(30_000);
+            var first = new DocumentQuery("", null, Filter.ALL, DocumentQuery.parseOrders("n"), 9);
+            try (CrdtStore.Documents found = node.searches(DB).find(first)) {
+              assertThat(found)
+                  .toIterable()
+                  .extracting(NodeRecord::id)
+                  .containsExactly("d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8");
+            }
+            requireWhole(node, DOCUMENTS);
+          }
+        },
+        "index",
+        "add",
+        "n");
+  }
+
+  @Test
+  void createDatabase_killed_isThereOrNot() throws Exception {
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            requireWhole(node, DOCUMENTS);
+            assertThat(node.databases().contains(OTHER)).isIn(done, true);
+            if (!node.databases().contains(OTHER)) {
+              node.createDatabase(OTHER, Quota.NONE);
+            }
+            requireWhole(node, OTHER, 0);
+          }
+        },
+        "db",
+        "create",
+        OTHER);
+  }
+
+  @Test
+  void copyDatabase_killed_isWholeOrNotThere() throws Exception {
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            requireWhole(node, DOCUMENTS);
+            assertThat(node.databases().contains(OTHER)).isIn(done, true);
+            if (node.databases().contains(OTHER)) {
+              requireWhole(node, OTHER, DOCUMENTS);
+            }
+          }
+        },
+        "db",
+        "copy",
+        DB,
+        OTHER);
+  }
+
+  @Test
+  void moveDatabase_killed_hasOneName() throws Exception {
+    Path whole = withDocuments("whole");
+    try (DeviceNode node = open(whole)) {
+      node.createDatabase(OTHER, Quota.NONE);
+      write(node, OTHER, 0, DOCUMENTS);
+    }
+    sweep(
+        whole,
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            assertThat(node.databases().contains("moved")).isIn(done, true);
+            String name = node.databases().contains("moved") ? "moved" : OTHER;
+            assertThat(node.databases()).containsExactlyInAnyOrder(DB, name);
+            requireWhole(node, name, DOCUMENTS);
+            assertThat(node.doctor(name))
+                .as("its actor goes on")
+                .noneMatch(finding -> finding.status() == Status.WARNING);
+          }
+        },
+        "db",
+        "move",
+        OTHER,
+        "moved");
+  }
+
+  @Test
+  void dropDatabase_killed_isWholeOrGone() throws Exception {
+    Path whole = withDocuments("whole");
+    try (DeviceNode node = open(whole)) {
+      node.createDatabase(OTHER, Quota.NONE);
+      write(node, OTHER, 0, DOCUMENTS);
+    }
+    sweep(
+        whole,
+        (directory, done) -> {
+          try (DeviceNode node = open(directory)) {
+            requireWhole(node, DOCUMENTS);
+            assertThat(node.databases().contains(OTHER)).isIn(!done, false);
+            if (node.databases().contains(OTHER)) {
+              requireWhole(node, OTHER, DOCUMENTS);
+            }
+          }
+        },
+        "db",
+        "drop",
+        OTHER,
+        "--confirm",
+        OTHER);
+  }
+
+  @Test
+  void createToken_killed_isThereOrNot() throws Exception {
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          Path file = directory.resolve("d/tokens.json");
+          Tokens tokens = Tokens.open(file, "main", InstantSource.system(), new Random(1));
+          assertThat(tokens.all().size()).isIn(done ? 1 : 0, 1);
+        },
+        "token",
+        "create",
+        "app");
+  }
+
+  @Test
+  void setSetting_killed_isTheOldOrTheNew() throws Exception {
+    sweep(
+        withDocuments("whole"),
+        (directory, done) -> {
+          Path file = directory.resolve("d/config.toml");
+          String text = Files.exists(file) ? Files.readString(file) : "";
+          assertThat(text.contains("level = \"debug\"")).isIn(done, !text.isEmpty());
+        },
+        "config",
+        "set",
+        "log.level",
+        "debug");
+  }
+
+  @Test
+  void rotateKey_killed_losesNothing() throws Exception {
+    Path file = keyFile();
+    EncryptionConfig secret = EncryptionConfig.keyFile(file);
+    Path whole = Files.createDirectory(temporary.resolve("whole"));
+    DeviceNode.init(whole.resolve("d"), false, secret);
+    try (DeviceNode node = open(whole, secret)) {
+      write(node, DB, 0, DOCUMENTS);
+    }
+    sweep(
+        whole,
+        (directory, done) -> {
+          try (DeviceNode node = open(directory, secret)) {
+            requireWhole(node, DOCUMENTS);
+            var metadata = Objects.requireNonNull(node.encryption().metadata());
+            assertThat(metadata.keys().size()).isIn(done ? 2 : 1, 2);
+          }
+        },
+        "--key-file",
+        file.toString(),
+        "key",
+        "rotate");
+  }
+
+  @Test
   void backup_killed_isWholeOrNotThere() throws Exception {
     sweep(
         withDocuments("whole"),
@@ -482,18 +684,18 @@ class CrashPointTest {
     Path second = secretFile("second", "battery staple");
     Path whole = Files.createDirectory(temporary.resolve("whole"));
     DeviceNode.init(whole.resolve("d"), false, EncryptionConfig.password("correct horse"));
-    try (DeviceNode node = open(whole, first)) {
-      write(node, 0, DOCUMENTS);
+    try (DeviceNode node = open(whole, EncryptionConfig.passwordFile(first))) {
+      write(node, DB, 0, DOCUMENTS);
     }
     sweep(
         whole,
         (directory, done) -> {
           DeviceNode opened;
           try {
-            opened = open(directory, first);
+            opened = open(directory, EncryptionConfig.passwordFile(first));
             assertThat(done).isFalse();
           } catch (EncryptionException e) {
-            opened = open(directory, second);
+            opened = open(directory, EncryptionConfig.passwordFile(second));
           }
           try (DeviceNode node = opened) {
             requireWhole(node, DOCUMENTS);
@@ -509,11 +711,12 @@ class CrashPointTest {
 
   @Test
   void reencrypt_killed_losesNothing() throws Exception {
-    Path secret = secretFile("password", "correct horse");
+    Path file = keyFile();
+    EncryptionConfig secret = EncryptionConfig.keyFile(file);
     Path whole = Files.createDirectory(temporary.resolve("whole"));
-    DeviceNode.init(whole.resolve("d"), false, EncryptionConfig.password("correct horse"));
+    DeviceNode.init(whole.resolve("d"), false, secret);
     try (DeviceNode node = open(whole, secret)) {
-      write(node, 0, DOCUMENTS);
+      write(node, DB, 0, DOCUMENTS);
     }
     sweep(
         whole,
@@ -522,8 +725,8 @@ class CrashPointTest {
             requireWhole(node, DOCUMENTS);
           }
         },
-        "--password-file",
-        secret.toString(),
+        "--key-file",
+        file.toString(),
         "encryption",
         "reencrypt");
   }

@@ -77,7 +77,7 @@ final class SystemCalls {
     Path path(int folder, int argument) {
       String path = path(bytes(argument));
       String from = folder < 0 ? null : opened(folder);
-      return from == null ? Path.of(path) : Path.of(from).resolve(path);
+      return (from == null ? Path.of(path) : Path.of(from).resolve(path)).normalize();
     }
 
     Path path(int argument) {
