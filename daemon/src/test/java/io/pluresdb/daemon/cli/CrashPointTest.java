@@ -4,6 +4,7 @@ import static java.nio.file.StandardCopyOption.COPY_ATTRIBUTES;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Finding.Status;
@@ -24,10 +25,13 @@ import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -75,7 +79,7 @@ class CrashPointTest {
   @BeforeAll
   static void extract() throws IOException, InterruptedException {
     open(extracted).close();
-    run(extracted, extracted.resolve(OUTPUT), List.of(), "list");
+    run(Main.class, extracted, extracted.resolve(OUTPUT), List.of(), "list");
   }
 
   private static int tried(String points) {
@@ -108,10 +112,11 @@ class CrashPointTest {
   /** Looks at what is left of copies of {@code whole} when a command is interrupted. */
   private void sweep(Path whole, Check check, String... command)
       throws IOException, InterruptedException {
-    sweep(true, whole, check, command);
+    sweep(Main.class, true, whole, check, command);
   }
 
-  private void sweep(boolean syncsCount, Path whole, Check check, String... command)
+  private void sweep(
+      Class<?> program, boolean syncsCount, Path whole, Check check, String... command)
       throws IOException, InterruptedException {
     if (Files.exists(whole.resolve("d")) && !Files.exists(whole.resolve(LIBRARY))) {
       copy(extracted.resolve(LIBRARY), whole.resolve(LIBRARY));
@@ -119,7 +124,7 @@ class CrashPointTest {
     Path directory = temporary.resolve("traced");
     copy(whole, directory);
     var files = new TracedFiles(whole, directory, syncsCount);
-    List<Call> calls = trace(directory, command);
+    List<Call> calls = trace(program, directory, command);
     int said = said(calls);
     List<State> states = states(files, calls, said);
     Path replayed = temporary.resolve("replayed");
@@ -142,8 +147,7 @@ class CrashPointTest {
         try {
           check.check(directory, state.calls >= said);
         } catch (RuntimeException | AssertionError e) {
-          throw new AssertionError(
-              state + " of " + List.of(command) + ", before " + calls.get(next).name(), e);
+          throw new AssertionError(state + " of " + List.of(command), e);
         }
         delete(directory);
         looked++;
@@ -183,17 +187,18 @@ class CrashPointTest {
   }
 
   /** Runs a command and says what it did to files. */
-  private List<Call> trace(Path directory, String... command)
+  private List<Call> trace(Class<?> program, Path directory, String... command)
       throws IOException, InterruptedException {
     Path trace = temporary.resolve("trace");
     var tracing = new ArrayList<>(List.of("strace", "-o", trace.toString()));
     tracing.addAll(SystemCalls.OPTIONS);
-    run(directory, temporary.resolve(OUTPUT), tracing, command);
+    run(program, directory, temporary.resolve(OUTPUT), tracing, command);
     return SystemCalls.read(trace);
   }
 
   /** Runs a command in a process of its own; {@code @} stands for the directory. */
-  private static void run(Path directory, Path output, List<String> prefix, String... command)
+  private static void run(
+      Class<?> program, Path directory, Path output, List<String> prefix, String... command)
       throws IOException, InterruptedException {
     var all = new ArrayList<>(prefix);
     all.addAll(
@@ -205,7 +210,7 @@ class CrashPointTest {
             "--enable-native-access=ALL-UNNAMED",
             "-cp",
             System.getProperty("java.class.path"),
-            Main.class.getName(),
+            program.getName(),
             "--data-dir",
             directory.resolve("d").toString()));
     for (String part : command) {
@@ -415,6 +420,7 @@ class CrashPointTest {
     assertThatThrownBy(
             () ->
                 sweep(
+                    Main.class,
                     false,
                     withDocuments("whole"),
                     (directory, done) -> {
@@ -576,6 +582,41 @@ class CrashPointTest {
         OTHER,
         "--confirm",
         OTHER);
+  }
+
+  @Test
+  void join_killed_keepsTheDocuments_inOneOfBothDatabases() throws Exception {
+    try (DeviceNode host = DeviceNode.open(temporary.resolve("host"), Joiner.options("host"))) {
+      host.store(DB).put("theirs", "1".getBytes(StandardCharsets.UTF_8));
+      sweep(
+          Joiner.class,
+          true,
+          withDocuments("whole"),
+          (directory, done) -> {
+            try (DeviceNode node = open(directory)) {
+              assertThat(node.databases()).containsExactly(DB);
+              requireWhole(node, DOCUMENTS);
+              assertThat(node.status(DB).id().equals(host.status(DB).id())).isIn(done, true);
+            }
+          },
+          host.invite(DB, Role.WRITE, Duration.ofHours(1)).url());
+    }
+  }
+
+  /** A device that joins the database of an invite. */
+  static final class Joiner {
+    private Joiner() {}
+
+    static NodeOptions options(String name) {
+      var any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+      return new NodeOptions(name, new NodeOptions.Network(any, false, List.of()));
+    }
+
+    public static void main(String[] arguments) {
+      try (DeviceNode node = DeviceNode.open(Path.of(arguments[1]), options("joiner"))) {
+        System.out.println("joined " + node.join(DB, arguments[2]).join().database());
+      }
+    }
   }
 
   @Test
