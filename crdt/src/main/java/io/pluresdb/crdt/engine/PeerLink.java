@@ -15,8 +15,12 @@ public interface PeerLink {
   /** Sends what was queued. */
   void flush();
 
-  /** Told after a turn how far in our arrival log the peer has everything on its disk. */
-  default void reached(long arrival) {}
+  /**
+   * Told after a turn how far in our arrival log the peer has everything on its disk.
+   *
+   * @param whole false for a peer that holds some documents only, and has everything of these
+   */
+  default void reached(long arrival, boolean whole) {}
 
   /** The Ed25519 key the peer proved to have, or null where nobody asks. */
   default byte @Nullable [] deviceKey() {

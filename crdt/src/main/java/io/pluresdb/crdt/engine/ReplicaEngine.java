@@ -1004,7 +1004,7 @@ public final class ReplicaEngine {
     }
     for (Peer peer : peers.values()) {
       peer.link.flush();
-      peer.link.reached(peer.session.reached());
+      peer.link.reached(peer.session.reached(), peer.session.peerScope().isAll());
     }
     return more;
   }

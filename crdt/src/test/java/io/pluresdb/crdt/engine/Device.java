@@ -364,7 +364,7 @@ final class Device {
     }
 
     @Override
-    public void reached(long arrival) {
+    public void reached(long arrival, boolean whole) {
       reached = arrival;
     }
 

@@ -228,7 +228,7 @@ public final class ApiException extends RuntimeException {
       case "NODE_QUOTA_EXCEEDED" -> 507;
       case "NODE_INVITE_INVALID" -> 400;
       case "NODE_INVITE_EXPIRED" -> 410;
-      case "NODE_PEER_UNREACHABLE" -> 504;
+      case "NODE_PEER_UNREACHABLE", "NODE_NOT_REPLICATED" -> 504;
       default -> 409;
     };
   }

@@ -16,6 +16,7 @@ import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.search.Searches;
 import io.pluresdb.storage.text.Highlight;
 import io.pluresdb.storage.text.TextQuery;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -37,9 +38,15 @@ final class DocumentRoutes {
 
   private static final int DEFAULT_HITS = 10;
 
-  private static final List<String> PUT = List.of("id", "data", "embedding", "durability");
-  private static final List<String> PATCH = List.of("id", "patch", "durability");
-  private static final List<String> BATCH = List.of("operations", "atomic", "durability");
+  private static final int MAX_COPIES = 63;
+  private static final long DEFAULT_COPIES_WAIT_MILLIS = 10_000;
+  private static final String COPIES = " copies?: integer(0..63), waitMillis?: integer(0..600000)";
+  private static final List<String> PUT =
+      List.of("id", "data", "embedding", "durability", "copies", "waitMillis");
+  private static final List<String> PATCH =
+      List.of("id", "patch", "durability", "copies", "waitMillis");
+  private static final List<String> BATCH =
+      List.of("operations", "atomic", "durability", "copies", "waitMillis");
   private static final List<String> SEARCH =
       List.of(
           "query",
@@ -63,19 +70,24 @@ final class DocumentRoutes {
         Route.post("/api/put", Level.WRITE, "writes a document, whatever it was before")
             .inDatabase()
             .body(
-                "{id: Id, data: any, embedding?: number[] | null, durability?: Durability}",
+                "{id: Id, data: any, embedding?: number[] | null, durability?: Durability,"
+                    + COPIES
+                    + "}",
                 DOCUMENT_BODY_BYTES)
             .answers("Written")
             .prompt(this::put),
         Route.post("/api/patch", Level.WRITE, "merges a patch (RFC 7396) into a document")
             .inDatabase()
-            .body("{id: Id, patch: any, durability?: Durability}", DOCUMENT_BODY_BYTES)
+            .body(
+                "{id: Id, patch: any, durability?: Durability," + COPIES + "}", DOCUMENT_BODY_BYTES)
             .answers("Written")
             .prompt(this::patch),
         Route.post("/api/batch", Level.WRITE, "does several things together or each on its own")
             .inDatabase()
             .body(
-                "{operations: Operation[1000], atomic?: boolean, durability?: Durability}",
+                "{operations: Operation[1000], atomic?: boolean, durability?: Durability,"
+                    + COPIES
+                    + "}",
                 BATCH_BODY_BYTES)
             .answers("{results: Result[]}")
             .prompt(this::batch),
@@ -89,6 +101,8 @@ final class DocumentRoutes {
         Route.delete("/api/delete", Level.WRITE, "deletes a document")
             .inDatabase()
             .must("id", "Id", "which")
+            .may("copies", "integer(0..63)", "other devices that must have it too")
+            .may("waitMillis", "integer(0..600000)", "for so long, 10000 unless said")
             .answers("Written")
             .prompt(this::delete),
         Route.post(
@@ -107,7 +121,7 @@ final class DocumentRoutes {
 
   private CompletableFuture<Answer> put(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", PUT);
-    return write(request, put(body), acknowledgement(body));
+    return write(request, put(body), promise(request, body));
   }
 
   /**
@@ -132,28 +146,49 @@ final class DocumentRoutes {
   private CompletableFuture<Answer> patch(Request request) {
     var body = JsonMembers.read(request.bytes(), "the body", PATCH);
     Edit patch = Edit.patch(body.string("id"), body.required("patch").bytes());
-    return write(request, patch, acknowledgement(body));
+    return write(request, patch, promise(request, body));
   }
 
   private CompletableFuture<Answer> delete(Request request) {
-    return write(request, Edit.delete(Parameters.required(request, "id")), Acknowledgement.LOCAL);
+    int copies = (int) Parameters.integer(request, "copies", 0, MAX_COPIES, 0);
+    long wait =
+        Parameters.integer(request, "waitMillis", 0, MAX_WAIT_MILLIS, DEFAULT_COPIES_WAIT_MILLIS);
+    return write(
+        request,
+        Edit.delete(Parameters.required(request, "id")),
+        promise(request, Acknowledgement.LOCAL, copies, wait));
   }
 
-  private CompletableFuture<Answer> write(Request request, Edit edit, Acknowledgement ack) {
-    return checked(request, List.of(edit), () -> submit(request, edit, ack));
+  private CompletableFuture<Answer> write(Request request, Edit edit, Promise promise) {
+    return checked(request, List.of(edit), () -> submit(request, edit, promise));
   }
 
-  private CompletableFuture<Answer> submit(Request request, Edit edit, Acknowledgement ack) {
-    var transaction = new Transaction(List.of(edit), ack);
+  private CompletableFuture<Answer> submit(Request request, Edit edit, Promise promise) {
+    var transaction = new Transaction(List.of(edit), promise.acknowledgement);
     CrdtStore store = store(request);
     EntityTag.Condition condition = EntityTag.condition(request.headers());
     // Made before: whoever waits for the same commit waits for what follows it.
     Answer answer = Answer.of(result(new JsonWriter(edit.id().length + RESULT_BYTES), edit));
-    return (condition == null
-            ? store.submit(transaction)
-            : store.submitIf(
-                List.of(new CrdtStore.Condition(text(edit.id()), condition)), transaction))
+    return kept(
+            request,
+            promise,
+            condition == null
+                ? store.submit(transaction)
+                : store.submitIf(
+                    List.of(new CrdtStore.Condition(text(edit.id()), condition)), transaction))
         .thenApply(receipt -> answer);
+  }
+
+  /** A write that is as safe as was asked for. */
+  private CompletableFuture<CrdtStore.Receipt> kept(
+      Request request, Promise promise, CompletableFuture<CrdtStore.Receipt> write) {
+    return promise.copies == 0
+        ? write
+        : write.thenCompose(
+            receipt ->
+                node.awaitCopies(
+                        Parameters.database(request), receipt, promise.copies, promise.patience)
+                    .thenApply(copies -> receipt));
   }
 
   /** A put as {@code /api/put}, {@code /api/batch} and {@code /api/import} spell it. */
@@ -162,6 +197,30 @@ final class DocumentRoutes {
     byte[] data = members.required("data").bytes();
     float[] embedding = members.floats("embedding");
     return embedding == null ? Edit.put(id, data) : Edit.put(id, data, embedding);
+  }
+
+  /**
+   * When a write is answered.
+   *
+   * @param copies other devices that must have it on their disks; 0 for none
+   * @param patience for so long
+   */
+  private record Promise(Acknowledgement acknowledgement, int copies, Duration patience) {}
+
+  private Promise promise(Request request, JsonMembers members) {
+    Acknowledgement acknowledgement = acknowledgement(members);
+    int copies = (int) members.integer("copies", 0, MAX_COPIES, 0);
+    long wait = members.integer("waitMillis", 0, MAX_WAIT_MILLIS, DEFAULT_COPIES_WAIT_MILLIS);
+    return promise(request, acknowledgement, copies, wait);
+  }
+
+  /** Refuses what cannot be kept before anything is written. */
+  private Promise promise(
+      Request request, Acknowledgement acknowledgement, int copies, long waitMillis) {
+    if (copies > 0) {
+      node.requireCopies(Parameters.database(request), copies);
+    }
+    return new Promise(acknowledgement, copies, Duration.ofMillis(waitMillis));
   }
 
   private static Acknowledgement acknowledgement(JsonMembers members) {
@@ -186,17 +245,16 @@ final class DocumentRoutes {
     for (int i = 0; i < operations.size(); i++) {
       edits.add(BatchOperation.read(operations.get(i), "operations[" + i + "]"));
     }
-    Acknowledgement ack = acknowledgement(body);
+    Promise promise = promise(request, body);
     boolean atomic = body.bool("atomic", true);
-    return checked(request, edits, () -> submit(request, edits, ack, atomic));
+    return checked(request, edits, () -> submit(request, edits, promise, atomic));
   }
 
   private CompletableFuture<Answer> submit(
-      Request request, List<Edit> edits, Acknowledgement ack, boolean atomic) {
+      Request request, List<Edit> edits, Promise promise, boolean atomic) {
     CrdtStore store = store(request);
     if (atomic) {
-      return store
-          .submit(new Transaction(edits, ack))
+      return kept(request, promise, store.submit(new Transaction(edits, promise.acknowledgement)))
           .thenApply(
               receipt -> {
                 var json = new JsonWriter().beginObject().name("results").beginArray();
@@ -206,7 +264,8 @@ final class DocumentRoutes {
     }
     List<CompletableFuture<CrdtStore.Receipt>> each = new ArrayList<>(edits.size());
     for (Edit edit : edits) {
-      each.add(submit(store, new Transaction(List.of(edit), ack)));
+      var one = new Transaction(List.of(edit), promise.acknowledgement);
+      each.add(kept(request, promise, submit(store, one)));
     }
     return CompletableFuture.allOf(each.toArray(CompletableFuture<?>[]::new))
         .handle((done, failure) -> results(edits, each));

@@ -42,6 +42,15 @@ final class Parameters {
     return value == null ? otherwise : integer(name, value, least);
   }
 
+  /** As {@link #integer(Request, String, long, long)}, and at most {@code most}. */
+  static long integer(Request request, String name, long least, long most, long otherwise) {
+    long number = integer(request, name, least, otherwise);
+    if (number > most) {
+      throw ApiException.invalid(name + " must be at most " + most + ", but is " + number);
+    }
+    return number;
+  }
+
   static long integer(String name, String value, long least) {
     try {
       long number = Long.parseLong(value);

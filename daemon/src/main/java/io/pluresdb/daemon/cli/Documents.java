@@ -68,6 +68,36 @@ final class Documents {
     }
   }
 
+  /** How safe a write must be before the command ends. */
+  static final class CopiesOptions {
+    @Option(
+        names = "--copies",
+        paramLabel = "N",
+        description = "Wait until N other devices have it on their disks too; 0 to 63.")
+    private @Nullable Integer copies;
+
+    @Option(
+        names = "--wait-millis",
+        paramLabel = "MILLIS",
+        description = "For so long with --copies; 10000 unless said.")
+    private @Nullable Long waitMillis;
+
+    JsonWriter write(JsonWriter body) {
+      if (copies != null) {
+        body.name("copies").number(copies);
+      }
+      if (waitMillis != null) {
+        body.name("waitMillis").number(waitMillis);
+      }
+      return body;
+    }
+
+    Request query(Request request) {
+      Request asked = copies == null ? request : request.with("copies", copies.toString());
+      return waitMillis == null ? asked : asked.with("waitMillis", waitMillis.toString());
+    }
+  }
+
   @Command(name = "put", description = "Write a document.")
   static final class Put implements Callable<Integer> {
     private final Root root;
@@ -84,6 +114,8 @@ final class Documents {
         description = "An array of numbers, @FILE, or - for stdin.")
     private @Nullable String embedding;
 
+    @Mixin private CopiesOptions copies = new CopiesOptions();
+
     Put(Root root) {
       this.root = root;
     }
@@ -95,8 +127,8 @@ final class Documents {
       if (embedding != null) {
         body.name("embedding").raw(json(root, embedding));
       }
-      byte[] answer = root.call(Request.post("/api/put", body.endObject().toByteArray()));
-      done(root, answer, "put", id);
+      byte[] json = copies.write(body).endObject().toByteArray();
+      done(root, root.call(Request.post("/api/put", json)), "put", id);
       return Main.OK;
     }
   }
@@ -111,6 +143,8 @@ final class Documents {
     @Parameters(index = "1", paramLabel = "JSON", description = "JSON, @FILE, or - for stdin.")
     private String patch = "";
 
+    @Mixin private CopiesOptions copies = new CopiesOptions();
+
     Patch(Root root) {
       this.root = root;
     }
@@ -118,7 +152,8 @@ final class Documents {
     @Override
     public Integer call() throws IOException, InterruptedException {
       var body = new JsonWriter().beginObject().name("id").string(id);
-      body.name("patch").raw(json(root, patch)).endObject();
+      body.name("patch").raw(json(root, patch));
+      copies.write(body).endObject();
       done(root, root.call(Request.post("/api/patch", body.toByteArray())), "patched", id);
       return Main.OK;
     }
@@ -131,13 +166,16 @@ final class Documents {
     @Parameters(paramLabel = "ID", description = "The document.")
     private String id = "";
 
+    @Mixin private CopiesOptions copies = new CopiesOptions();
+
     Delete(Root root) {
       this.root = root;
     }
 
     @Override
     public Integer call() throws InterruptedException {
-      done(root, root.call(Request.delete("/api/delete").with("id", id)), "deleted", id);
+      Request request = copies.query(Request.delete("/api/delete").with("id", id));
+      done(root, root.call(request), "deleted", id);
       return Main.OK;
     }
   }

@@ -90,6 +90,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
@@ -843,6 +844,42 @@ public final class DeviceNode implements Node, AutoCloseable {
   @Override
   public CrdtStore store(String name) {
     return database(name).limited();
+  }
+
+  @Override
+  public void requireCopies(String name, int copies) {
+    requireNetwork();
+    int others = database(name).store().view().membership().members().size() - 1;
+    if (copies > others) {
+      throw new NodeException(
+          "NODE_TOO_FEW_DEVICES",
+          "copies must be at most the number of other devices of database \""
+              + name
+              + "\", which is "
+              + others
+              + ", but is "
+              + copies,
+          "pluresdb invite lets another device in");
+    }
+  }
+
+  @Override
+  public CompletableFuture<Integer> awaitCopies(
+      String name, CrdtStore.Receipt write, int copies, Duration wait) {
+    CompletableFuture<Integer> done = database(name).replicator().awaitCopies(write, copies);
+    return done.orTimeout(wait.toMillis(), TimeUnit.MILLISECONDS)
+        .exceptionally(
+            failure -> {
+              throw new NodeException(
+                  "NODE_NOT_REPLICATED",
+                  "the write is kept here, but fewer than "
+                      + copies
+                      + " other devices had it within "
+                      + wait.toMillis()
+                      + " ms",
+                  "nothing needs to be written again: they get it when they are connected, see"
+                      + " pluresdb peers");
+            });
   }
 
   @Override

@@ -64,6 +64,24 @@ public interface Node {
   void createDatabase(String name, Quota quota);
 
   /**
+   * Looks whether writes can be waited for until so many other devices have them.
+   *
+   * @throws NodeException {@code NODE_OFFLINE}, or {@code NODE_TOO_FEW_DEVICES} when the database
+   *     has fewer other members
+   */
+  void requireCopies(String database, int copies);
+
+  /**
+   * Completes with their number when at least so many other devices have a write on their disks:
+   * devices that are connected meanwhile and hold all documents.
+   *
+   * @param wait for so long; then it fails with {@code NODE_NOT_REPLICATED}, and the write stands
+   * @throws io.pluresdb.crdt.CoreException {@code CORE_OVERLOADED} when very many wait
+   */
+  CompletableFuture<Integer> awaitCopies(
+      String database, CrdtStore.Receipt write, int copies, Duration wait);
+
+  /**
    * Deletes a database from this device, with its keys. Other members keep theirs, and are not
    * told.
    */

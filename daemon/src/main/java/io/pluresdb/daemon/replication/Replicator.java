@@ -8,6 +8,7 @@ import io.pluresdb.crdt.engine.ReplicaStore;
 import io.pluresdb.crdt.overlay.Contact;
 import io.pluresdb.crdt.overlay.PeerId;
 import io.pluresdb.crdt.reconcile.KeyRange;
+import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.sync.SyncMessage;
 import io.pluresdb.transport.identity.DeviceId;
 import io.pluresdb.transport.session.CloseReason;
@@ -45,6 +46,7 @@ public final class Replicator implements SessionListener {
   private final Consumer<Session> onEstablished;
   private final BiConsumer<Session, KeyMessage> onKeys;
   private final Map<Session, Link> links = new HashMap<>(); // Guarded by itself.
+  private final Copies copies = new Copies();
   private long endedBytes; // Guarded by links.
 
   /**
@@ -74,13 +76,16 @@ public final class Replicator implements SessionListener {
 
   private static final class Link implements PeerLink {
     final Session session;
+    final Copies copies;
     final Contact contact;
     volatile @Nullable Comparison divergence;
     ReplicaEngine.@Nullable Peer peer; // The replica loop's.
     volatile long reached;
+    volatile boolean whole;
 
-    Link(Session session, String address) {
+    Link(Session session, String address, Copies copies) {
       this.session = session;
+      this.copies = copies;
       contact = new Contact(PeerId.of(session.peerPublicKey()), address);
     }
 
@@ -110,8 +115,12 @@ public final class Replicator implements SessionListener {
     }
 
     @Override
-    public void reached(long arrival) {
+    public void reached(long arrival, boolean whole) {
+      this.whole = whole;
       reached = arrival;
+      if (whole && copies.isAwaited()) {
+        copies.reached(Map.of(session.peer(), arrival));
+      }
     }
 
     @Override
@@ -157,7 +166,7 @@ public final class Replicator implements SessionListener {
 
   @Override
   public void established(Session session) {
-    var link = new Link(session, address.apply(session));
+    var link = new Link(session, address.apply(session), copies);
     Link older = null;
     boolean kept = true;
     synchronized (links) {
@@ -265,6 +274,26 @@ public final class Replicator implements SessionListener {
     return connections;
   }
 
+  /**
+   * Completes with their number when so many other devices have a write on their disks: those that
+   * are connected meanwhile and hold all documents. Who gives up cancels it.
+   *
+   * @throws io.pluresdb.crdt.CoreException {@code CORE_OVERLOADED} when very many wait
+   */
+  public CompletableFuture<Integer> awaitCopies(CrdtStore.Receipt write, int number) {
+    CompletableFuture<Integer> done = copies.await(write.arrival(), number);
+    var known = new HashMap<DeviceId, Long>();
+    synchronized (links) {
+      for (Link link : links.values()) {
+        if (link.whole) {
+          known.put(link.session.peer(), link.reached);
+        }
+      }
+    }
+    copies.reached(known);
+    return done;
+  }
+
   /** Bytes on the wire of all sessions so far, in both directions. */
   public long trafficBytes() {
     synchronized (links) {
@@ -355,6 +384,7 @@ public final class Replicator implements SessionListener {
 
   /** Ends every session. */
   public void close(CloseReason reason) {
+    copies.close();
     List<Session> sessions;
     synchronized (links) {
       sessions = List.copyOf(links.keySet());

@@ -2,6 +2,7 @@ package io.pluresdb.daemon.api;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeException;
@@ -268,6 +269,23 @@ public final class FakeNode implements Node {
   public Author author(String database, ActorId actor) {
     store(database);
     return actor.equals(FakeStore.ACTOR) ? new Author(deviceId(), "laptop") : new Author("", "");
+  }
+
+  /** Has one other device, which gets a write within a second. */
+  @Override
+  public void requireCopies(String database, int copies) {
+    if (copies > 1) {
+      throw new NodeException("NODE_TOO_FEW_DEVICES", "copies must be at most 1", "invite more");
+    }
+  }
+
+  @Override
+  public CompletableFuture<Integer> awaitCopies(
+      String database, CrdtStore.Receipt write, int copies, Duration wait) {
+    return wait.toMillis() < 1_000
+        ? CompletableFuture.failedFuture(
+            new NodeException("NODE_NOT_REPLICATED", "not within " + wait, "it stays written"))
+        : CompletableFuture.completedFuture(1);
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -121,6 +122,41 @@ class RoutesTest {
         .isEqualTo(Transaction.Acknowledgement.LOCAL);
     assertThat(refused("/api/put", "{\"id\":\"a\",\"data\":1,\"durability\":\"fast\"}"))
         .hasMessage("durability must be \"local\" or \"relaxed\", but is \"fast\"");
+  }
+
+  @Test
+  void writes_withCopies_areAnsweredWhenOthersHaveThem_andRefusedBeforeTheyAreMade() {
+    for (String write :
+        List.of("{\"id\":\"a\",\"data\":1,", "{\"id\":\"a\",\"patch\":{\"n\":1},")) {
+      String route = write.contains("patch") ? "/api/patch" : "/api/put";
+      assertThat(post(route, write + "\"copies\":1}")).isEqualTo("{\"id\":\"a\"}");
+      assertThat(refused(route, write + "\"copies\":1,\"waitMillis\":999}").status())
+          .isEqualTo(504);
+      ApiException tooFew = refused(route, write.replace("\"a\"", "\"no\"") + "\"copies\":2}");
+      assertThat(tooFew.code()).isEqualTo("NODE_TOO_FEW_DEVICES");
+      assertThat(refused(route, write + "\"copies\":64}"))
+          .hasMessage("copies must be an integer from 0 to 63, but is 64");
+      assertThat(refused(route, write + "\"copies\":1,\"waitMillis\":600001}"))
+          .hasMessageContaining("waitMillis must be an integer from 0 to 600000");
+    }
+    assertThat(served.node.store().get("no")).isEmpty();
+    String two =
+        "{\"operations\":[{\"op\":\"put\",\"id\":\"b\",\"data\":1},{\"op\":\"put\",\"id\":\"a\",\"data\":2}],";
+    assertThat(refused("/api/batch", two + "\"copies\":2}").status()).isEqualTo(409);
+    assertThat(refused("/api/batch", two + "\"copies\":1,\"waitMillis\":0}").status())
+        .isEqualTo(504);
+    assertThat(post("/api/batch", two + "\"atomic\":false,\"copies\":1,\"waitMillis\":0}"))
+        .contains("NODE_NOT_REPLICATED");
+    assertThat(post("/api/batch", two + "\"copies\":1}")).contains("results");
+    Request delete = Request.delete("/api/delete").with("id", "b");
+    assertThatThrownBy(() -> call(delete.with("copies", "64")))
+        .hasMessage("copies must be at most 63, but is 64");
+    assertThatThrownBy(() -> call(delete.with("copies", "1").with("waitMillis", "5")))
+        .hasMessageContaining("not within");
+    // It is deleted all the same.
+    assertThat(served.node.store().get("b")).isEmpty();
+    Request other = Request.delete("/api/delete").with("id", "a").with("copies", "1");
+    assertThat(call(other)).isEqualTo("{\"id\":\"a\"}");
   }
 
   @Test

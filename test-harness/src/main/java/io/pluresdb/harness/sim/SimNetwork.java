@@ -146,7 +146,7 @@ final class SimNetwork {
     }
 
     @Override
-    public void reached(long arrival) {
+    public void reached(long arrival, boolean whole) {
       cluster.reached(this, arrival);
     }
 
