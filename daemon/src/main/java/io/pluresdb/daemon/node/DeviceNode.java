@@ -872,9 +872,9 @@ public final class DeviceNode implements Node, AutoCloseable {
             failure -> {
               throw new NodeException(
                   "NODE_NOT_REPLICATED",
-                  "the write is kept here, but fewer than "
-                      + copies
-                      + " other devices had it within "
+                  "the write is kept here, but "
+                      + (copies == 1 ? "no other device" : "fewer than " + copies + " others")
+                      + " had it within "
                       + wait.toMillis()
                       + " ms",
                   "nothing needs to be written again: they get it when they are connected, see"

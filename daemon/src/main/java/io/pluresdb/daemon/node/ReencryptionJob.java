@@ -2,6 +2,7 @@ package io.pluresdb.daemon.node;
 
 import io.pluresdb.storage.crypto.EncryptedStorage.Reencryption;
 import io.pluresdb.storage.crypto.KeyVault;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -85,8 +86,8 @@ final class ReencryptionJob {
     var finished = new HashSet<LocalDatabase>();
     boolean clean = false;
     // A database may come from a join that was begun with the old key: until a round finds nothing.
-    while (!clean) {
-      clean = databases.keySet().containsAll(directory.databases());
+    while (!clean || !finished.containsAll(databases.values())) {
+      clean = true;
       for (LocalDatabase database : databases.values()) {
         long sealed = seal(database);
         if (stopping.getAsBoolean()) {
@@ -99,6 +100,14 @@ final class ReencryptionJob {
         }
         clean &= sealed == 0;
       }
+    }
+    if (stopping.getAsBoolean()) {
+      return;
+    }
+    var closed = new ArrayList<>(directory.databases());
+    closed.removeAll(databases.keySet());
+    if (!closed.isEmpty()) {
+      throw new IllegalStateException(closed + " are not open, the old key is kept until later");
     }
     if (directory.isJoining()) {
       throw new IllegalStateException("a join is under way, the old key is kept until later");

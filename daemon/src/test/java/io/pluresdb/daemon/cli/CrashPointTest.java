@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.Finding.Status;
 import io.pluresdb.crdt.store.NodeRecord;
+import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.cli.SystemCalls.Call;
 import io.pluresdb.daemon.cli.TracedFiles.Crash;
@@ -24,7 +26,11 @@ import io.pluresdb.storage.crypto.EncryptionException;
 import io.pluresdb.storage.index.DocumentQuery;
 import io.pluresdb.storage.index.Filter;
 import io.pluresdb.storage.index.IndexDefinition;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -35,12 +41,14 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
@@ -98,16 +106,23 @@ class CrashPointTest {
   }
 
   private interface Check {
-    /**
-     * What must hold of a directory whose command was interrupted.
-     *
-     * @param done whether the command said that it is done
-     */
-    void check(Path directory, boolean done) throws IOException;
+    /** What must hold of a directory whose command was interrupted. */
+    void check(Path directory, Said said) throws IOException;
   }
 
-  /** What there is after so many calls and a crash. */
-  private record State(int calls, Crash crash) {}
+  /**
+   * What a command said before it was interrupted.
+   *
+   * @param done whether that was all
+   */
+  private record Said(List<String> lines, boolean done) {}
+
+  /**
+   * What there is after so many calls and a crash.
+   *
+   * @param until as many calls may have been made, and leave the same
+   */
+  private record State(int calls, int until, Crash crash) {}
 
   /** Looks at what is left of copies of {@code whole} when a command is interrupted. */
   private void sweep(Path whole, Check check, String... command)
@@ -125,8 +140,8 @@ class CrashPointTest {
     copy(whole, directory);
     var files = new TracedFiles(whole, directory, syncsCount);
     List<Call> calls = trace(program, directory, command);
-    int said = said(calls);
-    List<State> states = states(files, calls, said);
+    int last = lastSaid(calls);
+    List<State> states = states(files, calls);
     Path replayed = temporary.resolve("replayed");
     files.write(Crash.KILLED, replayed);
     assertThat(contents(replayed)).as("what was traced").isEqualTo(contents(directory));
@@ -142,10 +157,11 @@ class CrashPointTest {
       for (; next < state.calls; next++) {
         again.apply(calls.get(next));
       }
-      if (i % step == step / 2 || state.calls == said) {
+      boolean hears = state.calls <= last && last < state.until;
+      if (i % step == step / 2 || hears) {
         again.write(state.crash, directory);
         try {
-          check.check(directory, state.calls >= said);
+          check.check(directory, said(calls.subList(0, state.until), last));
         } catch (RuntimeException | AssertionError e) {
           throw new AssertionError(state + " of " + List.of(command), e);
         }
@@ -154,36 +170,60 @@ class CrashPointTest {
       }
     }
     System.out.printf(
-        "%s: %d of %d states after %d calls%n",
-        List.of(command), looked, states.size(), calls.size());
+        "%s %s: %d of %d states after %d calls%n",
+        program.getSimpleName(), List.of(command), looked, states.size(), calls.size());
   }
 
-  /** Number of calls before the command said that it is done. */
-  private int said(List<Call> calls) {
+  private Said said(List<Call> calls, int last) {
+    String text =
+        calls.stream()
+            .filter(this::says)
+            .map(call -> new String(call.bytes(1), StandardCharsets.UTF_8))
+            .collect(Collectors.joining());
+    return new Said(text.lines().toList(), last < calls.size());
+  }
+
+  private boolean says(Call call) {
+    return call.name().equals("write")
+        && temporary.resolve(OUTPUT).toString().equals(call.opened(0));
+  }
+
+  /** The call with which the command said the last word. */
+  private int lastSaid(List<Call> calls) {
     for (int i = calls.size() - 1; i >= 0; i--) {
-      Call call = calls.get(i);
-      if (call.name().equals("write")
-          && temporary.resolve(OUTPUT).toString().equals(call.opened(0))) {
+      if (says(calls.get(i))) {
         return i;
       }
     }
     throw new AssertionError("the command said nothing");
   }
 
-  /** Every state that differs from all before it, and those at the end of the command. */
-  private static List<State> states(TracedFiles files, List<Call> calls, int said) {
-    var states = new ArrayList<State>();
-    var known = new HashSet<String>();
+  /** Every state there may be, once, with the most calls that leave it. */
+  private static List<State> states(TracedFiles files, List<Call> calls) {
+    var states = new LinkedHashMap<String, State>();
+    Map<Crash, String> current = digests(files);
+    int since = 0;
     for (int i = 0; i <= calls.size(); i++) {
-      if (i == 0 || files.apply(calls.get(i - 1)) || i == said) {
-        for (Crash crash : Crash.values()) {
-          if (known.add(files.digest(crash)) || i == said) {
-            states.add(new State(i, crash));
-          }
+      if (i == calls.size() || files.apply(calls.get(i))) {
+        for (var digest : current.entrySet()) {
+          State known = states.get(digest.getValue());
+          int first = known == null ? since : known.calls;
+          Crash crash = known == null ? digest.getKey() : known.crash;
+          states.put(digest.getValue(), new State(first, i, crash));
         }
+        current = digests(files);
+        since = i + 1;
       }
     }
-    return states;
+    return List.copyOf(states.values());
+  }
+
+  private static Map<Crash, String> digests(TracedFiles files) {
+    var digests = new EnumMap<Crash, String>(Crash.class);
+    for (Crash crash : Crash.values()) {
+      digests.put(crash, files.digest(crash));
+    }
+    return digests;
   }
 
   /** Runs a command and says what it did to files. */
@@ -310,9 +350,9 @@ class CrashPointTest {
     Path empty = Files.createDirectory(temporary.resolve("empty"));
     sweep(
         empty,
-        (directory, done) -> {
+        (directory, said) -> {
           Path root = directory.resolve("d");
-          assertThat(DataDirectory.isInitialized(root)).isIn(done, true);
+          assertThat(DataDirectory.isInitialized(root)).isIn(said.done(), true);
           if (!DataDirectory.isInitialized(root)) {
             DeviceNode.init(root, false);
           }
@@ -330,9 +370,9 @@ class CrashPointTest {
     Path secret = secretFile("password", "correct horse");
     sweep(
         empty,
-        (directory, done) -> {
+        (directory, said) -> {
           Path root = directory.resolve("d");
-          assertThat(DataDirectory.isInitialized(root)).isIn(done, true);
+          assertThat(DataDirectory.isInitialized(root)).isIn(said.done(), true);
           if (!DataDirectory.isInitialized(root)) {
             DeviceNode.init(root, false, EncryptionConfig.password("correct horse"));
           }
@@ -360,9 +400,9 @@ class CrashPointTest {
     var swept = new AtomicInteger();
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           Path root = directory.resolve("d");
-          assertThat(DataDirectory.isEncrypted(root)).isIn(done, true);
+          assertThat(DataDirectory.isEncrypted(root)).isIn(said.done(), true);
           // Opened in between it is as it was, or encrypted; else the command goes on.
           if (swept.getAndIncrement() % 2 == 0) {
             try (DeviceNode node = open(directory, secret)) {
@@ -403,10 +443,10 @@ class CrashPointTest {
   void put_killed_losesNothing() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
-            assertThat(node.store(DB).get("new").isPresent()).isIn(done, true);
+            assertThat(node.store(DB).get("new").isPresent()).isIn(said.done(), true);
           }
         },
         "put",
@@ -423,23 +463,84 @@ class CrashPointTest {
                     Main.class,
                     false,
                     withDocuments("whole"),
-                    (directory, done) -> {
+                    (directory, said) -> {
                       try (DeviceNode node = open(directory)) {
-                        assertThat(node.store(DB).get("new").isPresent()).isIn(done, true);
+                        assertThat(node.store(DB).get("new").isPresent()).isIn(said.done(), true);
                       }
                     },
                     "put",
                     "new",
                     "1"))
         .isInstanceOf(AssertionError.class)
-        .hasMessageContaining("LOST");
+        .rootCause()
+        .hasMessageContaining("to be in");
+  }
+
+  @Test
+  void manyWriters_whosePowerFails_loseNothingThatTheyWereTold() throws Exception {
+    sweep(Writers.class, true, withDocuments("whole"), CrashPointTest::requireTold);
+  }
+
+  /** The control: the states are those that matter. */
+  @Test
+  void manyWriters_onADiskThatOnlySaysToHaveSynced_loseWhatTheyWereTold() {
+    assertThatThrownBy(
+            () -> sweep(Writers.class, false, withDocuments("whole"), CrashPointTest::requireTold))
+        .isInstanceOf(AssertionError.class)
+        .rootCause()
+        .hasMessageContaining("[w");
+  }
+
+  private static void requireTold(Path directory, Said said) {
+    try (DeviceNode node = open(directory)) {
+      for (String id : said.lines()) {
+        assertThat(node.store(DB).get(id)).as(id).isPresent();
+      }
+      assertThat(said.lines().size()).isIn(said.done() ? Writers.WRITES : 0, said.lines().size());
+      requireWhole(node, DOCUMENTS);
+    }
+  }
+
+  /** Writes as many clients at once, so that commits are synced beside the loop, and prints ids. */
+  static final class Writers {
+    static final int WRITES = 600;
+    private static final int AT_ONCE = 120;
+
+    private Writers() {}
+
+    public static void main(String[] arguments) throws IOException {
+      try (DeviceNode node = open(Path.of(arguments[1]).resolve("..").normalize());
+          var out = new FileOutputStream(FileDescriptor.out)) {
+        for (int from = 0; from < WRITES; from += AT_ONCE) {
+          CompletableFuture.allOf(
+                  IntStream.range(from, from + AT_ONCE)
+                      .mapToObj(i -> write(node, "w" + i, out))
+                      .toArray(CompletableFuture<?>[]::new))
+              .join();
+        }
+      }
+    }
+
+    private static CompletableFuture<?> write(DeviceNode node, String id, OutputStream out) {
+      var edit = Edit.put(id, "1".getBytes(StandardCharsets.UTF_8));
+      return node.store(DB)
+          .submit(new Transaction(List.of(edit), Transaction.Acknowledgement.LOCAL))
+          .thenAccept(
+              receipt -> {
+                try {
+                  out.write((id + "\n").getBytes(StandardCharsets.UTF_8));
+                } catch (IOException e) {
+                  throw new UncheckedIOException(e);
+                }
+              });
+    }
   }
 
   @Test
   void vacuum_killed_losesNothing() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
           }
@@ -457,10 +558,11 @@ class CrashPointTest {
             .collect(Collectors.joining()));
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             long documents = node.store(DB).status().documents();
-            assertThat(documents).isBetween(done ? DOCUMENTS + 700L : DOCUMENTS, DOCUMENTS + 700L);
+            assertThat(documents)
+                .isBetween(said.done() ? DOCUMENTS + 700L : DOCUMENTS, DOCUMENTS + 700L);
             requireWhole(node, DOCUMENTS);
           }
         },
@@ -472,12 +574,12 @@ class CrashPointTest {
   void addIndex_killed_findsTheSame() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             boolean there =
                 node.searches(DB).status().stream()
                     .anyMatch(status -> status.fields().equals(List.of("n")));
-            assertThat(there).isIn(done, true);
+            assertThat(there).isIn(said.done(), true);
             node.searches(DB).declare(new IndexDefinition(List.of("n")));
             node.searches(DB).await(30_000);
             var first = new DocumentQuery("", null, Filter.ALL, DocumentQuery.parseOrders("n"), 9);
@@ -499,10 +601,10 @@ class CrashPointTest {
   void createDatabase_killed_isThereOrNot() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
-            assertThat(node.databases().contains(OTHER)).isIn(done, true);
+            assertThat(node.databases().contains(OTHER)).isIn(said.done(), true);
             if (!node.databases().contains(OTHER)) {
               node.createDatabase(OTHER, Quota.NONE);
             }
@@ -518,10 +620,10 @@ class CrashPointTest {
   void copyDatabase_killed_isWholeOrNotThere() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
-            assertThat(node.databases().contains(OTHER)).isIn(done, true);
+            assertThat(node.databases().contains(OTHER)).isIn(said.done(), true);
             if (node.databases().contains(OTHER)) {
               requireWhole(node, OTHER, DOCUMENTS);
             }
@@ -542,9 +644,9 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
-            assertThat(node.databases().contains("moved")).isIn(done, true);
+            assertThat(node.databases().contains("moved")).isIn(said.done(), true);
             String name = node.databases().contains("moved") ? "moved" : OTHER;
             assertThat(node.databases()).containsExactlyInAnyOrder(DB, name);
             requireWhole(node, name, DOCUMENTS);
@@ -568,10 +670,10 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory)) {
             requireWhole(node, DOCUMENTS);
-            assertThat(node.databases().contains(OTHER)).isIn(!done, false);
+            assertThat(node.databases().contains(OTHER)).isIn(!said.done(), false);
             if (node.databases().contains(OTHER)) {
               requireWhole(node, OTHER, DOCUMENTS);
             }
@@ -592,11 +694,11 @@ class CrashPointTest {
           Joiner.class,
           true,
           withDocuments("whole"),
-          (directory, done) -> {
+          (directory, said) -> {
             try (DeviceNode node = open(directory)) {
               assertThat(node.databases()).containsExactly(DB);
               requireWhole(node, DOCUMENTS);
-              assertThat(node.status(DB).id().equals(host.status(DB).id())).isIn(done, true);
+              assertThat(node.status(DB).id().equals(host.status(DB).id())).isIn(said.done(), true);
             }
           },
           host.invite(DB, Role.WRITE, Duration.ofHours(1)).url());
@@ -623,10 +725,10 @@ class CrashPointTest {
   void createToken_killed_isThereOrNot() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           Path file = directory.resolve("d/tokens.json");
           Tokens tokens = Tokens.open(file, "main", InstantSource.system(), new Random(1));
-          assertThat(tokens.all().size()).isIn(done ? 1 : 0, 1);
+          assertThat(tokens.all().size()).isIn(said.done() ? 1 : 0, 1);
         },
         "token",
         "create",
@@ -637,10 +739,10 @@ class CrashPointTest {
   void setSetting_killed_isTheOldOrTheNew() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           Path file = directory.resolve("d/config.toml");
           String text = Files.exists(file) ? Files.readString(file) : "";
-          assertThat(text.contains("level = \"debug\"")).isIn(done, !text.isEmpty());
+          assertThat(text.contains("level = \"debug\"")).isIn(said.done(), !text.isEmpty());
         },
         "config",
         "set",
@@ -659,11 +761,11 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory, secret)) {
             requireWhole(node, DOCUMENTS);
             var metadata = Objects.requireNonNull(node.encryption().metadata());
-            assertThat(metadata.keys().size()).isIn(done ? 2 : 1, 2);
+            assertThat(metadata.keys().size()).isIn(said.done() ? 2 : 1, 2);
           }
         },
         "--key-file",
@@ -676,9 +778,9 @@ class CrashPointTest {
   void backup_killed_isWholeOrNotThere() throws Exception {
     sweep(
         withDocuments("whole"),
-        (directory, done) -> {
+        (directory, said) -> {
           Path backup = directory.resolve("backup");
-          assertThat(Files.exists(backup)).isIn(done, true);
+          assertThat(Files.exists(backup)).isIn(said.done(), true);
           if (Files.exists(backup)) {
             assertThat(BackupFiles.verify(backup).documents()).isEqualTo(DOCUMENTS);
           }
@@ -702,12 +804,12 @@ class CrashPointTest {
     NodeOptions.Secret none = NodeOptions.offline("x").secret();
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           Path backup = directory.resolve("backup");
           boolean there =
               DataDirectory.isInitialized(directory.resolve("d"))
                   && Files.isDirectory(directory.resolve("d/databases/default/store"));
-          assertThat(there).isIn(done, true);
+          assertThat(there).isIn(said.done(), true);
           if (!there) {
             DeviceNode.restore(directory.resolve("d"), backup, DB, none);
           }
@@ -730,11 +832,11 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           DeviceNode opened;
           try {
             opened = open(directory, EncryptionConfig.passwordFile(first));
-            assertThat(done).isFalse();
+            assertThat(said.done()).isFalse();
           } catch (EncryptionException e) {
             opened = open(directory, EncryptionConfig.passwordFile(second));
           }
@@ -761,7 +863,7 @@ class CrashPointTest {
     }
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           try (DeviceNode node = open(directory, secret)) {
             requireWhole(node, DOCUMENTS);
           }
@@ -789,7 +891,7 @@ class CrashPointTest {
     NodeOptions.Secret none = NodeOptions.offline("x").secret();
     sweep(
         whole,
-        (directory, done) -> {
+        (directory, said) -> {
           try {
             DeviceNode.recoverLog(directory.resolve("d"), DB, none);
           } catch (NodeException betweenBothMoves) {

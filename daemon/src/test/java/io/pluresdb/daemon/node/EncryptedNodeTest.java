@@ -39,10 +39,12 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A data directory made with init --encrypt, and what its files tell. */
@@ -336,6 +338,26 @@ class EncryptedNodeTest {
     try (DeviceNode node = open("a")) {
       assertThat(get(node, "plantedid8")).contains("plantedvalue8");
       assertThat(node.doctor(DB)).noneMatch(finding -> finding.status() == Finding.Status.ERROR);
+    }
+  }
+
+  @Test
+  @Timeout(60)
+  void reencryption_whileADatabaseIsNotOpen_endsAndKeepsTheOldKey() {
+    Path root = init("a");
+    try (DataDirectory directory = DataDirectory.open(root)) {
+      KeyVault vault =
+          KeyVault.unlock(
+              directory.encryption(), PASSWORD, new SecureRandom(), InstantSource.system());
+      directory.sealWith(vault);
+      vault.beginReencryption();
+      var job = new ReencryptionJob(directory, Map.of(), () -> false);
+      job.resume(Runnable::run);
+      assertThat(job.failure()).contains("[default] are not open");
+      var stopped = new ReencryptionJob(directory, Map.of(), () -> true);
+      stopped.resume(Runnable::run);
+      assertThat(stopped.failure()).isEmpty();
+      assertThat(vault.metadata().keys()).hasSize(2);
     }
   }
 
