@@ -522,9 +522,7 @@ class CrashPointTest {
     }
 
     private static CompletableFuture<?> write(DeviceNode node, String id, OutputStream out) {
-      var edit = Edit.put(id, "1".getBytes(StandardCharsets.UTF_8));
-      return node.store(DB)
-          .submit(new Transaction(List.of(edit), Transaction.Acknowledgement.LOCAL))
+      return put(node, id, Transaction.Acknowledgement.LOCAL)
           .thenAccept(
               receipt -> {
                 try {
@@ -702,6 +700,75 @@ class CrashPointTest {
             }
           },
           host.invite(DB, Role.WRITE, Duration.ofHours(1)).url());
+    }
+  }
+
+  @Test
+  void relaxedWriter_whosePowerFails_usesNoNumberAgain_thatAnotherDeviceHas() throws Exception {
+    try (DeviceNode host = DeviceNode.open(temporary.resolve("host"), Joiner.options("host"))) {
+      sweep(Relaxed.class, true, memberOf(host), CrashPointTest::requireFreshNumbers);
+    }
+  }
+
+  /** The control: without the note that unsynced changes were published, numbers come again. */
+  @Test
+  void relaxedWriter_onADiskThatOnlySaysToHaveSynced_usesNumbersAgain() throws Exception {
+    try (DeviceNode host = DeviceNode.open(temporary.resolve("host"), Joiner.options("host"))) {
+      Path whole = memberOf(host);
+      assertThatThrownBy(
+              () -> sweep(Relaxed.class, false, whole, CrashPointTest::requireFreshNumbers))
+          .isInstanceOf(AssertionError.class)
+          .rootCause()
+          .hasMessageContaining("used already");
+    }
+  }
+
+  /** A data directory with the database of {@code host}. */
+  private Path memberOf(DeviceNode host) throws IOException {
+    Path whole = withDocuments("whole");
+    try (DeviceNode node = DeviceNode.open(whole.resolve("d"), Joiner.options("joiner"))) {
+      node.join(DB, host.invite(DB, Role.WRITE, Duration.ofHours(1)).url()).join();
+      CrdtStore.Receipt write = put(node, "joined", Transaction.Acknowledgement.LOCAL).join();
+      node.awaitCopies(DB, write, 1, Duration.ofMinutes(1)).join();
+    }
+    return whole;
+  }
+
+  private static void requireFreshNumbers(Path directory, Said said) {
+    try (DeviceNode node = open(directory)) {
+      CrdtStore.Receipt next = put(node, "next", Transaction.Acknowledgement.LOCAL).join();
+      assertThat(said.lines()).as("used already").doesNotContain(Relaxed.number(next));
+      assertThat(node.doctor(DB))
+          .filteredOn(finding -> finding.status() == Status.ERROR)
+          .extracting(Finding::message)
+          .isEmpty();
+    }
+  }
+
+  private static CompletableFuture<CrdtStore.Receipt> put(
+      DeviceNode node, String id, Transaction.Acknowledgement acknowledgement) {
+    var edit = Edit.put(id, "1".getBytes(StandardCharsets.UTF_8));
+    return node.store(DB).submit(new Transaction(List.of(edit), acknowledgement));
+  }
+
+  /** Writes before the disk has it, and prints the number of each write that its peer has. */
+  static final class Relaxed {
+    private static final int WRITES = 20;
+
+    private Relaxed() {}
+
+    static String number(CrdtStore.Receipt write) {
+      return write.actor().hex() + " " + write.seq();
+    }
+
+    public static void main(String[] arguments) {
+      try (DeviceNode node = DeviceNode.open(Path.of(arguments[1]), Joiner.options("joiner"))) {
+        for (int i = 0; i < WRITES; i++) {
+          CrdtStore.Receipt write = put(node, "r" + i, Transaction.Acknowledgement.RELAXED).join();
+          node.awaitCopies(DB, write, 1, Duration.ofMinutes(1)).join();
+          System.out.println(number(write));
+        }
+      }
     }
   }
 
