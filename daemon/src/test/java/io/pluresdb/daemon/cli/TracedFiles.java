@@ -9,10 +9,12 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -25,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>After a power failure a file has the bytes of its last sync, and a folder has the names of its
  * own last sync, whatever was synced elsewhere since: that is all POSIX promises, and less than
- * ext4 or XFS keep.
+ * ext4 or XFS keep. A rename is one change: what was moved is in one of both folders.
  */
 final class TracedFiles {
   /** What ended the process. */
@@ -86,13 +88,16 @@ final class TracedFiles {
 
   private static final class Folder implements Entry {
     private final Map<String, Entry> names = new TreeMap<>();
-    private Map<String, Entry> synced = Map.of();
+    private Map<String, Entry> synced = new TreeMap<>();
     private Set<PosixFilePermission> permissions;
 
     Folder(Set<PosixFilePermission> permissions) {
       this.permissions = permissions;
     }
   }
+
+  /** An entry that went from one folder to another, neither of which was synced since. */
+  private record Moved(Entry entry, Folder from, String name, Folder to, String newName) {}
 
   /** What a descriptor stands for. */
   private static final class Opened {
@@ -116,6 +121,7 @@ final class TracedFiles {
   private final Folder top;
   private final boolean syncsCount;
   private final Map<Integer, Opened> opened = new HashMap<>();
+  private final List<Moved> moves = new ArrayList<>();
 
   /**
    * Begins with a copy of a folder, all of it synced.
@@ -298,8 +304,16 @@ final class TracedFiles {
     if (source == null || target == null) {
       throw new IllegalArgumentException("moved in or out: " + from + " to " + to);
     }
-    Entry moved = source.names.remove(from.getFileName().toString());
-    target.names.put(to.getFileName().toString(), moved);
+    String name = from.getFileName().toString();
+    String newName = to.getFileName().toString();
+    Entry moved = source.names.remove(name);
+    if (moved == null) {
+      throw new IllegalStateException("not made here: " + from);
+    }
+    target.names.put(newName, moved);
+    if (source != target) {
+      moves.add(new Moved(moved, source, name, target, newName));
+    }
     return true;
   }
 
@@ -348,9 +362,22 @@ final class TracedFiles {
     if (syncsCount) {
       switch (entry) {
         case Content content -> content.synced = content.bytes;
-        case Folder folder -> folder.synced = new TreeMap<>(folder.names);
+        case Folder folder -> {
+          folder.synced = new TreeMap<>(folder.names);
+          moves.removeIf(move -> isSyncedWith(move, folder));
+        }
       }
     }
+  }
+
+  /** Whether a move is on the disk with one of its folders; it is in the other one then too. */
+  private static boolean isSyncedWith(Moved move, Folder folder) {
+    if (folder == move.to) {
+      move.from.synced.remove(move.name, move.entry);
+    } else if (folder == move.from && move.to.names.get(move.newName) == move.entry) {
+      move.to.synced.put(move.newName, move.entry);
+    }
+    return folder == move.from || folder == move.to;
   }
 
   private @Nullable Entry find(Path path) {
