@@ -9,6 +9,7 @@ import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
@@ -36,24 +37,33 @@ public final class PluresClient implements AutoCloseable {
 
   private final DaemonConnection.Target target;
   private final @Nullable String database;
-  private final Deque<DaemonConnection> idle; // Guarded by itself; shared by in().
+  private final Map<String, String> copies;
+  private final Deque<DaemonConnection> idle; // Guarded by itself; shared by in() and copies().
+
+  private PluresClient(DaemonConnection.Target target) {
+    this(target, null, Map.of(), new ArrayDeque<>());
+  }
 
   private PluresClient(
-      DaemonConnection.Target target, @Nullable String database, Deque<DaemonConnection> idle) {
+      DaemonConnection.Target target,
+      @Nullable String database,
+      Map<String, String> copies,
+      Deque<DaemonConnection> idle) {
     this.target = target;
     this.database = database;
+    this.copies = copies;
     this.idle = idle;
   }
 
   /** A daemon's Unix socket, {@code DATA_DIR/pluresdb.sock}; its user needs no token. */
   public static PluresClient unix(Path socket) {
-    return new PluresClient(DaemonConnection.Target.unix(socket), null, new ArrayDeque<>());
+    return new PluresClient(DaemonConnection.Target.unix(socket));
   }
 
   /** A daemon's port on the loopback address. */
   public static PluresClient tcp(int port, String token) {
     var address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
-    return new PluresClient(DaemonConnection.Target.tcp(address, token), null, new ArrayDeque<>());
+    return new PluresClient(DaemonConnection.Target.tcp(address, token));
   }
 
   /**
@@ -76,7 +86,21 @@ public final class PluresClient implements AutoCloseable {
 
   /** A client of another database of the same daemon; it shares connections with this one. */
   public PluresClient in(String name) {
-    return new PluresClient(target, name, idle);
+    return new PluresClient(target, name, copies, idle);
+  }
+
+  /**
+   * A client whose {@code put}, {@code putIf}, {@code patch} and {@code delete} end when so many
+   * other devices have the write on their disks too. They throw {@code NODE_NOT_REPLICATED} when
+   * that takes too long: the write is made all the same.
+   *
+   * @param number 1 to 63; 0 for no others
+   * @param wait for so long, to 10 minutes
+   */
+  public PluresClient copies(int number, Duration wait) {
+    var members =
+        Map.of("copies", String.valueOf(number), "waitMillis", String.valueOf(wait.toMillis()));
+    return new PluresClient(target, database, members, idle);
   }
 
   /** The same without waiting. */
@@ -116,7 +140,7 @@ public final class PluresClient implements AutoCloseable {
 
   /** Writes a document, whatever it was before. */
   public void put(String id, String json) {
-    json("POST", "/api/put", Map.of(), Map.of(), "{\"id\":%s,\"data\":%s}", id, json);
+    write("/api/put", "data", Map.of(), id, json);
   }
 
   /**
@@ -125,35 +149,27 @@ public final class PluresClient implements AutoCloseable {
    * @throws PluresException 412 {@code CORE_PRECONDITION_FAILED} when it is not
    */
   public void putIf(String etag, String id, String json) {
-    json(
-        "POST",
-        "/api/put",
-        Map.of(),
-        Map.of("If-Match", etag),
-        "{\"id\":%s,\"data\":%s}",
-        id,
-        json);
+    write("/api/put", "data", Map.of("If-Match", etag), id, json);
   }
 
   /** Merges a patch (RFC 7396) into a document that exists. */
   public void patch(String id, String json) {
-    json("POST", "/api/patch", Map.of(), Map.of(), "{\"id\":%s,\"patch\":%s}", id, json);
+    write("/api/patch", "patch", Map.of(), id, json);
   }
 
-  private void json(
-      String method,
-      String path,
-      Map<String, String> query,
-      Map<String, String> headers,
-      String form,
-      String id,
-      String json) {
-    call(method, path, query, headers, form.formatted(Json.quoted(id), json));
+  private void write(
+      String path, String member, Map<String, String> headers, String id, String json) {
+    var body = new StringBuilder("{\"id\":").append(Json.quoted(id));
+    body.append(",\"").append(member).append("\":").append(json);
+    copies.forEach((name, number) -> body.append(",\"").append(name).append("\":").append(number));
+    call("POST", path, Map.of(), headers, body.append('}').toString());
   }
 
   /** Deletes a document that exists. */
   public void delete(String id) {
-    call("DELETE", "/api/delete", Map.of("id", id), Map.of(), null);
+    var query = new HashMap<>(copies);
+    query.put("id", id);
+    call("DELETE", "/api/delete", query, Map.of(), null);
   }
 
   /** The document, or empty when it does not exist. */

@@ -10,6 +10,7 @@ import io.pluresdb.client.PluresException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -57,6 +58,29 @@ class ClientTest {
         .isEqualTo("CORE_NODE_NOT_FOUND");
     assertThatThrownBy(() -> client.in("work").put("a", "1"))
         .hasMessage("there is no database work");
+  }
+
+  @Test
+  void copies_areWaitedFor_andTheWriteStandsWhenTheyDoNotCome() {
+    PluresClient patient = client.copies(1, Duration.ofSeconds(5));
+    patient.put("a", "{}");
+    patient.patch("a", "{\"n\":1}");
+    patient.putIf(client.get("a").orElseThrow().etag(), "a", "2");
+    PluresClient hasty = client.copies(1, Duration.ofMillis(5));
+    assertThat(catchThrowableOfType(PluresException.class, () -> hasty.put("b", "3")))
+        .satisfies(
+            e -> {
+              assertThat(e.status()).isEqualTo(504);
+              assertThat(e.code()).isEqualTo("NODE_NOT_REPLICATED");
+            });
+    assertThat(client.get("b").orElseThrow().data()).isEqualTo("3");
+    assertThatThrownBy(() -> hasty.delete("b")).isInstanceOf(PluresException.class);
+    assertThat(client.get("b")).isEmpty();
+    assertThatThrownBy(() -> client.copies(2, Duration.ZERO).put("c", "1"))
+        .isInstanceOf(PluresException.class);
+    assertThat(client.get("c")).isEmpty();
+    patient.delete("a");
+    assertThat(patient.async().put("d", "4")).succeedsWithin(Duration.ofSeconds(30));
   }
 
   @Test
