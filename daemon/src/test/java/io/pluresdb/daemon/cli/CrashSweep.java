@@ -26,7 +26,7 @@ import java.util.stream.Stream;
  */
 final class CrashSweep {
   /** States of a program that are looked at; 0 for all. */
-  private static final int TRIED = tried(System.getProperty("crash.points", "9"));
+  private static final int TRIED = tried(System.getProperty("crash.points", "5"));
 
   private static final String OUTPUT = "output";
   private static final String LIBRARY = "d/native";

@@ -18,10 +18,14 @@ import org.jspecify.annotations.Nullable;
 
 /** System calls of a process that change files, in the order in which they ended. */
 final class SystemCalls {
-  /** What {@code strace} has to write down for {@link #read}. */
+  /**
+   * What {@code strace} has to write down for {@link #read}. Not what a process reads, many times
+   * as much: nothing is read and then written at the place where the reading ended.
+   */
   static final List<String> OPTIONS =
       List.of(
           "-f",
+          "--seccomp-bpf",
           "-qq",
           "-y",
           "-xx",
@@ -30,7 +34,7 @@ final class SystemCalls {
           "-e",
           "signal=none",
           "-e",
-          "trace=clone,clone3,fork,vfork,open,openat,creat,dup,dup2,dup3,lseek,read,write,pwrite64,writev,pwritev,pwritev2,"
+          "trace=clone,clone3,fork,vfork,open,openat,creat,dup,dup2,dup3,lseek,write,pwrite64,writev,pwritev,pwritev2,"
               + "ftruncate,truncate,fallocate,copy_file_range,sendfile,splice,rename,renameat,"
               + "renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,link,linkat,symlink,symlinkat,"
               + "chmod,fchmod,fchmodat,fsync,fdatasync");

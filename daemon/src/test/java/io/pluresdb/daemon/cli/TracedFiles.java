@@ -156,7 +156,7 @@ final class TracedFiles {
       case "open" -> open(call, call.path(0), call.text(1), 2);
       case "openat" -> open(call, call.path(0, 1), call.text(2), 3);
       case "dup", "dup2", "dup3" -> duplicate(call);
-      case "lseek", "read" -> seek(call);
+      case "lseek" -> seek(call);
       case "write" -> write(call, -1);
       case "pwrite64" -> write(call, 3);
       case "ftruncate" -> truncate(call);
@@ -237,7 +237,7 @@ final class TracedFiles {
   private boolean seek(Call call) {
     Opened at = of(call, 0);
     if (at != null) {
-      at.position = call.name().equals("read") ? at.position + call.result() : call.result();
+      at.position = call.result();
     }
     return false;
   }
