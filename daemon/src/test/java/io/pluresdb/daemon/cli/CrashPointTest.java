@@ -152,6 +152,15 @@ class CrashPointTest {
     return whole;
   }
 
+  private Path withTwoDatabases() throws IOException {
+    Path whole = withDocuments("whole");
+    try (DeviceNode node = open(whole)) {
+      node.createDatabase(OTHER, Quota.NONE);
+      write(node, OTHER, 0, DOCUMENTS);
+    }
+    return whole;
+  }
+
   private Path encrypted(EncryptionConfig secret) throws IOException {
     Path whole = Files.createDirectory(temporary.resolve("whole"));
     DeviceNode.init(whole.resolve("d"), false, secret);
@@ -451,11 +460,7 @@ class CrashPointTest {
 
   @Test
   void moveDatabase_killed_hasOneName() throws Exception {
-    Path whole = withDocuments("whole");
-    try (DeviceNode node = open(whole)) {
-      node.createDatabase(OTHER, Quota.NONE);
-      write(node, OTHER, 0, DOCUMENTS);
-    }
+    Path whole = withTwoDatabases();
     sweep(
         whole,
         (directory, said) -> {
@@ -477,11 +482,7 @@ class CrashPointTest {
 
   @Test
   void dropDatabase_killed_isWholeOrGone() throws Exception {
-    Path whole = withDocuments("whole");
-    try (DeviceNode node = open(whole)) {
-      node.createDatabase(OTHER, Quota.NONE);
-      write(node, OTHER, 0, DOCUMENTS);
-    }
+    Path whole = withTwoDatabases();
     sweep(
         whole,
         (directory, said) -> {
