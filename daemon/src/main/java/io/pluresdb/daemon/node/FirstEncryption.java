@@ -22,6 +22,7 @@ import java.time.InstantSource;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ForkJoinPool;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 
@@ -186,7 +187,8 @@ final class FirstEncryption {
   private Storage sealed(Path store, RocksOptions options, KeyVault vault) {
     RocksStorage rocks = RocksStorage.open(store, options.uncompressed());
     try {
-      return EncryptedStorage.open(rocks, vault.keyring(), environment.random());
+      return EncryptedStorage.open(
+          rocks, vault.keyring(), environment.random(), ForkJoinPool.commonPool());
     } catch (RuntimeException e) {
       rocks.close();
       throw e;

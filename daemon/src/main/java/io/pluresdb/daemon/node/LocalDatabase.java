@@ -30,6 +30,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -235,7 +236,8 @@ final class LocalDatabase implements AutoCloseable {
       RocksStorage rocks, @Nullable KeyVault vault, Environment environment) {
     try {
       if (vault != null) {
-        return EncryptedStorage.open(rocks, vault.keyring(), environment.random());
+        return EncryptedStorage.open(
+            rocks, vault.keyring(), environment.random(), ForkJoinPool.commonPool());
       }
       if (EncryptedStorage.isEncrypted(rocks)) {
         throw new StorageException.OpenFailed(

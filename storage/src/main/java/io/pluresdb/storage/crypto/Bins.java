@@ -1,22 +1,53 @@
 package io.pluresdb.storage.crypto;
 
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.NavigableMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How the keys of a table are shared out: bin i holds those from its start up to the start of the
  * next. The disk shows which rows share a bin, neither which bins are neighbours nor the order in
- * one. Immutable; the first bin starts at the empty key.
+ * one. Which bins there are does not change; the first starts at the empty key.
  */
 final class Bins {
-  /**
-   * A bin.
-   *
-   * @param id random; what its rows on disk begin with
-   * @param key number of the data key that hides the names of its rows
-   */
-  record Bin(byte[] start, long id, int key) {}
+  /** A bin, with what the one that commits remembers of it. */
+  static final class Bin {
+    private final byte[] start;
+    private final long id;
+    private final int key;
+
+    /** Writes to it before its rows must be counted. */
+    int left;
+
+    /** Its keys, for {@link KnownBins} alone. */
+    KnownBins.@Nullable Known known;
+
+    /**
+     * A bin whose rows were not counted yet.
+     *
+     * @param id random; what its rows on disk begin with
+     * @param key number of the data key that hides the names of its rows
+     */
+    Bin(byte[] start, long id, int key) {
+      this.start = start;
+      this.id = id;
+      this.key = key;
+    }
+
+    byte[] start() {
+      return start;
+    }
+
+    long id() {
+      return id;
+    }
+
+    int key() {
+      return key;
+    }
+  }
 
   private final long version;
   private final Bin[] bins;
@@ -47,12 +78,16 @@ final class Bins {
     return starts.length;
   }
 
+  List<Bin> all() {
+    return Collections.unmodifiableList(Arrays.asList(bins));
+  }
+
   Bin bin(int index) {
     return bins[index];
   }
 
   /** Where the bin ends, or null for the last. */
-  byte @org.jspecify.annotations.Nullable [] end(int index) {
+  byte @Nullable [] end(int index) {
     return index + 1 < starts.length ? starts[index + 1] : null;
   }
 

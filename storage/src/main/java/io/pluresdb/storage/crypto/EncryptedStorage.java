@@ -1,26 +1,39 @@
 package io.pluresdb.storage.crypto;
 
+import static io.pluresdb.storage.crypto.SealedRows.HEADER_KEY;
+import static io.pluresdb.storage.crypto.SealedRows.NOTHING;
+import static io.pluresdb.storage.crypto.SealedRows.VERSION_KEY;
+import static io.pluresdb.storage.crypto.SealedRows.context;
+import static io.pluresdb.storage.crypto.SealedRows.damaged;
+import static io.pluresdb.storage.crypto.SealedRows.deleteBin;
+import static io.pluresdb.storage.crypto.SealedRows.isHidden;
+import static io.pluresdb.storage.crypto.SealedRows.place;
+import static io.pluresdb.storage.crypto.SealedRows.readBins;
+import static io.pluresdb.storage.crypto.SealedRows.readVersion;
+import static io.pluresdb.storage.crypto.SealedRows.row;
+import static io.pluresdb.storage.crypto.SealedRows.rowsOf;
+import static io.pluresdb.storage.crypto.SealedRows.writeBin;
+import static io.pluresdb.storage.crypto.SealedRows.writeVersion;
+
 import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.storage.crypto.Bins.Bin;
+import io.pluresdb.storage.crypto.HiddenTable.View;
+import io.pluresdb.storage.crypto.SealedRows.Row;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.Executor;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Function;
+import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,28 +49,14 @@ public final class EncryptedStorage implements Storage {
   /** A row of a hidden table that holds more is read again when it is asked for. */
   static final int LARGE_VALUE_BYTES = 32 << 10;
 
-  /** A bin is cut when it would hold more rows. */
-  static final int MAX_BIN_ROWS = 128;
-
-  /** Rows of each part when a bin is cut. */
-  static final int CUT_ROWS = 64;
-
-  /** Writes to a full bin before its rows are counted again. */
-  private static final int MIN_ALLOWANCE = 48;
-
   private static final int LAYOUT = 1;
   private static final int SALT_BYTES = 32;
   private static final int MAX_IDLE_SEALERS = 16;
 
-  private static final byte[] HEADER_KEY = {0};
-  private static final byte BIN_ROW = 1;
-  private static final byte[] VERSION_KEY = {2};
-  private static final byte DATA_ROW = 3;
-  private static final byte[] NOTHING = {};
-
   private final Storage inner;
   private final SealingKeys keys;
   private final RandomGenerator random;
+  private final @Nullable Executor beside;
   private final Map<Table, HiddenTable> hidden = new EnumMap<>(Table.class);
   private final ConcurrentLinkedDeque<Sealer> idle = new ConcurrentLinkedDeque<>();
 
@@ -69,87 +68,12 @@ public final class EncryptedStorage implements Storage {
 
   private volatile boolean closed;
 
-  /** The bins of a table as committed, and as they will be after the commit that is under way. */
-  private static final class View {
-    final Bins current;
-    final @Nullable Bins next;
-
-    View(Bins current, @Nullable Bins next) {
-      this.current = current;
-      this.next = next;
-    }
-  }
-
-  /** A table whose keys do not show. */
-  private static final class HiddenTable {
-    final Table table;
-    volatile View view;
-
-    /** Writes before the rows of a bin must be counted, by its id; guarded by committing. */
-    final Map<Long, int[]> allowance = new HashMap<>();
-
-    /** Guarded by committing. */
-    final KnownBins known = new KnownBins(KnownBins.PROCESS);
-
-    HiddenTable(Table table, Bins bins) {
-      this.table = table;
-      this.view = new View(bins, null);
-    }
-  }
-
-  private static final class Write {
-    final Table table;
-    final byte[] key;
-    final byte @Nullable [] value;
-
-    /** The bin of a hidden row when the commit began, by its index. */
-    int index;
-
-    /** The bin it is written to. */
-    @Nullable Bin bin;
-
-    Write(Table table, byte[] key, byte @Nullable [] value) {
-      this.table = table;
-      this.key = key;
-      this.value = value;
-    }
-  }
-
-  /** A row of a bin, opened; null instead of a value that is large. */
-  private record Row(byte[] key, byte @Nullable [] value, byte[] at) {}
-
-  private EncryptedStorage(Storage inner, SealingKeys keys, RandomGenerator random) {
+  private EncryptedStorage(
+      Storage inner, SealingKeys keys, RandomGenerator random, @Nullable Executor beside) {
+    this.beside = beside;
     this.inner = inner;
     this.keys = keys;
     this.random = random;
-  }
-
-  /** Whether rows of a table are hidden by name too, not only sealed. */
-  static boolean isHidden(Table table) {
-    return switch (table) {
-      case STATE, BUCKET, SEQUENCE, STAND, SNAPSHOT, BASE, INDEX -> true;
-      case META, LOG, ARRIVAL, FRONTIER, MEMBERS, FLOOR, VOID -> false;
-    };
-  }
-
-  /** What stands for a table in what is authenticated; part of the format. */
-  private static byte number(Table table) {
-    return switch (table) {
-      case META -> 1;
-      case LOG -> 2;
-      case STATE -> 3;
-      case ARRIVAL -> 4;
-      case FRONTIER -> 5;
-      case MEMBERS -> 6;
-      case BUCKET -> 7;
-      case SEQUENCE -> 8;
-      case FLOOR -> 9;
-      case STAND -> 10;
-      case SNAPSHOT -> 11;
-      case VOID -> 12;
-      case INDEX -> 13;
-      case BASE -> 14;
-    };
   }
 
   /** Whether a storage holds the rows of an encrypted one. */
@@ -171,11 +95,25 @@ public final class EncryptedStorage implements Storage {
    *     STORAGE_NEWER_FORMAT}; {@code inner} stays open then
    */
   public static EncryptedStorage open(Storage inner, Keyring keyring, RandomGenerator random) {
-    byte[] header = inner.get(Table.STATE, HEADER_KEY);
-    return header == null ? create(inner, keyring, random) : load(inner, header, keyring, random);
+    return open(inner, keyring, random, null);
   }
 
-  private static EncryptedStorage create(Storage inner, Keyring keyring, RandomGenerator random) {
+  /**
+   * As the other one.
+   *
+   * @param beside where rows of a commit are sealed while more of them are put; {@code random} must
+   *     be safe from there
+   */
+  public static EncryptedStorage open(
+      Storage inner, Keyring keyring, RandomGenerator random, @Nullable Executor beside) {
+    byte[] header = inner.get(Table.STATE, HEADER_KEY);
+    return header == null
+        ? create(inner, keyring, random, beside)
+        : load(inner, header, keyring, random, beside);
+  }
+
+  private static EncryptedStorage create(
+      Storage inner, Keyring keyring, RandomGenerator random, @Nullable Executor beside) {
     try (var snapshot = inner.snapshot()) {
       for (Table table : Table.values()) {
         try (var rows = snapshot.scan(table, NOTHING, null)) {
@@ -187,14 +125,14 @@ public final class EncryptedStorage implements Storage {
     }
     byte[] salt = new byte[SALT_BYTES];
     random.nextBytes(salt);
-    var storage = new EncryptedStorage(inner, new SealingKeys(keyring, salt), random);
+    var storage = new EncryptedStorage(inner, new SealingKeys(keyring, salt), random, beside);
     try (Batch batch = inner.newBatch();
         Sealer sealer = new Sealer(storage.keys)) {
       sealer.begin(random);
       for (Table table : Table.values()) {
         if (isHidden(table)) {
           var first = new Bins(1, List.of(new Bin(NOTHING, random.nextLong(), sealer.key())));
-          storage.hidden.put(table, new HiddenTable(table, first));
+          storage.hidden.put(table, new HiddenTable(table, first, random));
           writeBin(batch, sealer, table, first.bin(0));
           writeVersion(batch, sealer, table, first.version());
         }
@@ -214,7 +152,11 @@ public final class EncryptedStorage implements Storage {
   }
 
   private static EncryptedStorage load(
-      Storage inner, byte[] header, Keyring keyring, RandomGenerator random) {
+      Storage inner,
+      byte[] header,
+      Keyring keyring,
+      RandomGenerator random,
+      @Nullable Executor beside) {
     if (header[0] != LAYOUT) {
       throw openFailed(
           "STORAGE_NEWER_FORMAT",
@@ -230,13 +172,14 @@ public final class EncryptedStorage implements Storage {
     }
     byte[] salt = Arrays.copyOfRange(header, 1, 1 + SALT_BYTES);
     byte[] proof = Arrays.copyOfRange(header, 1 + SALT_BYTES, header.length);
-    var storage = new EncryptedStorage(inner, new SealingKeys(keyring, salt), random);
+    var storage = new EncryptedStorage(inner, new SealingKeys(keyring, salt), random, beside);
     try (Sealer sealer = new Sealer(storage.keys)) {
       sealer.open(salt, proof);
       try (var snapshot = inner.snapshot()) {
         for (Table table : Table.values()) {
           if (isHidden(table)) {
-            storage.hidden.put(table, new HiddenTable(table, readBins(snapshot, sealer, table)));
+            storage.hidden.put(
+                table, new HiddenTable(table, readBins(snapshot, sealer, table), random));
           }
         }
       }
@@ -253,112 +196,10 @@ public final class EncryptedStorage implements Storage {
     return new StorageException.OpenFailed(code, message, new IOException(what));
   }
 
-  private static Bins readBins(Snapshot snapshot, Sealer sealer, Table table) throws SealException {
-    byte[] row = snapshot.get(table, VERSION_KEY);
-    if (row == null) {
-      throw new SealException("the bins of " + table + " are missing");
-    }
-    long version = ByteBuffer.wrap(sealer.open(context(table, VERSION_KEY), row)).getLong();
-    var bins = new ArrayList<Bin>();
-    try (var rows = snapshot.scan(table, new byte[] {BIN_ROW}, VERSION_KEY)) {
-      while (rows.next()) {
-        byte[] opened = sealer.open(context(table, rows.key()), rows.value());
-        bins.add(
-            new Bin(
-                Arrays.copyOfRange(opened, Integer.BYTES, opened.length),
-                ByteBuffer.wrap(rows.key(), 1, Long.BYTES).getLong(),
-                ByteBuffer.wrap(opened).getInt()));
-      }
-    }
-    bins.sort((a, b) -> Arrays.compareUnsigned(a.start(), b.start()));
-    if (bins.isEmpty() || bins.getFirst().start().length > 0) {
-      throw new SealException("the first bin of " + table + " is missing");
-    }
-    return new Bins(version, bins);
-  }
-
-  private static void writeBin(Batch batch, Sealer sealer, Table table, Bin bin) {
-    byte[] key = key(BIN_ROW, bin.id(), NOTHING);
-    byte[] number = ByteBuffer.allocate(Integer.BYTES).putInt(bin.key()).array();
-    batch.put(table, key, sealer.seal(context(table, key), number, bin.start()));
-  }
-
-  private static void writeVersion(Batch batch, Sealer sealer, Table table, long version) {
-    byte[] number = ByteBuffer.allocate(Long.BYTES).putLong(version).array();
-    batch.put(table, VERSION_KEY, sealer.seal(context(table, VERSION_KEY), NOTHING, number));
-  }
-
-  private static byte[] key(byte kind, long bin, byte[] name) {
-    return ByteBuffer.allocate(1 + Long.BYTES + name.length)
-        .put(kind)
-        .putLong(bin)
-        .put(name)
-        .array();
-  }
-
-  /** What ties a value to its place; a row of a hidden table has its key inside. */
-  private static byte[] context(Table table, byte[] key) {
-    byte[] context = new byte[1 + key.length];
-    context[0] = number(table);
-    System.arraycopy(key, 0, context, 1, key.length);
-    return context;
-  }
-
-  private static byte[] rowContext(Table table) {
-    return new byte[] {number(table), DATA_ROW};
-  }
-
-  private static byte[] place(Sealer sealer, Table table, Bin bin, byte[] key) {
-    try {
-      return key(DATA_ROW, bin.id(), sealer.hide(bin.key(), number(table), key));
-    } catch (SealException e) {
-      throw damaged(table, e);
-    }
-  }
-
-  private static byte[] keyHead(byte[] key) {
-    return ByteBuffer.allocate(Integer.BYTES + key.length).putInt(key.length).put(key).array();
-  }
-
-  private static StorageException.Failed damaged(Table table, Exception cause) {
-    return new StorageException.Failed(
-        "a row of " + table + " is not as it was written: " + cause.getMessage(), cause);
-  }
-
-  private static Row row(Sealer sealer, Table table, byte[] at, byte[] sealed) {
-    try {
-      byte[] opened = sealer.open(rowContext(table), sealed);
-      int length = opened.length < Integer.BYTES ? -1 : ByteBuffer.wrap(opened).getInt();
-      if (length < 0 || length > opened.length - Integer.BYTES) {
-        throw new SealException("its key is cut off");
-      }
-      int from = Integer.BYTES + length;
-      return new Row(
-          Arrays.copyOfRange(opened, Integer.BYTES, from),
-          Arrays.copyOfRange(opened, from, opened.length),
-          at);
-    } catch (SealException e) {
-      throw damaged(table, e);
-    }
-  }
-
-  private static byte[] value(Sealer sealer, Table table, byte[] key, byte[] sealed) {
-    Row row = row(sealer, table, key, sealed);
-    byte[] value = row.value();
-    if (value == null || !Arrays.equals(row.key(), key)) {
-      throw damaged(table, new SealException("another row is in its place"));
-    }
-    return value;
-  }
-
   private byte[] opened(Table table, byte[] key, byte[] sealed) {
     Sealer sealer = borrow();
     try {
-      return isHidden(table)
-          ? value(sealer, table, key, sealed)
-          : sealer.open(context(table, key), sealed);
-    } catch (SealException e) {
-      throw damaged(table, e);
+      return SealedRows.open(sealer, table, key, sealed);
     } finally {
       giveBack(sealer);
     }
@@ -377,6 +218,17 @@ public final class EncryptedStorage implements Storage {
     }
   }
 
+  /** Lets {@code work} seal with a nonce of its own. */
+  void withSealer(Consumer<Sealer> work) {
+    Sealer sealer = borrow();
+    try {
+      sealer.begin(random);
+      work.accept(sealer);
+    } finally {
+      giveBack(sealer);
+    }
+  }
+
   private HiddenTable hidden(Table table) {
     HiddenTable known = hidden.get(table);
     if (known == null) {
@@ -388,35 +240,35 @@ public final class EncryptedStorage implements Storage {
   @Override
   public Batch newBatch() {
     inner.newBatch().close(); // says so when it is closed
-    return new SealedBatch(this);
+    return new SealedBatch(this, beside);
   }
 
   @Override
   public void commit(Batch batch, Durability durability) {
-    if (!(batch instanceof SealedBatch mine) || mine.owner != this) {
+    if (!(batch instanceof SealedBatch mine) || !mine.isOf(this)) {
       throw new IllegalArgumentException("the batch was made by another storage");
     }
-    List<Write> writes = mine.writes();
     committing.lock();
     Sealer sealer = borrow();
     boolean done = false;
     try (Batch out = inner.newBatch()) {
       sealer.begin(random);
       var changed = new EnumMap<Table, Bins>(Table.class);
-      for (Table table : hidden.keySet()) {
-        Bins next = makeRoom(hidden(table), writes, sealer, out);
-        if (next != null) {
-          changed.put(table, next);
-        }
-      }
-      for (Write write : writes) {
-        encode(write, sealer, out);
-      }
+      mine.writes()
+          .forEach(
+              (table, rows) -> {
+                HiddenTable bins = hidden.get(table);
+                Bins next = bins == null ? null : bins.makeRoom(rows, inner, sealer, out);
+                if (next != null) {
+                  changed.put(table, next);
+                }
+              });
+      mine.seal(sealer, out);
       commit(out, durability, changed);
       done = true;
     } finally {
       if (!done) {
-        hidden.values().forEach(table -> table.known.clear());
+        hidden.values().forEach(HiddenTable::forget);
       }
       giveBack(sealer);
       committing.unlock();
@@ -425,230 +277,16 @@ public final class EncryptedStorage implements Storage {
 
   /** Commits, and shows other bins to readers as one with the rows in them. */
   private void commit(Batch out, Durability durability, Map<Table, Bins> changed) {
-    changed.forEach(
-        (table, next) -> hidden(table).view = new View(hidden(table).view.current, next));
+    changed.forEach((table, next) -> hidden(table).announce(next));
     boolean done = false;
     try {
       inner.commit(out, durability);
       done = true;
     } finally {
-      for (var change : changed.entrySet()) {
-        HiddenTable table = hidden(change.getKey());
-        table.view = new View(done ? change.getValue() : table.view.current, null);
+      for (Table table : changed.keySet()) {
+        hidden(table).settle(done);
       }
     }
-  }
-
-  private void encode(Write write, Sealer sealer, Batch out) {
-    Table table = write.table;
-    byte[] value = write.value;
-    byte[] at = write.key;
-    Bin bin = write.bin;
-    if (bin != null) {
-      at = place(sealer, table, bin, write.key);
-      hidden(table).known.written(bin.id(), write.key, value != null);
-    }
-    if (value == null) {
-      out.delete(table, at);
-    } else if (bin != null) {
-      out.put(table, at, sealer.seal(rowContext(table), keyHead(write.key), value));
-    } else {
-      out.put(table, at, sealer.seal(context(table, at), NOTHING, value));
-    }
-  }
-
-  /**
-   * Tells the writes to a table their bins, and cuts those that they would overfill; the bins
-   * afterwards, or null for as before.
-   */
-  private @Nullable Bins makeRoom(HiddenTable table, List<Write> writes, Sealer sealer, Batch out) {
-    Bins bins = table.view.current;
-    var full = new TreeMap<Integer, List<byte[]>>();
-    for (Write write : writes) {
-      if (write.table == table.table) {
-        write.index = bins.find(write.key);
-        write.bin = bins.bin(write.index);
-        if (write.value != null) {
-          int[] left = table.allowance.computeIfAbsent(write.bin.id(), id -> new int[] {0});
-          if (--left[0] < 0) {
-            full.putIfAbsent(write.index, new ArrayList<>());
-          }
-        }
-      }
-    }
-    if (full.isEmpty()) {
-      return null;
-    }
-    for (Write write : writes) {
-      if (write.table == table.table && write.value != null) {
-        List<byte[]> coming = full.get(write.index);
-        if (coming != null) {
-          coming.add(write.key);
-        }
-      }
-    }
-    var cut = new TreeMap<Integer, List<Bin>>();
-    try (var snapshot = inner.snapshot()) {
-      for (var bin : full.entrySet()) {
-        List<Bin> parts = cut(table, bins, bin.getKey(), bin.getValue(), snapshot, sealer, out);
-        if (parts.size() > 1) {
-          cut.put(bin.getKey(), parts);
-        }
-      }
-    }
-    if (cut.isEmpty()) {
-      return null;
-    }
-    Bins next = bins.replace(cut);
-    for (Write write : writes) {
-      if (write.table == table.table && cut.containsKey(write.index)) {
-        write.bin = next.bin(next.find(write.key));
-      }
-    }
-    writeVersion(out, sealer, table.table, next.version());
-    return next;
-  }
-
-  private List<Bin> cut(
-      HiddenTable table,
-      Bins bins,
-      int index,
-      List<byte[]> coming,
-      Snapshot snapshot,
-      Sealer sealer,
-      Batch out) {
-    Bin bin = bins.bin(index);
-    KnownBins.Known known = table.known.of(bin.id());
-    var fresh = new TreeSet<byte[]>(Arrays::compareUnsigned);
-    if (known != null) {
-      fresh.addAll(coming);
-      fresh.removeAll(known.keys);
-      if (known.keys.size() + fresh.size() <= MAX_BIN_ROWS) {
-        allow(table, bin.id(), known.keys.size() + fresh.size());
-        return List.of(bin);
-      }
-      List<NavigableSet<byte[]>> sections =
-          known.isRun() && !fresh.isEmpty()
-              ? around(known.keys, fresh)
-              : List.of(union(known.keys, fresh));
-      return share(
-          table, bin, sections, known.keys, place -> snapshot.get(table.table, place), sealer, out);
-    }
-    var places = new TreeMap<byte[], byte[]>(Arrays::compareUnsigned);
-    try (var rows = rowsOf(snapshot, table.table, bin)) {
-      while (rows.next()) {
-        places.put(rows.key(), rows.value());
-      }
-    }
-    int count = places.size();
-    for (byte[] key : coming) {
-      byte[] place = place(sealer, table.table, bin, key);
-      if (!places.containsKey(place) && fresh.add(key)) {
-        count++;
-      }
-    }
-    if (count <= MAX_BIN_ROWS) {
-      allow(table, bin.id(), count);
-      return List.of(bin);
-    }
-    var keys = new TreeSet<byte[]>(Arrays::compareUnsigned);
-    places.forEach((at, value) -> keys.add(row(sealer, table.table, at, value).key()));
-    return share(table, bin, List.of(union(keys, fresh)), keys, places::get, sealer, out);
-  }
-
-  private static NavigableSet<byte[]> union(Collection<byte[]> some, Collection<byte[]> others) {
-    var union = new TreeSet<byte[]>(Arrays::compareUnsigned);
-    union.addAll(some);
-    union.addAll(others);
-    return union;
-  }
-
-  /**
-   * The rows before those that come, those that come and what lies among them, and the rows behind:
-   * where rows come in ascending order, those behind are moved once and those before never.
-   */
-  private static List<NavigableSet<byte[]>> around(
-      NavigableSet<byte[]> keys, NavigableSet<byte[]> fresh) {
-    return Stream.of(
-            keys.headSet(fresh.first(), false),
-            union(keys.subSet(fresh.first(), true, fresh.last(), true), fresh),
-            keys.tailSet(fresh.last(), false))
-        .filter(section -> !section.isEmpty())
-        .toList();
-  }
-
-  /**
-   * Moves what does not stay in {@code bin}; values move as they are, sealed with their keys.
-   *
-   * @param sections what must not share a bin, ascending; the first row stays
-   * @param stored the keys that are in the bin
-   * @param rows gives its rows as they are on disk, by their places
-   */
-  private List<Bin> share(
-      HiddenTable table,
-      Bin bin,
-      List<NavigableSet<byte[]>> sections,
-      NavigableSet<byte[]> stored,
-      Function<byte[], byte @Nullable []> rows,
-      Sealer sealer,
-      Batch out) {
-    // Learning replaces what is known of the bin.
-    var present = new TreeSet<byte[]>(stored);
-    var parts = new ArrayList<Bin>();
-    for (NavigableSet<byte[]> section : sections) {
-      boolean whole = sections.size() > 1 && section.size() <= MAX_BIN_ROWS;
-      int most = whole ? MAX_BIN_ROWS : CUT_ROWS;
-      var rest = new ArrayList<>(section);
-      for (int from = 0; from < rest.size(); from += most) {
-        List<byte[]> keys = rest.subList(from, Math.min(rest.size(), from + most));
-        parts.add(part(table, bin, parts.isEmpty(), keys, present, rows, sealer, out));
-      }
-    }
-    return parts;
-  }
-
-  /** One part of a bin that is cut: the bin itself, or a new one that rows are moved to. */
-  private Bin part(
-      HiddenTable table,
-      Bin bin,
-      boolean stays,
-      List<byte[]> keys,
-      NavigableSet<byte[]> present,
-      Function<byte[], byte @Nullable []> rows,
-      Sealer sealer,
-      Batch out) {
-    Bin part = stays ? bin : new Bin(keys.getFirst(), random.nextLong(), bin.key());
-    var here = new ArrayList<byte[]>(keys.size());
-    for (byte[] key : keys) {
-      if (present.contains(key)) {
-        here.add(key);
-      }
-    }
-    if (!stays) {
-      writeBin(out, sealer, table.table, part);
-      for (byte[] key : here) {
-        byte[] from = place(sealer, table.table, bin, key);
-        byte[] value = rows.apply(from);
-        if (value == null) {
-          throw damaged(table.table, new SealException("a row of a bin is gone"));
-        }
-        out.delete(table.table, from);
-        out.put(table.table, place(sealer, table.table, part, key), value);
-      }
-    }
-    table.known.learn(part.id(), here);
-    allow(table, part.id(), keys.size());
-    return part;
-  }
-
-  private static void allow(HiddenTable table, long bin, int rows) {
-    table.allowance.put(bin, new int[] {Math.max(MIN_ALLOWANCE, MAX_BIN_ROWS - rows)});
-  }
-
-  private static Cursor rowsOf(Snapshot snapshot, Table table, Bin bin) {
-    byte[] from = key(DATA_ROW, bin.id(), NOTHING);
-    byte[] to = bin.id() == -1 ? new byte[] {DATA_ROW + 1} : key(DATA_ROW, bin.id() + 1, NOTHING);
-    return snapshot.scan(table, from, to);
   }
 
   @Override
@@ -666,7 +304,7 @@ public final class EncryptedStorage implements Storage {
     Sealer sealer = borrow();
     try {
       while (true) {
-        View view = bins.view;
+        View view = bins.view();
         Bin bin = view.current.of(key);
         byte[] sealed = inner.get(table, place(sealer, table, bin, key));
         Bin next = view.next == null ? bin : view.next.of(key);
@@ -674,9 +312,9 @@ public final class EncryptedStorage implements Storage {
           sealed = inner.get(table, place(sealer, table, next, key));
         }
         if (sealed != null) {
-          return value(sealer, table, key, sealed);
+          return SealedRows.open(sealer, table, key, sealed);
         }
-        if (bins.view == view) {
+        if (bins.view() == view) {
           return null;
         }
       }
@@ -688,13 +326,13 @@ public final class EncryptedStorage implements Storage {
   @Override
   public Snapshot snapshot() {
     var before = new EnumMap<Table, View>(Table.class);
-    hidden.forEach((table, bins) -> before.put(table, bins.view));
+    hidden.forEach((table, bins) -> before.put(table, bins.view()));
     Snapshot snapshot = inner.snapshot();
     try {
       var bins = new EnumMap<Table, Bins>(Table.class);
       for (Table table : hidden.keySet()) {
         View first = before.get(table);
-        View now = hidden(table).view;
+        View now = hidden(table).view();
         boolean quiet = first != null && first == now && now.next == null;
         bins.put(table, quiet ? now.current : binsOf(snapshot, table, now));
       }
@@ -709,11 +347,7 @@ public final class EncryptedStorage implements Storage {
   private Bins binsOf(Snapshot snapshot, Table table, View now) {
     Sealer sealer = borrow();
     try {
-      byte[] row = snapshot.get(table, VERSION_KEY);
-      if (row == null) {
-        throw new SealException("the bins are missing");
-      }
-      long version = ByteBuffer.wrap(sealer.open(context(table, VERSION_KEY), row)).getLong();
+      long version = readVersion(snapshot, sealer, table);
       Bins next = now.next;
       if (now.current.version() == version) {
         return now.current;
@@ -737,7 +371,7 @@ public final class EncryptedStorage implements Storage {
     inner.close();
     committing.lock();
     try {
-      hidden.values().forEach(table -> table.known.clear());
+      hidden.values().forEach(HiddenTable::forget);
     } finally {
       committing.unlock();
     }
@@ -821,7 +455,7 @@ public final class EncryptedStorage implements Storage {
           if (Sealer.keyOf(sealed) != sealer.key()) {
             byte[] context = context(table, cursor.key());
             byte[] value = sealer.open(context, sealed);
-            out.put(table, cursor.key(), sealer.seal(context, NOTHING, value));
+            out.put(table, cursor.key(), SealedRows.seal(sealer, table, cursor.key(), value));
             rows++;
             bytes += sealed.length;
           }
@@ -834,7 +468,7 @@ public final class EncryptedStorage implements Storage {
     private boolean moveBin(
         HiddenTable table, Snapshot snapshot, Sealer sealer, Batch out, Map<Table, Bins> changed)
         throws SealException {
-      Bins bins = table.view.current;
+      Bins bins = table.view().current;
       int index = 0;
       while (index < bins.size() && bins.bin(index).key() == sealer.key()) {
         index++;
@@ -853,20 +487,18 @@ public final class EncryptedStorage implements Storage {
           out.put(
               table.table,
               place(sealer, table.table, moved, row.key()),
-              sealer.seal(
-                  rowContext(table.table), keyHead(row.key()), value == null ? NOTHING : value));
+              SealedRows.seal(sealer, table.table, row.key(), value == null ? NOTHING : value));
           rows++;
         }
       }
-      out.delete(table.table, key(BIN_ROW, old.id(), NOTHING));
+      deleteBin(out, table.table, old);
       writeBin(out, sealer, table.table, moved);
       var replaced = new TreeMap<Integer, List<Bin>>();
       replaced.put(index, List.of(moved));
       Bins next = bins.replace(replaced);
       writeVersion(out, sealer, table.table, next.version());
       changed.put(table.table, next);
-      table.allowance.remove(old.id());
-      table.known.forget(old.id());
+      table.forget(old);
       return true;
     }
 
@@ -887,43 +519,6 @@ public final class EncryptedStorage implements Storage {
                 .array());
         inner.commit(out, Durability.SYNCED);
       }
-    }
-  }
-
-  private static final class SealedBatch implements Batch {
-    private final EncryptedStorage owner;
-    private @Nullable List<Write> writes = new ArrayList<>();
-
-    SealedBatch(EncryptedStorage owner) {
-      this.owner = owner;
-    }
-
-    @Override
-    public void put(Table table, byte[] key, byte[] value) {
-      writes().add(new Write(table, key, value));
-    }
-
-    @Override
-    public void delete(Table table, byte[] key) {
-      writes().add(new Write(table, key, null));
-    }
-
-    @Override
-    public int size() {
-      return writes().size();
-    }
-
-    @Override
-    public void close() {
-      writes = null;
-    }
-
-    List<Write> writes() {
-      List<Write> all = writes;
-      if (all == null) {
-        throw new IllegalStateException("the batch is closed");
-      }
-      return all;
     }
   }
 

@@ -1,5 +1,6 @@
 package io.pluresdb.storage.crypto;
 
+import com.github.luben.zstd.Zstd;
 import com.github.luben.zstd.ZstdCompressCtx;
 import com.github.luben.zstd.ZstdDecompressCtx;
 import com.github.luben.zstd.ZstdException;
@@ -53,6 +54,12 @@ final class Sealer implements AutoCloseable {
   private static final int MAX_BYTES = 1 << 28;
 
   private static final int COMPRESSION_LEVEL = 1;
+  private static final byte[] NOTHING = {};
+
+  // Of what is kept from one value to the next.
+  private static final int MIN_KEPT_BYTES = 4 << 10;
+  private static final int MAX_KEPT_BYTES = 1 << 20;
+
   private static final byte DOUBLING = (byte) 0x87;
 
   private final SealingKeys keys;
@@ -64,7 +71,16 @@ final class Sealer implements AutoCloseable {
   private final byte[] nonce = new byte[NONCE_BYTES];
   private boolean begun;
   private Pair sealing;
-  private byte[] content = new byte[4096];
+
+  // Kept from one value to the next.
+  private byte[] content = NOTHING;
+  private byte[] packed = NOTHING;
+  private byte[] name = NOTHING;
+
+  // What was opened last.
+  private byte[] text = NOTHING;
+  private int textFrom;
+  private int textEnd;
 
   /** The ciphers of one pair of keys. */
   private static final class Own {
@@ -118,19 +134,24 @@ final class Sealer implements AutoCloseable {
       return derived;
     }
 
-    byte[] cmac(byte[] message) throws GeneralSecurityException {
-      boolean whole = message.length > 0 && message.length % BLOCK_BYTES == 0;
-      int blocks = whole ? message.length / BLOCK_BYTES : message.length / BLOCK_BYTES + 1;
-      byte[] padded = Arrays.copyOf(message, blocks * BLOCK_BYTES);
+    /** Puts the code of the first bytes of {@code message}, which changes, to {@code at}. */
+    void cmac(byte[] message, int length, byte[] to, int at) throws GeneralSecurityException {
+      boolean whole = length > 0 && length % BLOCK_BYTES == 0;
+      int end = paddedLength(length);
       if (!whole) {
-        padded[message.length] = (byte) 0x80;
+        message[length] = (byte) 0x80;
+        Arrays.fill(message, length + 1, end, (byte) 0);
       }
       byte[] last = whole ? wholeBlock : paddedBlock;
       for (int i = 0; i < BLOCK_BYTES; i++) {
-        padded[padded.length - BLOCK_BYTES + i] ^= last[i];
+        message[end - BLOCK_BYTES + i] ^= last[i];
       }
-      byte[] chained = chain.doFinal(padded);
-      return Arrays.copyOfRange(chained, chained.length - BLOCK_BYTES, chained.length);
+      chain.doFinal(message, 0, end, message, 0);
+      System.arraycopy(message, end - BLOCK_BYTES, to, at, BLOCK_BYTES);
+    }
+
+    static int paddedLength(int length) {
+      return Math.max(BLOCK_BYTES, (length + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES);
     }
   }
 
@@ -168,13 +189,29 @@ final class Sealer implements AutoCloseable {
 
   /** Seals {@code head} followed by {@code value}, compressed where it helps. */
   byte[] seal(byte[] context, byte[] head, byte[] value) {
+    int length = head.length + value.length;
+    reserve(length);
+    System.arraycopy(head, 0, content, 1, head.length);
+    System.arraycopy(value, 0, content, 1 + head.length, value.length);
+    return sealContent(context, length);
+  }
+
+  /** Seals {@code key} behind its length, followed by {@code value}. */
+  byte[] sealRow(byte[] context, byte[] key, byte[] value) {
+    int length = Integer.BYTES + key.length + value.length;
+    reserve(length);
+    ByteBuffer.wrap(content, 1, length).putInt(key.length).put(key).put(value);
+    return sealContent(context, length);
+  }
+
+  /** Seals so many bytes of {@link #content}, from its second on. */
+  private byte[] sealContent(byte[] context, int length) {
     if (!begun) {
       throw new IllegalStateException("no nonce was drawn");
     }
-    int length = head.length + value.length;
     byte[] sealed;
     try {
-      int used = fill(head, value, length);
+      int used = compress(length);
       sealed = new byte[HEADER_BYTES + used + TAG_BYTES];
       sealed[0] = VERSION;
       ByteBuffer.wrap(sealed).putInt(1, sealing.number()).put(1 + 4, nonce);
@@ -190,34 +227,32 @@ final class Sealer implements AutoCloseable {
     return sealed;
   }
 
-  /** Puts what is to be encrypted into {@link #content}; returns its length. */
-  private int fill(byte[] head, byte[] value, int length) {
+  /** Brings {@link #content} into its final form; returns its length. */
+  private int compress(int length) {
+    content[0] = PLAIN;
     if (length < MIN_COMPRESSED_BYTES) {
-      reserve(1 + length);
-      content[0] = PLAIN;
-      System.arraycopy(head, 0, content, 1, head.length);
-      System.arraycopy(value, 0, content, 1 + head.length, value.length);
       return 1 + length;
     }
-    byte[] whole = new byte[length];
-    System.arraycopy(head, 0, whole, 0, head.length);
-    System.arraycopy(value, 0, whole, head.length, value.length);
-    byte[] small = compression.compress(whole);
-    boolean better = small.length + 4 < length;
-    byte[] taken = better ? small : whole;
-    int front = better ? 1 + 4 : 1;
-    reserve(front + taken.length);
-    content[0] = better ? ZSTD : PLAIN;
-    if (better) {
-      ByteBuffer.wrap(content).putInt(1, length);
+    int most = (int) Zstd.compressBound(length);
+    if (packed.length < most) {
+      packed = new byte[most];
     }
-    System.arraycopy(taken, 0, content, front, taken.length);
-    return front + taken.length;
+    int small = compression.compressByteArray(packed, 0, most, content, 1, length);
+    if (small + Integer.BYTES >= length) {
+      return 1 + length;
+    }
+    ByteBuffer.wrap(content).put(ZSTD).putInt(length).put(packed, 0, small);
+    if (packed.length > MAX_KEPT_BYTES) {
+      packed = NOTHING;
+    }
+    return 1 + Integer.BYTES + small;
   }
 
-  private void reserve(int bytes) {
-    if (content.length < bytes || (content.length > 1 << 20 && bytes < 1 << 16)) {
-      content = new byte[Math.max(4096, bytes)];
+  /** Makes room for so many bytes of {@link #content} behind its first. */
+  private void reserve(int length) {
+    int bytes = Math.max(MIN_KEPT_BYTES, 1 + length);
+    if (content.length < bytes || content.length > Math.max(MAX_KEPT_BYTES, bytes)) {
+      content = new byte[bytes];
     }
   }
 
@@ -235,6 +270,50 @@ final class Sealer implements AutoCloseable {
    * @throws SealException when it was changed, belongs elsewhere, or the key is not known
    */
   byte[] open(byte[] context, byte[] sealed) throws SealException {
+    decrypt(context, sealed);
+    return Arrays.copyOfRange(text, textFrom, textEnd);
+  }
+
+  /** What {@link #sealRow} sealed. */
+  record KeyAndValue(byte[] key, byte[] value) {}
+
+  /**
+   * Opens what {@link #sealRow} made with the same context.
+   *
+   * @throws SealException as {@link #open} does
+   */
+  KeyAndValue openRow(byte[] context, byte[] sealed) throws SealException {
+    int value = decryptRow(context, sealed);
+    return new KeyAndValue(
+        Arrays.copyOfRange(text, textFrom + Integer.BYTES, value),
+        Arrays.copyOfRange(text, value, textEnd));
+  }
+
+  /**
+   * The value that {@link #sealRow} sealed with this key and context.
+   *
+   * @throws SealException as {@link #open} does; also when it was sealed with another key
+   */
+  byte[] openValue(byte[] context, byte[] key, byte[] sealed) throws SealException {
+    int value = decryptRow(context, sealed);
+    if (!Arrays.equals(text, textFrom + Integer.BYTES, value, key, 0, key.length)) {
+      throw new SealException("another row is in its place");
+    }
+    return Arrays.copyOfRange(text, value, textEnd);
+  }
+
+  /** Opens a row into {@link #text}; returns where its value begins. */
+  private int decryptRow(byte[] context, byte[] sealed) throws SealException {
+    decrypt(context, sealed);
+    int left = textEnd - textFrom - Integer.BYTES;
+    int length = left < 0 ? -1 : ByteBuffer.wrap(text).getInt(textFrom);
+    if (length < 0 || length > left) {
+      throw new SealException("its key is cut off");
+    }
+    return textFrom + Integer.BYTES + length;
+  }
+
+  private void decrypt(byte[] context, byte[] sealed) throws SealException {
     Pair pair = keys.of(keyOf(sealed));
     try {
       int at = 1 + 4;
@@ -243,21 +322,23 @@ final class Sealer implements AutoCloseable {
       gcm.init(Cipher.DECRYPT_MODE, own(pair).key(sealed, at), spec);
       gcm.updateAAD(sealed, 0, at);
       gcm.updateAAD(context);
-      byte[] opened = gcm.doFinal(sealed, HEADER_BYTES, sealed.length - HEADER_BYTES);
-      if (opened[0] == PLAIN) {
-        return Arrays.copyOfRange(opened, 1, opened.length);
+      int length = sealed.length - HEADER_BYTES - TAG_BYTES;
+      reserve(length);
+      gcm.doFinal(sealed, HEADER_BYTES, sealed.length - HEADER_BYTES, content, 0);
+      if (content[0] == PLAIN) {
+        become(content, 1, length);
+        return;
       }
-      int length = opened.length < 1 + 4 ? -1 : ByteBuffer.wrap(opened).getInt(1);
-      if (opened[0] != ZSTD || length < 0 || length > MAX_BYTES) {
+      int whole = length < 1 + 4 ? -1 : ByteBuffer.wrap(content).getInt(1);
+      if (content[0] != ZSTD || whole < 0 || whole > MAX_BYTES) {
         throw new SealException("its content has an unknown form");
       }
-      byte[] whole = new byte[length];
-      int made =
-          decompression.decompressByteArray(whole, 0, length, opened, 1 + 4, opened.length - 5);
-      if (made != length) {
+      byte[] unpacked = new byte[whole];
+      int made = decompression.decompressByteArray(unpacked, 0, whole, content, 1 + 4, length - 5);
+      if (made != whole) {
         throw new SealException("its content is shorter than it says");
       }
-      return whole;
+      become(unpacked, 0, whole);
     } catch (AEADBadTagException e) {
       throw new SealException("its authentication fails");
     } catch (GeneralSecurityException | ZstdException e) {
@@ -265,16 +346,29 @@ final class Sealer implements AutoCloseable {
     }
   }
 
-  /** What stands for {@code name} on disk: the same for the same name, table and key. */
-  byte[] hide(int number, int table, byte[] name) throws SealException {
+  private void become(byte[] opened, int from, int end) {
+    text = opened;
+    textFrom = from;
+    textEnd = end;
+  }
+
+  /**
+   * Puts what stands for {@code key} on disk, {@link #NAME_BYTES} bytes, to {@code at}: the same
+   * for the same key, table and data key.
+   */
+  void hide(int number, int table, byte[] key, byte[] to, int at) throws SealException {
     Pair pair = keys.of(number);
-    byte[] message = new byte[1 + name.length];
-    message[0] = (byte) table;
-    System.arraycopy(name, 0, message, 1, name.length);
+    int length = 1 + key.length;
+    int padded = Own.paddedLength(length);
+    if (name.length < padded) {
+      name = new byte[Math.max(MIN_KEPT_BYTES, padded)];
+    }
+    name[0] = (byte) table;
+    System.arraycopy(key, 0, name, 1, key.length);
     try {
-      return own(pair).cmac(message);
+      own(pair).cmac(name, length, to, at);
     } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("a name cannot be hidden", e);
+      throw new IllegalStateException("a key cannot be hidden", e);
     }
   }
 
@@ -290,7 +384,10 @@ final class Sealer implements AutoCloseable {
 
   /** AES-256-CMAC itself, for the published vectors. */
   static byte[] cmac(Pair pair, byte[] message) throws GeneralSecurityException {
-    return new Own(pair).cmac(message);
+    byte[] code = new byte[BLOCK_BYTES];
+    byte[] padded = Arrays.copyOf(message, Own.paddedLength(message.length));
+    new Own(pair).cmac(padded, message.length, code, 0);
+    return code;
   }
 
   @Override

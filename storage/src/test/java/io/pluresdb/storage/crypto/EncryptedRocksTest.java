@@ -6,9 +6,10 @@ import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksStorage;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.concurrent.ForkJoinPool;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What every storage does, encrypted, on RocksDB. */
+/** What every storage does, encrypted, on RocksDB, with rows sealed ahead. */
 class EncryptedRocksTest extends StorageContract {
   @TempDir Path directory;
 
@@ -16,6 +17,9 @@ class EncryptedRocksTest extends StorageContract {
   protected Storage open() {
     RocksOptions options = RocksOptions.defaults(Path.of("target", "native").toAbsolutePath());
     return EncryptedStorage.open(
-        RocksStorage.open(directory, options), EncryptedStorageTest.keyring(1), new SecureRandom());
+        RocksStorage.open(directory, options),
+        EncryptedStorageTest.keyring(1),
+        new SecureRandom(),
+        ForkJoinPool.commonPool());
   }
 }

@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -25,6 +26,8 @@ import java.util.NavigableMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
@@ -252,7 +255,7 @@ class HiddenRowsTest {
       try (Storage storage = encrypted ? open(inner, 1) : inner) {
         for (Table table : Table.values()) {
           // Keys of the others hold no words: actors, hashes and numbers.
-          String key = EncryptedStorage.isHidden(table) ? ID : "key";
+          String key = SealedRows.isHidden(table) ? ID : "key";
           put(storage, table, Map.of(key, VALUE + VALUE.repeat(20), "b" + key, VALUE));
         }
         inner.compact();
@@ -369,5 +372,91 @@ class HiddenRowsTest {
       assertThat(read(fresh, table)).isEqualTo(expected);
     }
     assertThatThrownBy(() -> open(inner, 1)).isInstanceOf(StorageException.OpenFailed.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"at once", "never", "after the commit", "beside", "failing"})
+  void rows_areTheSame_whereverTheyAreSealed(String when) {
+    var later = new ArrayDeque<Runnable>();
+    Executor beside =
+        switch (when) {
+          case "at once" -> Runnable::run;
+          case "beside" -> ForkJoinPool.commonPool();
+          case "failing" ->
+              task -> assertThatThrownBy(task::run).isInstanceOf(IllegalStateException.class);
+          default -> later::add;
+        };
+    var failing = new AtomicBoolean();
+    var random =
+        new SecureRandom() {
+          @Override
+          public void nextBytes(byte[] bytes) {
+            if (failing.get()) {
+              throw new IllegalStateException("as planned");
+            }
+            super.nextBytes(bytes);
+          }
+        };
+    var inner = new MemoryStorage();
+    EncryptedStorage storage =
+        EncryptedStorage.open(inner, EncryptedStorageTest.keyring(1), random, beside);
+    var expected = new TreeMap<String, String>();
+    for (int i = 0; i < 12; i++) {
+      try (var batch = storage.newBatch()) {
+        failing.set(when.equals("failing"));
+        for (int j = 0; j < 100; j++) {
+          String key = "k%04d".formatted(i * 37 % 50 * 20 + j);
+          String value = "v" + i + "x".repeat(j % 50 == 0 ? 10_000 : 100);
+          for (Table table : Table.values()) {
+            batch.put(table, bytes(key), bytes(value));
+          }
+          expected.put(key, value);
+        }
+        String gone = expected.firstKey();
+        for (Table table : Table.values()) {
+          batch.delete(table, bytes(gone));
+        }
+        expected.remove(gone);
+        failing.set(false);
+        storage.commit(batch, Durability.BUFFERED);
+      }
+      if (!when.equals("never")) {
+        later.forEach(Runnable::run);
+      }
+    }
+    for (EncryptedStorage each : List.of(storage, open(inner, 1))) {
+      for (Table table : Table.values()) {
+        assertThat(read(each, table)).as("%s", table).isEqualTo(expected);
+      }
+    }
+  }
+
+  @Test
+  void rows_sealedBeforeThereIsANewerKey_areSealedWithThatOne() {
+    var inner = new MemoryStorage();
+    Keyring keyring = EncryptedStorageTest.keyring(1);
+    EncryptedStorage storage =
+        EncryptedStorage.open(inner, keyring, new SecureRandom(), Runnable::run);
+    var expected = new TreeMap<String, String>();
+    try (var batch = storage.newBatch()) {
+      for (int i = 0; i < 2 * SealedBatch.CHUNK_ROWS; i++) {
+        expected.put("k%04d".formatted(i), "v" + i);
+      }
+      expected.forEach((key, value) -> batch.put(Table.STATE, bytes(key), bytes(value)));
+      expected.forEach((key, value) -> batch.put(Table.LOG, bytes(key), bytes(value)));
+      byte[] next = new byte[Keyring.KEY_BYTES];
+      next[0] = 1;
+      keyring.add(2, next);
+      storage.commit(batch, Durability.BUFFERED);
+    }
+    var pass = storage.reencryption();
+    while (pass.step()) {
+      assertThat(read(storage, Table.LOG)).isEqualTo(expected);
+    }
+    // Those of STATE, whose bin moves; the rows that there were before: none of LOG.
+    assertThat(pass.rows()).isEqualTo(expected.size());
+    keyring.keepNewest();
+    assertThat(read(storage, Table.STATE)).isEqualTo(expected);
+    assertThat(read(storage, Table.LOG)).isEqualTo(expected);
   }
 }

@@ -1,12 +1,16 @@
 package io.pluresdb.harness.bench;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
 import io.pluresdb.storage.crypto.EncryptionConfig;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /** What encryption at rest costs: the same device without and with it, in turn. */
 final class EncryptedBench {
@@ -19,9 +23,9 @@ final class EncryptedBench {
   private EncryptedBench() {}
 
   /**
-   * Durable puts of new 200-byte documents by 1, 16 and 256 clients, gets of documents at random by
-   * one, and a scan of all. Shares are medians of the rounds' own shares, so that a busy moment of
-   * the machine falls on both.
+   * Durable puts of new 200-byte documents by 1, 16 and 256 clients, gets at random by one of what
+   * the 256 put, and a scan of all. Shares are medians of the rounds' own shares, so that a busy
+   * moment of the machine falls on both.
    */
   static Report run(Path directory) throws InterruptedException {
     var report = new Report("encrypted").add("documentBytes", Documents.BYTES);
@@ -34,9 +38,7 @@ final class EncryptedBench {
       CrdtStore[] stores = {
         plain.store(Node.DEFAULT_DATABASE), sealed.store(Node.DEFAULT_DATABASE)
       };
-      for (CrdtStore store : stores) {
-        PutBench.puts(store, "warm-up", 256, 60_000);
-      }
+      PutBench.warmUp(stores);
       for (int i = 0; i < CLIENTS.length; i++) {
         int clients = CLIENTS[i];
         int puts = PUTS[i];
@@ -48,6 +50,7 @@ final class EncryptedBench {
             (store, round) -> PutBench.puts(store, "c" + clients + "-" + round, clients, puts),
             stores);
       }
+      settle(); // What the stores put off until nothing is written is neither get nor scan.
       compare(report, "gets", "PerSecond", 0, (store, round) -> gets(store, round), stores);
       compare(report, "scanned", "PerSecond", -1, (store, round) -> scan(store), stores);
       report
@@ -55,6 +58,22 @@ final class EncryptedBench {
           .add("encryptedBytesOnDisk", (double) stores[1].status().bytesOnDisk());
     }
     return report;
+  }
+
+  /** Waits until this process hardly does anything, half a minute at most. */
+  private static void settle() {
+    var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    double busy = 1;
+    // Longer than it takes the stores to find that nothing is written.
+    for (long window = TimeUnit.SECONDS.toNanos(3); busy > 0.05 && System.nanoTime() < end; ) {
+      long begun = System.nanoTime();
+      long used = system.getProcessCpuTime();
+      for (long left = window; left > 0; left = window - (System.nanoTime() - begun)) {
+        LockSupport.parkNanos(left);
+      }
+      busy = (double) (system.getProcessCpuTime() - used) / (System.nanoTime() - begun);
+    }
   }
 
   private interface Scenario {
@@ -100,7 +119,8 @@ final class EncryptedBench {
     long begun = System.nanoTime();
     int each = PUTS[2] / 256;
     for (int i = 0; i < GETS; i++) {
-      String id = Documents.id("c256-0-" + random.nextInt(256), random.nextInt(each));
+      String set = "c256-" + random.nextInt(ROUNDS) + "-" + random.nextInt(256);
+      String id = Documents.id(set, random.nextInt(each));
       if (store.get(id).isEmpty()) {
         throw new IllegalStateException("document " + id + " is missing");
       }
