@@ -43,6 +43,7 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -306,6 +307,20 @@ class CrashPointTest {
     sweep(Writers.class, true, withDocuments("whole"), CrashPointTest::requireTold);
   }
 
+  /** Where rows are sealed by another thread while more are put. */
+  @Test
+  void manyWriters_ofAnEncryptedDatabase_whosePowerFails_loseNothingThatTheyWereTold()
+      throws Exception {
+    Path file = keyFile();
+    EncryptionConfig secret = EncryptionConfig.keyFile(file);
+    sweep(
+        Writers.class,
+        true,
+        encrypted(secret),
+        (directory, said) -> requireTold(() -> open(directory, secret), said),
+        file.toString());
+  }
+
   /** The control: the states are those that matter. */
   @Test
   void manyWriters_onADiskThatOnlySaysToHaveSynced_loseWhatTheyWereTold() {
@@ -317,7 +332,11 @@ class CrashPointTest {
   }
 
   private static void requireTold(Path directory, CrashSweep.Said said) {
-    try (DeviceNode node = open(directory)) {
+    requireTold(() -> open(directory), said);
+  }
+
+  private static void requireTold(Supplier<DeviceNode> opening, CrashSweep.Said said) {
+    try (DeviceNode node = opening.get()) {
       for (String id : said.lines()) {
         assertThat(node.store(DB).get(id)).as(id).isPresent();
       }
@@ -333,8 +352,13 @@ class CrashPointTest {
 
     private Writers() {}
 
+    /** The last of three arguments is the key file of an encrypted data directory. */
     public static void main(String[] arguments) throws IOException {
-      try (DeviceNode node = open(Path.of(arguments[1]).resolve("..").normalize());
+      Path directory = Path.of(arguments[1]).resolve("..").normalize();
+      try (DeviceNode node =
+              arguments.length < 3
+                  ? open(directory)
+                  : open(directory, EncryptionConfig.keyFile(Path.of(arguments[2])));
           var out = new FileOutputStream(FileDescriptor.out)) {
         for (int from = 0; from < WRITES; from += AT_ONCE) {
           CompletableFuture.allOf(
