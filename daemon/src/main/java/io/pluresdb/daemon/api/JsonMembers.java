@@ -86,7 +86,11 @@ public final class JsonMembers {
                       + name
                       + (allowed.isEmpty()
                           ? "\": it takes none"
-                          : "\"; the nearest is \"" + Nearest.to(name, allowed) + "\""));
+                          : "\"; it takes "
+                              + String.join(", ", allowed)
+                              + "; the nearest is \""
+                              + Nearest.to(name, allowed)
+                              + "\""));
             }
             parser.nextToken();
             if (members.put(name, value(parser, slice)) != null) {

@@ -161,7 +161,10 @@ class RoutesTest {
 
   @Test
   void put_withBadBodies_namesWhatIsWrong() {
-    refusedAs("{\"id\":\"a\",\"dta\":1}", "CORE_INVALID_INPUT", "the nearest is \"data\"");
+    refusedAs(
+        "{\"id\":\"a\",\"dta\":1}",
+        "CORE_INVALID_INPUT",
+        "it takes id, data, embedding, durability, copies, waitMillis; the nearest is \"data\"");
     refusedAs("{\"id\":\"a\"}", "CORE_INVALID_INPUT", "must have a member \"data\"");
     refusedAs("{\"id\":1,\"data\":1}", "CORE_INVALID_INPUT", "id must be a string");
     refusedAs("{\"id\":\"\",\"data\":1}", "CORE_INVALID_INPUT", "1 to 1024 bytes");
