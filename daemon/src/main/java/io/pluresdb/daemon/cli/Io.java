@@ -5,6 +5,7 @@ import java.io.PrintStream;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param clock wall clock
  * @param random source of the API token; cryptographically strong
  * @param started when this process started
+ * @param stop at zero, a command that goes on by itself ends as soon as it can
  */
 record Io(
     InputStream in,
@@ -28,7 +30,22 @@ record Io(
     Prompt prompt,
     InstantSource clock,
     RandomGenerator random,
-    Instant started) {
+    Instant started,
+    CountDownLatch stop) {
+  /** Whether a command that goes on by itself was told to end. */
+  boolean stopping() {
+    return stop.getCount() == 0;
+  }
+
+  /** Returns when it is told to end, or this thread is interrupted. */
+  void awaitStop() {
+    try {
+      stop.await();
+    } catch (InterruptedException e) {
+      // Told to end.
+    }
+  }
+
   /** How a person is asked for a password. */
   interface Prompt {
     /** Nobody can be asked. */

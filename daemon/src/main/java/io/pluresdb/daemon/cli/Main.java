@@ -74,11 +74,12 @@ public final class Main {
             InstantSource.system(),
             // Reading entropy is left to the first use.
             new LazyRandom(),
-            ProcessHandle.current().info().startInstant().orElseGet(Instant::now));
+            started(),
+            new CountDownLatch(1));
     var stopped = new CountDownLatch(1);
     if (STOPPING.contains(command(arguments))) {
       // Only these stop with care; a signal ends any other command at once.
-      Runtime.getRuntime().addShutdownHook(stopping(Thread.currentThread(), stopped, io));
+      Runtime.getRuntime().addShutdownHook(stopping(stopped, io));
     }
     int code = new Main(io).run(arguments);
     io.out().flush();
@@ -101,10 +102,19 @@ public final class Main {
     return "";
   }
 
-  private static Thread stopping(Thread main, CountDownLatch stopped, Io io) {
+  /** When this process began, not counting what the launcher built in it before. */
+  private static Instant started() {
+    Long built = Long.getLong("pluresdb.built");
+    return built == null
+        ? ProcessHandle.current().info().startInstant().orElseGet(Instant::now)
+        : Instant.ofEpochMilli(built);
+  }
+
+  private static Thread stopping(CountDownLatch stopped, Io io) {
     return new Thread(
         () -> {
-          main.interrupt();
+          // Nothing is interrupted: it may be writing a file.
+          io.stop().countDown();
           try {
             if (!stopped.await(STOP_SECONDS, TimeUnit.SECONDS)) {
               io.err().println("Error [CLI_STOP]: not stopped in time");

@@ -179,7 +179,7 @@ final class Relaying {
             new ServiceManager(
                 root.io().environment(), () -> CompletableFuture.completedFuture(null))) {
           manager.ready("relaying at " + scheme + Serving.text(server.address()));
-          Serving.awaitStop();
+          root.io().awaitStop();
         }
       }
       return Main.OK;

@@ -26,7 +26,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -172,9 +171,11 @@ final class Serving {
           var reloading = new Reloading(() -> root.config(flags()), config, node);
           // Before anybody can know that it is ready: until then the signal ends the process.
           Hangup.run(() -> manager.reload(reloading::reload));
-          announce(dataDir, node, server, relay.address());
-          manager.ready("taking requests at " + text(server.address()));
-          awaitStop();
+          if (!root.io().stopping()) {
+            announce(dataDir, node, server, relay.address());
+            manager.ready("taking requests at " + text(server.address()));
+          }
+          root.io().awaitStop();
         } finally {
           Files.deleteIfExists(dataDir.resolve(Ports.FILE));
         }
@@ -322,14 +323,5 @@ final class Serving {
   static String text(InetSocketAddress address) {
     String host = address.getAddress().getHostAddress();
     return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
-  }
-
-  /** Returns when this thread is interrupted, which a signal does. */
-  static void awaitStop() {
-    try {
-      new CountDownLatch(1).await();
-    } catch (InterruptedException e) {
-      // Told to stop.
-    }
   }
 }

@@ -24,6 +24,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -43,6 +44,7 @@ class CommandLineTest {
   @TempDir Path directory;
 
   private Thread daemon = Thread.ofVirtual().start(() -> {});
+  private CountDownLatch stop = new CountDownLatch(1);
 
   private Typed.Result run(String... arguments) {
     return runWith("", arguments);
@@ -63,28 +65,20 @@ class CommandLineTest {
     assertThat(result.code()).isZero();
   }
 
+  private static List<String> serving(String... more) {
+    var all = new ArrayList<>(List.of("serve", "--port", "0", "--listen", "127.0.0.1:0"));
+    all.addAll(List.of("--no-lan", "--log-level", "error"));
+    all.addAll(List.of(more));
+    return all;
+  }
+
   private String serve(String... more) throws IOException {
     var out = new ByteArrayOutputStream();
-    var all =
-        new ArrayList<>(
-            List.of(
-                "--data-dir",
-                dataDir().toString(),
-                "serve",
-                "--port",
-                "0",
-                "--listen",
-                "127.0.0.1:0",
-                "--no-lan",
-                "--log-level",
-                "error"));
-    all.addAll(List.of(more));
-    daemon =
-        Thread.ofPlatform()
-            .start(
-                () ->
-                    new Main(Typed.io("", out, new ByteArrayOutputStream()))
-                        .run(all.toArray(String[]::new)));
+    var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
+    all.addAll(serving(more));
+    Io io = Typed.io("", out, new ByteArrayOutputStream());
+    stop = io.stop();
+    daemon = Thread.ofPlatform().start(() -> new Main(io).run(all.toArray(String[]::new)));
     long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (!out.toString(StandardCharsets.UTF_8).endsWith("ms\n")
         && daemon.isAlive()
@@ -96,7 +90,7 @@ class CommandLineTest {
 
   @AfterEach
   void stop() throws InterruptedException {
-    daemon.interrupt();
+    stop.countDown();
     daemon.join(Duration.ofSeconds(20));
   }
 
@@ -352,13 +346,29 @@ class CommandLineTest {
     String before = Files.readString(token);
     Files.delete(dataDir().resolve("pluresdb.sock"));
     good("put overTcp\n", "put", "overTcp", "1");
-    daemon.interrupt();
+    stop.countDown();
     daemon.join();
     assertThat(dataDir().resolve("ports.json")).doesNotExist();
     assertThat(dataDir().resolve("pluresdb.sock")).doesNotExist();
     good("1\n", "get", "overTcp");
     serve();
     assertThat(Files.readString(token)).isEqualTo(before);
+  }
+
+  @Test
+  void serve_toldToStopWhileItStarts_endsQuietly() {
+    var out = new ByteArrayOutputStream();
+    var err = new ByteArrayOutputStream();
+    Io io = Typed.io("", out, err);
+    io.stop().countDown();
+    var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
+    all.addAll(serving());
+    assertThat(new Main(io).run(all.toArray(String[]::new))).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEmpty();
+    assertThat(err.toString(StandardCharsets.UTF_8)).isEmpty();
+    assertThat(dataDir().resolve("api-token")).exists();
+    assertThat(dataDir().resolve("ports.json")).doesNotExist();
+    assertThat(dataDir().resolve("pluresdb.sock")).doesNotExist();
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -121,7 +122,8 @@ class EveryCommandTest {
         Io.Prompt.NONE,
         InstantSource.system(),
         new Random(1),
-        Instant.EPOCH);
+        Instant.EPOCH,
+        new CountDownLatch(1));
   }
 
   private Outcome run(List<String> arguments) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 
 /** Commands as people type them, in this process. */
 final class Typed {
@@ -44,6 +45,7 @@ final class Typed {
         Io.Prompt.NONE,
         clock,
         new Random(1),
-        clock.instant());
+        clock.instant(),
+        new CountDownLatch(1));
   }
 }
