@@ -6,6 +6,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.group.ChannelGroup;
@@ -34,7 +35,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import jdk.net.ExtendedSocketOptions;
@@ -45,12 +48,15 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Serves {@link Api} over loopback TCP, to whoever has a token, and over a Unix socket, to
- * processes of the same user. One event loop thread translates between sockets and routes; what may
- * wait runs on virtual threads.
+ * processes of the same user. Event loops, to which connections are dealt out in turn, translate
+ * between sockets and routes; what may wait runs on virtual threads.
  */
 // A write that fails closes its channel, which is where we learn of it.
 @SuppressWarnings("FutureReturnValueIgnored")
 public final class HttpServer implements AutoCloseable {
+  /** Most event loops: further processors are left to the databases. */
+  public static final int MAX_LOOPS = 4;
+
   static final int MAX_LINE_BYTES = 8 << 10;
   static final int MAX_HEADER_BYTES = 16 << 10;
 
@@ -71,8 +77,8 @@ public final class HttpServer implements AutoCloseable {
   private final HeldBodies bodies = new HeldBodies();
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
-          1, new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
-  private final GatheredWrites writes = new GatheredWrites(loop.next());
+          loops(), new DefaultThreadFactory("api-loop", true), NioIoHandler.newFactory());
+  private final Map<EventLoop, GatheredWrites> writes = new ConcurrentHashMap<>();
   private final ChannelGroup listeners = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
   private final AtomicLong refused = new AtomicLong();
@@ -103,6 +109,11 @@ public final class HttpServer implements AutoCloseable {
       server.close();
       throw e;
     }
+  }
+
+  /** How many event loops a server has on this machine: one for each processor, up to the most. */
+  public static int loops() {
+    return Math.min(Runtime.getRuntime().availableProcessors(), MAX_LOOPS);
   }
 
   /** The bound loopback address. */
@@ -222,7 +233,7 @@ public final class HttpServer implements AutoCloseable {
   }
 
   private void accept(Channel channel, boolean unix) {
-    if (connections.size() >= options.maxConnections()) {
+    if (!admit(channel)) {
       refused.incrementAndGet();
       refuse(channel);
       return;
@@ -233,7 +244,7 @@ public final class HttpServer implements AutoCloseable {
       channel.close();
       return;
     }
-    connections.add(channel);
+    GatheredWrites gathered = writes.computeIfAbsent(channel.eventLoop(), GatheredWrites::new);
     channel
         .pipeline()
         .addLast(
@@ -244,7 +255,14 @@ public final class HttpServer implements AutoCloseable {
                     .setMaxChunkSize(BODY_CHUNK_BYTES)),
             new HttpResponseEncoder(),
             new HttpConnection(
-                api, options, tokens, throttle, bodies, writes, peer, unix ? null : origins()));
+                api, options, tokens, throttle, bodies, gathered, peer, unix ? null : origins()));
+  }
+
+  /** Counts a connection unless there are too many; several event loops accept at once. */
+  private boolean admit(Channel channel) {
+    synchronized (connections) {
+      return connections.size() < options.maxConnections() && connections.add(channel);
+    }
   }
 
   /** Says why and closes, without a pipeline: the request is not read. */

@@ -18,14 +18,19 @@ import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
+import io.pluresdb.daemon.api.HttpServer;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 
-/** A server that reads requests and answers each with the same bytes: what Netty alone takes. */
+/**
+ * A server that reads requests and answers each with the same bytes: what Netty alone takes, with
+ * as many event loops as the daemon has.
+ */
 // A write that fails closes its channel, which is where we learn of it.
 @SuppressWarnings("FutureReturnValueIgnored")
 final class BareHttp implements AutoCloseable {
-  private final EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
+  private final EventLoopGroup loop =
+      new MultiThreadIoEventLoopGroup(HttpServer.loops(), NioIoHandler.newFactory());
   private volatile byte[] body = {};
   private final Channel channel;
 

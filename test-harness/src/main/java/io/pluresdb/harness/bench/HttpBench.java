@@ -50,8 +50,8 @@ final class HttpBench {
   }
 
   /**
-   * Server and clients share this process: one event loop each. The bare handler answers as many
-   * bytes as the daemon does. Medians of five rounds, in turn.
+   * Server and clients share this process; all clients are one thread. The bare handler answers as
+   * many bytes as the daemon does, with as many event loops. Medians of five rounds, in turn.
    */
   static Report run(Path directory, int seconds) throws IOException {
     var report = new Report("http").add("documentBytes", Documents.BYTES);
@@ -72,9 +72,15 @@ final class HttpBench {
           int port = server.address().getPort();
           int bytes = HttpLoad.bodyBytes(port, request(kind, port, "first").apply(0));
           bare.answer(bytes);
-          long warmUp = ROUNDS * nanos;
-          HttpLoad.run(bare.port(), 16, warmUp / 2, request(kind, bare.port(), "bare"));
-          HttpLoad.run(port, 16, warmUp, request(kind, port, "warm-up"));
+          WarmUp.run(
+              round -> {
+                for (int connections : CONNECTIONS) {
+                  String set = "warm-up-" + round + "-" + connections;
+                  var bareRequests = request(kind, bare.port(), "bare");
+                  HttpLoad.run(bare.port(), connections, nanos / 2, bareRequests);
+                  HttpLoad.run(port, connections, nanos / 2, request(kind, port, set));
+                }
+              });
           for (int connections : CONNECTIONS) {
             var raw = new HttpLoad.Result[ROUNDS];
             var ours = new HttpLoad.Result[ROUNDS];

@@ -35,6 +35,9 @@ final class HttpLoad {
     int length;
     long sentAtNanos;
 
+    /** Whether it had an answer already. */
+    boolean greeted;
+
     Client(SocketChannel channel) {
       this.channel = channel;
     }
@@ -133,7 +136,8 @@ final class HttpLoad {
   }
 
   /**
-   * Asks for some time.
+   * Asks for some time, which begins when every connection had an answer: it is kept connections
+   * that are measured.
    *
    * @param request the n-th, from 0
    * @throws IOException when anything but 200 is answered
@@ -152,12 +156,13 @@ final class HttpLoad {
         client.channel.register(selector, SelectionKey.OP_READ, client);
       }
       var buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
-      long begun = System.nanoTime();
       for (Client client : clients) {
         client.send(request.apply(sent++));
       }
-      long now = begun;
-      while (now - begun < nanos) {
+      long now = System.nanoTime();
+      long begun = now;
+      int greeted = 0;
+      while (greeted < connections || now - begun < nanos) {
         selector.select();
         for (SelectionKey key : selector.selectedKeys()) {
           var client = (Client) key.attachment();
@@ -166,10 +171,17 @@ final class HttpLoad {
           if (client.whole() >= 0) {
             client.requireOk();
             now = System.nanoTime();
-            if (answered == latencies.length) {
-              latencies = Arrays.copyOf(latencies, 2 * answered);
+            if (!client.greeted) {
+              client.greeted = true;
+              greeted++;
+              answered = 0;
+              begun = now;
+            } else {
+              if (answered == latencies.length) {
+                latencies = Arrays.copyOf(latencies, 2 * answered);
+              }
+              latencies[answered++] = now - client.sentAtNanos;
             }
-            latencies[answered++] = now - client.sentAtNanos;
             client.send(request.apply(sent++));
           }
         }

@@ -5,8 +5,6 @@ import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
 import io.pluresdb.storage.rocks.RawRocks;
-import java.lang.management.CompilationMXBean;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
@@ -17,11 +15,6 @@ final class PutBench {
   private static final int[] PUTS = {3_000, 30_000, 120_000};
   private static final int[] WARM_UP_PUTS = {500, 10_000, 60_000};
   private static final int RAW_WARM_UP_PUTS = 100_000;
-  private static final int MAX_WARM_UPS = 12;
-
-  /** Of the time of one processor. */
-  private static final double MAX_COMPILING = 0.05;
-
   private static final int ROUNDS = 5;
 
   private PutBench() {}
@@ -68,24 +61,16 @@ final class PutBench {
     return report;
   }
 
-  /**
-   * Puts by every number of clients until the compilers of the JVM have little left to do: a daemon
-   * runs for months, and they take a processor for its first ten to twenty seconds.
-   */
+  /** Puts by every number of clients. */
   static void warmUp(CrdtStore... stores) throws InterruptedException {
-    CompilationMXBean compilers = ManagementFactory.getCompilationMXBean();
-    double busy = 1;
-    for (int round = 0; round < MAX_WARM_UPS && busy > MAX_COMPILING; round++) {
-      long compiled = compilers.getTotalCompilationTime();
-      long begun = System.nanoTime();
-      for (CrdtStore store : stores) {
-        for (int i = 0; i < CLIENTS.length; i++) {
-          puts(store, "warm-up-" + round + "-" + i, CLIENTS[i], WARM_UP_PUTS[i]);
-        }
-      }
-      long millis = (System.nanoTime() - begun) / 1_000_000;
-      busy = (double) (compilers.getTotalCompilationTime() - compiled) / millis;
-    }
+    WarmUp.run(
+        round -> {
+          for (CrdtStore store : stores) {
+            for (int i = 0; i < CLIENTS.length; i++) {
+              puts(store, "warm-up-" + round + "-" + i, CLIENTS[i], WARM_UP_PUTS[i]);
+            }
+          }
+        });
   }
 
   static double median(double[] values) {
