@@ -23,8 +23,12 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -396,6 +400,27 @@ class ConnectionTest {
       }
     }
     assertThat(status).isEqualTo(200);
+  }
+
+  @Test
+  void connections_thatComeAllAtOnce_areNeverMoreThanTheLimit() throws Exception {
+    restart(5, Served.LONG, Served.LONG, Served.LONG);
+    List<Callable<Raw>> callers = Collections.nCopies(100, served::raw);
+    var open = new ArrayList<Raw>();
+    try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      for (var caller : threads.invokeAll(callers)) {
+        open.add(caller.get());
+      }
+    }
+    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (served.server.refusedConnections() < 95 && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
+    }
+    assertThat(served.server.openConnections()).isEqualTo(5);
+    assertThat(served.server.refusedConnections()).isEqualTo(95);
+    for (Raw raw : open) {
+      raw.close();
+    }
   }
 
   @Test
