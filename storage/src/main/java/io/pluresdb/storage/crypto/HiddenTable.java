@@ -30,7 +30,7 @@ final class HiddenTable {
   static final int MAX_BIN_ROWS = 128;
 
   /** Rows of each part when a bin is cut. */
-  static final int CUT_ROWS = 64;
+  static final int CUT_ROWS = 32;
 
   /** Writes to a full bin before its rows are counted again. */
   private static final int MIN_ALLOWANCE = 48;
