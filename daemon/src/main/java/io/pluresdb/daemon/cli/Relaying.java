@@ -163,26 +163,26 @@ final class Relaying {
       Logging.toJournal(root.io().environment());
       Logging.set(config.get(Settings.LOG_LEVEL));
       try (RelayServer server = start(config, root.io())) {
-        String scheme = config.get(Settings.RELAY_TLS_CERT).isPresent() ? "wss://" : "ws://";
-        long millis = Duration.between(root.io().started(), root.io().clock().instant()).toMillis();
-        root.io()
-            .out()
-            .println(
-                "pluresdb relay ready: "
-                    + scheme
-                    + Serving.text(server.address())
-                    + " in "
-                    + millis
-                    + " ms");
-        root.io().out().flush();
         try (var manager =
             new ServiceManager(
                 root.io().environment(), () -> CompletableFuture.completedFuture(null))) {
-          manager.ready("relaying at " + scheme + Serving.text(server.address()));
+          if (!root.io().stopping()) {
+            String scheme = config.get(Settings.RELAY_TLS_CERT).isPresent() ? "wss://" : "ws://";
+            String address = scheme + Serving.text(server.address());
+            announce(address);
+            manager.ready("relaying at " + address);
+          }
           root.io().awaitStop();
         }
       }
       return Main.OK;
+    }
+
+    private void announce(String address) {
+      Io io = root.io();
+      long millis = Duration.between(io.started(), io.clock().instant()).toMillis();
+      io.out().println("pluresdb relay ready: " + address + " in " + millis + " ms");
+      io.out().flush();
     }
 
     private Map<String, String> flags() {

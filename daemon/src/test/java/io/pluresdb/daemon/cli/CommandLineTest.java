@@ -357,18 +357,27 @@ class CommandLineTest {
 
   @Test
   void serve_toldToStopWhileItStarts_endsQuietly() {
+    endsQuietly(serving());
+    assertThat(dataDir().resolve("api-token")).exists();
+    assertThat(dataDir().resolve("ports.json")).doesNotExist();
+    assertThat(dataDir().resolve("pluresdb.sock")).doesNotExist();
+  }
+
+  @Test
+  void relay_toldToStopWhileItStarts_endsQuietly() {
+    endsQuietly(List.of("relay", "--listen", "127.0.0.1:0"));
+  }
+
+  private void endsQuietly(List<String> command) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     Io io = Typed.io("", out, err);
     io.stop().countDown();
     var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
-    all.addAll(serving());
+    all.addAll(command);
     assertThat(new Main(io).run(all.toArray(String[]::new))).isZero();
     assertThat(out.toString(StandardCharsets.UTF_8)).isEmpty();
     assertThat(err.toString(StandardCharsets.UTF_8)).isEmpty();
-    assertThat(dataDir().resolve("api-token")).exists();
-    assertThat(dataDir().resolve("ports.json")).doesNotExist();
-    assertThat(dataDir().resolve("pluresdb.sock")).doesNotExist();
   }
 
   @Test
