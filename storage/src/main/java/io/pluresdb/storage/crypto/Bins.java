@@ -1,5 +1,8 @@
 package io.pluresdb.storage.crypto;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -24,6 +27,9 @@ final class Bins {
     /** Its keys, for {@link KnownBins} alone. */
     KnownBins.@Nullable Known known;
 
+    /** Keys from here on are not its own any more; null for none. */
+    private byte @Nullable [] end;
+
     /**
      * A bin whose rows were not counted yet.
      *
@@ -47,26 +53,82 @@ final class Bins {
     int key() {
       return key;
     }
+
+    /**
+     * Whether a key that some {@link Bins} ascribed to it is still its own, for the one that
+     * commits. May deny it after a commit that cut the bin and failed.
+     */
+    boolean holds(byte[] of) {
+      byte[] before = end;
+      return before == null || Arrays.compareUnsigned(of, before) < 0;
+    }
   }
+
+  private static final VarHandle LONG =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
   private final long version;
   private final Bin[] bins;
 
-  /** The start of each: what is searched should not be a step further away. */
-  private final byte[][] starts;
+  /** What all starts but that of the first bin begin with. */
+  private final byte[] prefix;
 
-  /** {@code bins} are in the order of their starts. */
+  /**
+   * The next 16 bytes of each start, as two numbers that are in order when unsigned: most searches
+   * read nothing else, and these are not a step further away.
+   */
+  private final long[] heads;
+
+  /** {@code bins} are in the order of their starts, and in no others yet. */
   Bins(long version, List<Bin> bins) {
-    this(version, bins.toArray(Bin[]::new), bins.stream().map(Bin::start).toArray(byte[][]::new));
+    this(version, bins.toArray(Bin[]::new));
+    for (int i = 0; i < this.bins.length; i++) {
+      this.bins[i].end = end(i);
+    }
   }
 
-  private Bins(long version, Bin[] bins, byte[][] starts) {
-    if (starts.length == 0 || starts[0].length > 0) {
+  private Bins(long version, Bin[] bins) {
+    this(version, bins, prefix(bins), new long[2 * bins.length]);
+    for (int i = 1; i < bins.length; i++) {
+      putHead(heads, i, bins[i]);
+    }
+  }
+
+  private Bins(long version, Bin[] bins, byte[] prefix, long[] heads) {
+    if (bins.length == 0 || bins[0].start.length > 0) {
       throw new IllegalArgumentException("the first bin must start at the empty key");
     }
     this.version = version;
     this.bins = bins;
-    this.starts = starts;
+    this.prefix = prefix;
+    this.heads = heads;
+  }
+
+  /** They ascend: what the second and the last begin with, those between them do. */
+  private static byte[] prefix(Bin[] bins) {
+    if (bins.length < 2) {
+      return SealedRows.NOTHING;
+    }
+    byte[] least = bins[1].start;
+    int differ = Arrays.mismatch(least, bins[bins.length - 1].start);
+    return Arrays.copyOf(least, differ < 0 ? least.length : differ);
+  }
+
+  private void putHead(long[] to, int index, Bin bin) {
+    to[2 * index] = word(bin.start, prefix.length);
+    to[2 * index + 1] = word(bin.start, prefix.length + Long.BYTES);
+  }
+
+  /** The eight bytes from {@code at} on, zeros where there are none. */
+  private static long word(byte[] bytes, int at) {
+    if (at + Long.BYTES <= bytes.length) {
+      return (long) LONG.get(bytes, at);
+    }
+    long word = 0;
+    for (int i = at; i < bytes.length; i++) {
+      word |= (bytes[i] & 0xffL) << (Byte.SIZE * (at + Long.BYTES - 1 - i));
+    }
+    return word;
   }
 
   /** Grows by one with every change. */
@@ -75,7 +137,7 @@ final class Bins {
   }
 
   int size() {
-    return starts.length;
+    return bins.length;
   }
 
   List<Bin> all() {
@@ -88,7 +150,7 @@ final class Bins {
 
   /** Where the bin ends, or null for the last. */
   byte @Nullable [] end(int index) {
-    return index + 1 < starts.length ? starts[index + 1] : null;
+    return index + 1 < bins.length ? bins[index + 1].start : null;
   }
 
   /** The bin a key belongs to. */
@@ -98,11 +160,28 @@ final class Bins {
 
   /** The index of the bin a key belongs to. */
   int find(byte[] key) {
+    int common = Math.min(prefix.length, key.length);
+    int order = Arrays.compareUnsigned(key, 0, common, prefix, 0, common);
+    if (order > 0) {
+      return bins.length - 1;
+    }
+    if (order < 0 || common < prefix.length) {
+      return 0;
+    }
+    long first = word(key, prefix.length);
+    long second = word(key, prefix.length + Long.BYTES);
     int low = 0;
-    int high = starts.length - 1;
+    int high = bins.length - 1;
     while (low < high) {
       int middle = (low + high + 1) >>> 1;
-      if (Arrays.compareUnsigned(starts[middle], key) <= 0) {
+      int before = Long.compareUnsigned(heads[2 * middle], first);
+      if (before == 0) {
+        before = Long.compareUnsigned(heads[2 * middle + 1], second);
+      }
+      if (before == 0) {
+        before = Arrays.compareUnsigned(bins[middle].start, key);
+      }
+      if (before <= 0) {
         low = middle;
       } else {
         high = middle - 1;
@@ -111,26 +190,39 @@ final class Bins {
     return low;
   }
 
-  /** With other bins in the place of some, by their index. */
+  /**
+   * With other bins in the place of some, by their index; the first of them may be the same. For
+   * the one that commits.
+   */
   Bins replace(NavigableMap<Integer, List<Bin>> others) {
     int added = others.values().stream().mapToInt(parts -> parts.size() - 1).sum();
     var all = new Bin[bins.length + added];
-    var allStarts = new byte[all.length][];
+    var allHeads = new long[2 * all.length];
     int from = 0;
     int to = 0;
     for (var other : others.entrySet()) {
-      int kept = other.getKey() - from;
+      int index = other.getKey();
+      int kept = index - from;
       System.arraycopy(bins, from, all, to, kept);
-      System.arraycopy(starts, from, allStarts, to, kept);
+      System.arraycopy(heads, 2 * from, allHeads, 2 * to, 2 * kept);
       to += kept;
-      for (Bin part : other.getValue()) {
-        all[to] = part;
-        allStarts[to++] = part.start();
+      from = index + 1;
+      bins[index].end = bins[index].start; // Unless it is among the others.
+      byte[] end = end(index);
+      for (Bin part : other.getValue().reversed()) {
+        part.end = end;
+        end = part.start;
       }
-      from = other.getKey() + 1;
+      for (Bin part : other.getValue()) {
+        putHead(allHeads, to, part);
+        all[to++] = part;
+      }
     }
     System.arraycopy(bins, from, all, to, bins.length - from);
-    System.arraycopy(starts, from, allStarts, to, bins.length - from);
-    return new Bins(version + 1, all, allStarts);
+    System.arraycopy(heads, 2 * from, allHeads, 2 * to, 2 * (bins.length - from));
+    byte[] now = prefix(all);
+    return now.length == prefix.length
+        ? new Bins(version + 1, all, prefix, allHeads)
+        : new Bins(version + 1, all);
   }
 }

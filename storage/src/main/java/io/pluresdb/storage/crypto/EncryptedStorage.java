@@ -229,6 +229,12 @@ public final class EncryptedStorage implements Storage {
     }
   }
 
+  /** The bins of a table as last committed; null when it is not hidden. */
+  @Nullable Bins bins(Table table) {
+    HiddenTable known = hidden.get(table);
+    return known == null ? null : known.view().current;
+  }
+
   private HiddenTable hidden(Table table) {
     HiddenTable known = hidden.get(table);
     if (known == null) {

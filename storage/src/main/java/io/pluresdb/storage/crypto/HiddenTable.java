@@ -10,6 +10,7 @@ import io.pluresdb.storage.crypto.Bins.Bin;
 import io.pluresdb.storage.crypto.SealedBatch.Write;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -34,6 +35,8 @@ final class HiddenTable {
 
   /** Writes to a full bin before its rows are counted again. */
   private static final int MIN_ALLOWANCE = 48;
+
+  private static final Comparator<Bin> BY_START = Comparator.comparing(Bin::start, ORDER);
 
   /** The bins as committed, and as they will be after the commit that is under way. */
   static final class View {
@@ -92,13 +95,15 @@ final class HiddenTable {
    */
   @Nullable Bins makeRoom(List<Write> writes, Storage inner, Sealer sealer, Batch out) {
     Bins bins = view.current;
-    var full = new TreeMap<Integer, List<byte[]>>();
+    var full = new TreeMap<Bin, List<byte[]>>(BY_START);
     for (Write write : writes) {
-      write.index = bins.find(write.key);
-      Bin bin = bins.bin(write.index);
+      Bin bin = write.foundBin();
+      if (bin == null || !bin.holds(write.key)) {
+        bin = bins.of(write.key);
+      }
       write.bin = bin;
       if (write.value != null && --bin.left < 0) {
-        full.putIfAbsent(write.index, new ArrayList<>());
+        full.putIfAbsent(bin, new ArrayList<>());
       }
     }
     Bins next = full.isEmpty() ? null : cut(bins, writes, full, inner, sealer, out);
@@ -110,16 +115,16 @@ final class HiddenTable {
     return next;
   }
 
-  /** Cuts those of the bins {@code full}, by index, that {@code writes} do overfill. */
+  /** Cuts those of the bins {@code full} that {@code writes} do overfill. */
   private @Nullable Bins cut(
       Bins bins,
       List<Write> writes,
-      Map<Integer, List<byte[]>> full,
+      Map<Bin, List<byte[]>> full,
       Storage inner,
       Sealer sealer,
       Batch out) {
     for (Write write : writes) {
-      List<byte[]> coming = write.value == null ? null : full.get(write.index);
+      List<byte[]> coming = write.bin == null || write.value == null ? null : full.get(write.bin);
       if (coming != null) {
         coming.add(write.key);
       }
@@ -127,9 +132,9 @@ final class HiddenTable {
     var cut = new TreeMap<Integer, List<Bin>>();
     try (var snapshot = inner.snapshot()) {
       for (var bin : full.entrySet()) {
-        List<Bin> parts = cut(bins.bin(bin.getKey()), bin.getValue(), snapshot, sealer, out);
+        List<Bin> parts = cut(bin.getKey(), bin.getValue(), snapshot, sealer, out);
         if (parts.size() > 1) {
-          cut.put(bin.getKey(), parts);
+          cut.put(bins.find(bin.getKey().start()), parts);
         }
       }
     }
@@ -138,7 +143,7 @@ final class HiddenTable {
     }
     Bins next = bins.replace(cut);
     for (Write write : writes) {
-      if (cut.containsKey(write.index)) {
+      if (write.bin != null && !write.bin.holds(write.key)) {
         write.bin = next.of(write.key);
       }
     }

@@ -4,7 +4,7 @@ import io.pluresdb.crdt.store.Storage.Batch;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.storage.crypto.Bins.Bin;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -27,16 +27,20 @@ final class SealedBatch implements Batch {
   /** How long a chunk that is being sealed is waited for; then it is sealed again. */
   private static final long MAX_WAIT_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
 
+  private static final Comparator<Write> BY_BIN =
+      (a, b) -> Long.compareUnsigned(a.binId(), b.binId());
+
   /** A row that is put or, with no value, deleted. */
   static final class Write {
     final byte[] key;
     final byte @Nullable [] value;
 
-    /** The bin of the row when the commit began, by its index. */
-    int index;
-
     /** The bin it is written to; null in a table that is not hidden. */
     @Nullable Bin bin;
+
+    // What is on disk of it.
+    private byte[] at;
+    private byte @Nullable [] sealed;
 
     private @Nullable Chunk chunk;
     private int slot;
@@ -44,6 +48,17 @@ final class SealedBatch implements Batch {
     private Write(byte[] key, byte @Nullable [] value) {
       this.key = key;
       this.value = value;
+      this.at = key;
+    }
+
+    private long binId() {
+      return bin == null ? 0 : bin.id();
+    }
+
+    /** The bin it was in when it was sealed ahead; null where it was not, or not yet. */
+    @Nullable Bin foundBin() {
+      Sealed ahead = chunk == null ? null : chunk.sealed;
+      return ahead == null || ahead.bins.length == 0 ? null : ahead.bins[slot];
     }
   }
 
@@ -71,13 +86,14 @@ final class SealedBatch implements Batch {
   }
 
   /**
-   * What is on disk of the rows of a chunk.
+   * What will be on disk of the rows of a chunk.
    *
    * @param key number of the data key
-   * @param names what stands for their keys where those are hidden, one after another
+   * @param bins theirs, as last committed; empty in a table that is not hidden
+   * @param places where they stand in those bins
    * @param values null for what is deleted
    */
-  private record Sealed(int key, byte[] names, byte[] @Nullable [] values) {}
+  private record Sealed(int key, Bin[] bins, byte[][] places, byte[] @Nullable [] values) {}
 
   private final EncryptedStorage owner;
   private final @Nullable Executor beside;
@@ -144,21 +160,23 @@ final class SealedBatch implements Batch {
     }
   }
 
-  private static Sealed seal(Chunk chunk, Sealer sealer) {
-    boolean hidden = SealedRows.isHidden(chunk.table);
+  private Sealed seal(Chunk chunk, Sealer sealer) {
     int rows = chunk.writes.size();
-    byte[] names = new byte[hidden ? rows * Sealer.NAME_BYTES : 0];
+    Bins table = owner.bins(chunk.table);
+    var bins = new Bin[table == null ? 0 : rows];
+    byte[][] places = new byte[bins.length][];
     byte[][] values = new byte[rows][];
     for (int i = 0; i < rows; i++) {
       Write write = chunk.writes.get(i);
-      if (hidden) {
-        SealedRows.hide(sealer, chunk.table, sealer.key(), write.key, names, i * Sealer.NAME_BYTES);
+      if (table != null) {
+        bins[i] = table.of(write.key);
+        places[i] = SealedRows.place(sealer, chunk.table, bins[i], write.key);
       }
       if (write.value != null) {
         values[i] = SealedRows.seal(sealer, chunk.table, write.key, write.value);
       }
     }
-    return new Sealed(sealer.key(), names, values);
+    return new Sealed(sealer.key(), bins, places, values);
   }
 
   /** What is put, by table, in order. */
@@ -172,44 +190,47 @@ final class SealedBatch implements Batch {
     sealRest(sealer);
     writes.forEach(
         (table, rows) -> {
-          var placed = new ArrayList<Placed>(rows.size());
-          rows.forEach(row -> placed.add(placed(table, row, sealer)));
-          // Neighbours in a table are put faster one after another; a row put twice keeps its
-          // turns.
-          placed.sort((a, b) -> Arrays.compareUnsigned(a.at, b.at));
-          for (Placed row : placed) {
-            if (row.value == null) {
+          rows.forEach(row -> place(table, row, sealer));
+          for (Write row : SealedRows.isHidden(table) ? byBin(rows) : rows) {
+            if (row.sealed == null) {
               out.delete(table, row.at);
             } else {
-              out.put(table, row.at, row.value);
+              out.put(table, row.at, row.sealed);
             }
           }
         });
   }
 
-  /** A row as it is on disk; null for one that is deleted. */
-  private record Placed(byte[] at, byte @Nullable [] value) {}
+  /**
+   * Rows of a bin are neighbours on disk and put faster one after another, and so are bins in the
+   * order of their ids; a row put twice keeps its turns.
+   */
+  private static List<Write> byBin(List<Write> rows) {
+    var ordered = new ArrayList<>(rows);
+    ordered.sort(BY_BIN);
+    return ordered;
+  }
 
-  private static Placed placed(Table table, Write write, Sealer sealer) {
+  private void place(Table table, Write write, Sealer sealer) {
     Chunk chunk = write.chunk;
-    Sealed sealed = chunk == null || !chunk.isFull() ? null : sealed(chunk, sealer);
-    byte[] at = write.key;
+    Sealed ahead = chunk == null || !chunk.isFull() ? null : sealed(chunk, sealer);
+    if (write.value != null) {
+      write.sealed =
+          ahead == null
+              ? SealedRows.seal(sealer, table, write.key, write.value)
+              : ahead.values[write.slot];
+    }
     Bin bin = write.bin;
     if (bin != null) {
-      at =
-          sealed != null && sealed.key == bin.key()
-              ? SealedRows.place(bin, sealed.names, write.slot * Sealer.NAME_BYTES)
+      write.at =
+          ahead != null && ahead.bins[write.slot] == bin
+              ? ahead.places[write.slot]
               : SealedRows.place(sealer, table, bin, write.key);
     }
-    if (write.value == null || sealed == null) {
-      return new Placed(
-          at, write.value == null ? null : SealedRows.seal(sealer, table, write.key, write.value));
-    }
-    return new Placed(at, sealed.values[write.slot]);
   }
 
   /** A chunk that was handed over, sealed with the key of {@code sealer}. */
-  private static Sealed sealed(Chunk chunk, Sealer sealer) {
+  private Sealed sealed(Chunk chunk, Sealer sealer) {
     Sealed sealed = chunk.sealed;
     for (long begun = System.nanoTime();
         sealed == null && System.nanoTime() - begun < MAX_WAIT_NANOS;

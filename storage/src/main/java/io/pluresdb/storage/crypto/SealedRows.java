@@ -115,27 +115,14 @@ final class SealedRows {
 
   /** Where a row of a bin stands. */
   static byte[] place(Sealer sealer, Table table, Bin bin, byte[] key) {
-    byte[] name = new byte[Sealer.NAME_BYTES];
-    hide(sealer, table, bin.key(), key, name, 0);
-    return place(bin, name, 0);
-  }
-
-  /** Where a row of a bin stands, of which {@link #hide} made the name. */
-  static byte[] place(Bin bin, byte[] names, int from) {
-    return ByteBuffer.allocate(1 + Long.BYTES + Sealer.NAME_BYTES)
-        .put(DATA_ROW)
-        .putLong(bin.id())
-        .put(names, from, Sealer.NAME_BYTES)
-        .array();
-  }
-
-  /** Puts what stands for a key in its bin to {@code at}; {@code number} is the data key's. */
-  static void hide(Sealer sealer, Table table, int number, byte[] key, byte[] to, int at) {
+    byte[] place = new byte[1 + Long.BYTES + Sealer.NAME_BYTES];
+    ByteBuffer.wrap(place).put(DATA_ROW).putLong(bin.id());
     try {
-      sealer.hide(number, number(table), key, to, at);
+      sealer.hide(bin.key(), number(table), key, place, 1 + Long.BYTES);
     } catch (SealException e) {
       throw damaged(table, e);
     }
+    return place;
   }
 
   /** The rows of a bin, as they are on disk. */

@@ -1,13 +1,13 @@
 package io.pluresdb.storage.rocks;
 
-import io.pluresdb.crdt.codec.SipHash;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
 /**
- * A Bloom filter in memory, each key in one word of 64 bits, so that asking costs one read of
- * memory. It never denies a key that was added; of others it lets {@code 2 %} pass when it holds as
- * many as it is made for. Any number of threads add and ask at once.
+ * A Bloom filter in memory of keys by their hashes, each in one word of 64 bits, so that asking
+ * costs one read of memory. The hash is a keyed one that who chooses the keys cannot compute. It
+ * never denies a key that was added; of others it lets {@code 2 %} pass when it holds as many as it
+ * is made for. Any number of threads add and ask at once.
  */
 final class KeyFilter {
   /** Memory for each key it is made for. */
@@ -18,15 +18,12 @@ final class KeyFilter {
 
   private static final VarHandle WORD = MethodHandles.arrayElementVarHandle(long[].class);
 
-  private final SipHash hash;
   private final long[] words;
 
   /**
    * @param capacity keys it is made for, from 1
-   * @param seed 16 bytes that who chooses the keys does not know
    */
-  KeyFilter(int capacity, byte[] seed) {
-    this.hash = new SipHash(seed);
+  KeyFilter(int capacity) {
     this.words = new long[words(capacity)];
   }
 
@@ -39,11 +36,10 @@ final class KeyFilter {
     return Math.toIntExact(((long) capacity * BITS_PER_KEY + Long.SIZE - 1) / Long.SIZE);
   }
 
-  /** Returns false when the filter let the key pass before. */
-  boolean add(byte[] key) {
-    long h = hash.of(key);
-    int at = index(h);
-    long bits = bits(h);
+  /** Returns false when the filter let the key of this hash pass before. */
+  boolean add(long hash) {
+    int at = index(hash);
+    long bits = bits(hash);
     if (((long) WORD.getOpaque(words, at) & bits) == bits) {
       return false;
     }
@@ -51,22 +47,21 @@ final class KeyFilter {
     return true;
   }
 
-  /** False when the key was never added. */
-  boolean mayContain(byte[] key) {
-    long h = hash.of(key);
-    long bits = bits(h);
-    return ((long) WORD.getOpaque(words, index(h)) & bits) == bits;
+  /** False when the key of this hash was never added. */
+  boolean mayContain(long hash) {
+    long bits = bits(hash);
+    return ((long) WORD.getOpaque(words, index(hash)) & bits) == bits;
   }
 
   /** By the upper half of the hash, without dividing. */
-  private int index(long h) {
-    return (int) (((h >>> 32) * words.length) >>> 32);
+  private int index(long hash) {
+    return (int) (((hash >>> 32) * words.length) >>> 32);
   }
 
-  private static long bits(long h) {
+  private static long bits(long hash) {
     long bits = 0;
     for (int i = 0; i < BITS_SET; i++) {
-      bits |= 1L << (h >>> (6 * i)); // A shift takes the lowest six bits.
+      bits |= 1L << (hash >>> (6 * i)); // A shift takes the lowest six bits.
     }
     return bits;
   }

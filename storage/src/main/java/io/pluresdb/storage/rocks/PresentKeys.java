@@ -1,5 +1,6 @@
 package io.pluresdb.storage.rocks;
 
+import io.pluresdb.crdt.codec.SipHash;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,6 +50,9 @@ final class PresentKeys {
     long estimatedRows();
   }
 
+  /** Of all filters: a key is hashed once. */
+  private final SipHash hash;
+
   private final Table table;
   private final int minMisses;
   private final AtomicLong memory;
@@ -73,6 +77,9 @@ final class PresentKeys {
    * @param memory what the filters take that share {@link #MAX_BYTES}
    */
   PresentKeys(Table table, int minMisses, AtomicLong memory) {
+    byte[] seed = new byte[SEED_BYTES];
+    new SecureRandom().nextBytes(seed);
+    this.hash = new SipHash(seed);
     this.table = table;
     this.minMisses = minMisses;
     this.memory = memory;
@@ -81,12 +88,12 @@ final class PresentKeys {
   /** Whether the table may hold the key; any thread. */
   boolean mayContain(byte[] key) {
     List<KeyFilter> filters = complete;
-    return filters.isEmpty() || mayContain(filters, key);
+    return filters.isEmpty() || mayContain(filters, hash.of(key));
   }
 
-  private static boolean mayContain(List<KeyFilter> filters, byte[] key) {
+  private static boolean mayContain(List<KeyFilter> filters, long hash) {
     for (int i = filters.size() - 1; i >= 0; i--) {
-      if (filters.get(i).mayContain(key)) {
+      if (filters.get(i).mayContain(hash)) {
         return true;
       }
     }
@@ -103,17 +110,18 @@ final class PresentKeys {
   /** Told of the keys that a commit puts, before it does and while no other commit is under way. */
   void put(List<byte[]> keys) {
     KeyFilter other = made;
-    if (other != null) {
-      keys.forEach(other::add);
-    }
     List<KeyFilter> filters = complete;
-    if (filters.isEmpty()) {
+    if (other == null && filters.isEmpty()) {
       return;
     }
     int fresh = 0;
     for (byte[] key : keys) {
-      if (!mayContain(filters, key)) {
-        filters.getLast().add(key);
+      long hashed = hash.of(key);
+      if (other != null) {
+        other.add(hashed);
+      }
+      if (!filters.isEmpty() && !mayContain(filters, hashed)) {
+        filters.getLast().add(hashed);
         fresh++;
       }
     }
@@ -132,7 +140,7 @@ final class PresentKeys {
     }
     int size = size(2 * rows);
     if (take(size)) {
-      var filter = filter(size);
+      var filter = new KeyFilter(size);
       made = filter;
       Thread.ofPlatform().name("present-keys").daemon().start(() -> read(filter, size));
     }
@@ -149,7 +157,7 @@ final class PresentKeys {
     int size = size(2 * capacity);
     if (take(size)) {
       var filters = new ArrayList<>(complete);
-      filters.add(filter(size));
+      filters.add(new KeyFilter(size));
       taken += KeyFilter.bytes(size);
       capacity += size;
       room.set(size);
@@ -159,12 +167,6 @@ final class PresentKeys {
 
   private static int size(long keys) {
     return Math.clamp(keys, MIN_CAPACITY, Integer.MAX_VALUE / 2);
-  }
-
-  private static KeyFilter filter(int size) {
-    byte[] seed = new byte[SEED_BYTES];
-    new SecureRandom().nextBytes(seed);
-    return new KeyFilter(size, seed);
   }
 
   /** Takes the memory of a filter; does without from now on where too little is left. */
@@ -184,7 +186,7 @@ final class PresentKeys {
     try {
       table.read(
           key -> {
-            filter.add(key);
+            filter.add(hash.of(key));
             found.setPlain(found.getPlain() + 1);
           });
       whole = true;

@@ -432,6 +432,64 @@ class HiddenRowsTest {
   }
 
   @Test
+  void rows_sealedAhead_ofBinsThatWereCutOrMovedSince_areWhereTheyBelong() {
+    var inner = new MemoryStorage();
+    Keyring keyring = EncryptedStorageTest.keyring(1);
+    EncryptedStorage storage =
+        EncryptedStorage.open(inner, keyring, new SecureRandom(), Runnable::run);
+    var random = new SplittableRandom(1);
+    var expected = new TreeMap<String, String>();
+    EncryptedStorage.@Nullable Reencryption pass = null;
+    int cuts = 0;
+    for (int round = 0; round < 300; round++) {
+      try (var batch = storage.newBatch()) {
+        var ahead = new TreeMap<String, String>();
+        while (ahead.size() < 2 * SealedBatch.CHUNK_ROWS) {
+          ahead.put("k%05d".formatted(random.nextInt(20_000)), "ahead" + round);
+        }
+        ahead.forEach((key, value) -> batch.put(Table.STATE, bytes(key), bytes(value)));
+        var between = new TreeMap<String, String>();
+        while (between.size() < 40) {
+          between.put("k%05d".formatted(random.nextInt(20_000)), "between" + round);
+        }
+        int before = rowsByBin(inner).size();
+        if (round % 3 == 0) {
+          inner.failNextCommit(MemoryStorage.Fault.FULL);
+          assertThatThrownBy(() -> put(storage, Table.STATE, between))
+              .isInstanceOf(StorageException.Full.class);
+        } else {
+          put(storage, Table.STATE, between);
+          expected.putAll(between);
+        }
+        cuts += rowsByBin(inner).size() - before;
+        if (round == 150) {
+          byte[] next = new byte[Keyring.KEY_BYTES];
+          next[0] = 1;
+          keyring.add(2, next);
+          pass = storage.reencryption();
+        }
+        if (pass != null) {
+          pass.step();
+        }
+        storage.commit(batch, Durability.BUFFERED);
+        expected.putAll(ahead);
+      }
+    }
+    assertThat(cuts).isGreaterThan(50);
+    for (var row : expected.entrySet()) {
+      assertThat(storage.get(Table.STATE, bytes(row.getKey()))).isEqualTo(bytes(row.getValue()));
+    }
+    assertThat(read(storage, Table.STATE)).isEqualTo(expected);
+    assertThat(rowsByBin(inner).values()).allMatch(rows -> rows <= HiddenTable.MAX_BIN_ROWS);
+    for (int i = 0; pass != null && pass.step(); i++) {
+      assertThat(i).isLessThan(10_000);
+    }
+    keyring.keepNewest();
+    EncryptedStorage again = EncryptedStorage.open(inner, keyring, new SecureRandom());
+    assertThat(read(again, Table.STATE)).isEqualTo(expected);
+  }
+
+  @Test
   void rows_sealedBeforeThereIsANewerKey_areSealedWithThatOne() {
     var inner = new MemoryStorage();
     Keyring keyring = EncryptedStorageTest.keyring(1);

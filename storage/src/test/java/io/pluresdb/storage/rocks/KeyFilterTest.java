@@ -2,6 +2,7 @@ package io.pluresdb.storage.rocks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.pluresdb.crdt.codec.SipHash;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.SplittableRandom;
@@ -10,12 +11,14 @@ import org.junit.jupiter.api.Test;
 class KeyFilterTest {
   private static final int CAPACITY = 50_000;
 
-  private final KeyFilter filter = new KeyFilter(CAPACITY, new byte[16]);
+  private static final SipHash HASH = new SipHash(new byte[16]);
 
-  private static byte[] key(long number) {
+  private final KeyFilter filter = new KeyFilter(CAPACITY);
+
+  private static long key(long number) {
     // From no bytes at all to more than a word of the hash.
     byte[] key = ByteBuffer.allocate(20).putLong(0).putLong(number).array();
-    return number < 8 ? Arrays.copyOf(key, (int) number) : key;
+    return HASH.of(number < 8 ? Arrays.copyOf(key, (int) number) : key);
   }
 
   @Test
@@ -58,7 +61,7 @@ class KeyFilterTest {
     for (int i = 0; i < 1_000; i++) {
       byte[] key = new byte[random.nextInt(40)];
       random.nextBytes(key);
-      assertThat(new KeyFilter(1, new byte[16]).mayContain(key)).isFalse();
+      assertThat(new KeyFilter(1).mayContain(HASH.of(key))).isFalse();
     }
     assertThat(filter.add(key(1))).isTrue();
     assertThat(filter.add(key(1))).isFalse();
