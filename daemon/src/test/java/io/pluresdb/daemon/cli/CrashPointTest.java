@@ -564,6 +564,81 @@ class CrashPointTest {
     }
   }
 
+  @Test
+  void receiver_whosePowerFails_losesNothingThatItsPeerCountsOn_andCatchesUp() throws Exception {
+    sweepReceiver(true);
+  }
+
+  /** The control: what was only said to be synced is missing where a peer counts on it. */
+  @Test
+  void receiver_onADiskThatOnlySaysToHaveSynced_losesWhatItsPeerCountsOn() {
+    assertThatThrownBy(() -> sweepReceiver(false))
+        .isInstanceOf(AssertionError.class)
+        .rootCause()
+        .hasMessageContaining("[r");
+  }
+
+  private void sweepReceiver(boolean syncsCount) throws Exception {
+    Path sender = temporary.resolve("host");
+    Path whole;
+    try (DeviceNode host = DeviceNode.open(sender, Joiner.options("host"))) {
+      whole = memberOf(host);
+    }
+    sweep(
+        Receiver.class,
+        syncsCount,
+        whole,
+        (directory, said) -> {
+          try (DeviceNode node = open(directory)) {
+            for (String id : said.lines()) {
+              assertThat(node.store(DB).get(id)).as(id).isPresent();
+            }
+            requireWhole(node, DOCUMENTS);
+          }
+          try (DeviceNode host = DeviceNode.open(sender, Joiner.options("host"));
+              DeviceNode node = DeviceNode.open(directory.resolve("d"), Joiner.options("joiner"))) {
+            Receiver.connect(node, host);
+            CrdtStore.Receipt last = put(host, "last", Transaction.Acknowledgement.LOCAL).join();
+            host.awaitCopies(DB, last, 1, Duration.ofMinutes(1)).join();
+            for (int i = 0; i < Receiver.WRITES; i++) {
+              assertThat(node.store(DB).get("r" + i)).as("r" + i).isPresent();
+            }
+          }
+        },
+        sender.toString());
+  }
+
+  /** Is sent what another device writes, and prints what that one knows to be on the disk here. */
+  static final class Receiver {
+    static final int WRITES = 300;
+    private static final int AT_ONCE = 50;
+
+    private Receiver() {}
+
+    static void connect(DeviceNode node, DeviceNode host) {
+      node.connect(DB, Objects.requireNonNull(host.listening()));
+    }
+
+    /** The last of three arguments is the data directory of the other device. */
+    public static void main(String[] arguments) {
+      try (DeviceNode host = DeviceNode.open(Path.of(arguments[2]), Joiner.options("host"));
+          DeviceNode node = DeviceNode.open(Path.of(arguments[1]), Joiner.options("joiner"))) {
+        connect(node, host);
+        for (int from = 0; from < WRITES; from += AT_ONCE) {
+          List<CompletableFuture<CrdtStore.Receipt>> writes =
+              IntStream.range(from, from + AT_ONCE)
+                  .mapToObj(i -> put(host, "r" + i, Transaction.Acknowledgement.LOCAL))
+                  .toList();
+          for (int i = 0; i < AT_ONCE; i++) {
+            CrdtStore.Receipt write = writes.get(i).join();
+            host.awaitCopies(DB, write, 1, Duration.ofMinutes(1)).join();
+            System.out.println("r" + (from + i));
+          }
+        }
+      }
+    }
+  }
+
   /** A data directory with the database of {@code host}. */
   private Path memberOf(DeviceNode host) throws IOException {
     Path whole = withDocuments("whole");
