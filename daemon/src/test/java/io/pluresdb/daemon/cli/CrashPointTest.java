@@ -34,6 +34,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.DriverManager;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -415,6 +416,36 @@ class CrashPointTest {
         },
         "import",
         lines.toString());
+  }
+
+  @Test
+  void migration_killed_goesOnWhereItWas() throws Exception {
+    int rows = 350;
+    Path source = temporary.resolve("notes.db");
+    try (var connection = DriverManager.getConnection("jdbc:sqlite:" + source);
+        var statement = connection.createStatement()) {
+      statement.executeUpdate("create table note (id integer primary key, text text)");
+      statement.executeUpdate(
+          "with recursive n(i) as (select 1 union all select i + 1 from n where i < "
+              + rows
+              + ") insert into note select i, 'text ' || i from n");
+    }
+    String[] command = {"migrate-from-sqlite", source.toString(), "--batch-size", "50"};
+    sweep(
+        withDocuments("whole"),
+        (directory, said) -> {
+          Typed.Result again = Typed.run(directory.resolve("d"), "", command);
+          assertThat(again.err()).isEmpty();
+          assertThat(again.out()).contains("Wrote ");
+          try (DeviceNode node = open(directory)) {
+            for (int i = 1; i <= rows; i++) {
+              assertThat(node.store(DB).get("note:" + i)).as("note:" + i).isPresent();
+            }
+            requireWhole(node, DOCUMENTS);
+          }
+          assertThat(directory.resolve("d/migration.json")).doesNotExist();
+        },
+        command);
   }
 
   @Test
