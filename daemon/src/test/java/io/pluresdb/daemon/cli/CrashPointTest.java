@@ -576,6 +576,34 @@ class CrashPointTest {
   }
 
   @Test
+  void revoke_killed_isDoneOrCanBeDone() throws Exception {
+    Path whole = withDocuments("whole");
+    try (DeviceNode host = DeviceNode.open(whole.resolve("d"), Joiner.options("test-device"));
+        DeviceNode joiner =
+            DeviceNode.open(temporary.resolve("joiner"), Joiner.options("joiner"))) {
+      joiner.join(DB, host.invite(DB, Role.WRITE, Duration.ofHours(1)).url()).join();
+      CrdtStore.Receipt write = put(joiner, "theirs", Transaction.Acknowledgement.LOCAL).join();
+      joiner.awaitCopies(DB, write, 1, Duration.ofMinutes(1)).join();
+    }
+    sweep(
+        whole,
+        (directory, said) -> {
+          try (DeviceNode node = open(directory)) {
+            boolean removed =
+                node.devices(DB).stream()
+                    .anyMatch(d -> d.name().equals("joiner") && d.state().equals("removed"));
+            assertThat(removed).isIn(said.done(), true);
+            Node.Device revoked = removed ? null : node.revoke(DB, "joiner", null);
+            assertThat(revoked == null ? "removed" : revoked.state()).isEqualTo("removed");
+            assertThat(node.store(DB).get("theirs")).isPresent();
+            requireWhole(node, DOCUMENTS);
+          }
+        },
+        "revoke",
+        "joiner");
+  }
+
+  @Test
   void relaxedWriter_whosePowerFails_usesNoNumberAgain_thatAnotherDeviceHas() throws Exception {
     try (DeviceNode host = DeviceNode.open(temporary.resolve("host"), Joiner.options("host"))) {
       sweep(Relaxed.class, true, memberOf(host), CrashPointTest::requireFreshNumbers);
