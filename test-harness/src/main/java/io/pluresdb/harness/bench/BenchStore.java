@@ -1,6 +1,5 @@
 package io.pluresdb.harness.bench;
 
-import com.sun.management.OperatingSystemMXBean;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
@@ -9,12 +8,9 @@ import io.pluresdb.storage.crypto.EncryptionConfig;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * A database, plain or encrypted, in a process of its own with the flags of a daemon, told what to
@@ -54,9 +50,7 @@ public final class BenchStore {
   private double answer(String[] words) throws InterruptedException {
     return switch (words[0]) {
       case "warm" -> warm();
-      case "settle" -> settle();
-      case "puts" ->
-          PutBench.puts(store, words[1], Integer.parseInt(words[2]), Integer.parseInt(words[3]));
+      case "puts" -> puts(words[1], Integer.parseInt(words[2]), Integer.parseInt(words[3]));
       case "gets" ->
           gets(
               words[1],
@@ -72,24 +66,14 @@ public final class BenchStore {
 
   private double warm() throws InterruptedException {
     PutBench.warmUp(store);
+    Settle.await();
     return 0;
   }
 
-  /** Waits until this process hardly does anything, half a minute at most. */
-  private static double settle() {
-    var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-    double busy = 1;
-    // Longer than it takes the store to find that nothing is written.
-    for (long window = TimeUnit.SECONDS.toNanos(3); busy > 0.05 && System.nanoTime() < end; ) {
-      long begun = System.nanoTime();
-      long used = system.getProcessCpuTime();
-      for (long left = window; left > 0; left = window - (System.nanoTime() - begun)) {
-        LockSupport.parkNanos(left);
-      }
-      busy = (double) (system.getProcessCpuTime() - used) / (System.nanoTime() - begun);
-    }
-    return busy;
+  private double puts(String set, int clients, int puts) throws InterruptedException {
+    double rate = PutBench.puts(store, set, clients, puts);
+    Settle.await();
+    return rate;
   }
 
   /**

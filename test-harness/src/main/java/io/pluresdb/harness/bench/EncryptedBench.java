@@ -6,7 +6,7 @@ import java.util.function.IntFunction;
 /** What encryption at rest costs: the same device without and with it, in turn. */
 final class EncryptedBench {
   private static final int[] CLIENTS = {1, 16, 256};
-  private static final int[] PUTS = {2_000, 20_000, 60_000};
+  private static final int[] PUTS = {2_000, 20_000, 120_000};
   private static final int ROUNDS = 5;
   private static final int GETS = 100_000;
   private static final double TARGET = 0.7;
@@ -16,26 +16,26 @@ final class EncryptedBench {
   /**
    * Durable puts of new 200-byte documents by 1, 16 and 256 clients, gets at random by one of what
    * the 256 put, and a scan of all. Each device is a process, as it is anywhere else: a data
-   * directory is encrypted as a whole or not at all. Shares are medians of the rounds' own shares,
-   * so that a busy moment of the machine falls on both.
+   * directory is encrypted as a whole or not at all. Each begins a round when the other has nothing
+   * left to do. Shares are medians of the rounds' own shares, so that a busy moment of the machine
+   * falls on both.
    */
   static Report run(Path directory) {
     var report = new Report("encrypted").add("documentBytes", Documents.BYTES);
     try (Child plain = BenchStore.child(directory.resolve("plain"), false);
         Child sealed = BenchStore.child(directory.resolve("encrypted"), true)) {
       Child[] devices = {plain, sealed};
-      forEach(devices, "warm");
+      plain.ask("warm");
+      sealed.ask("warm");
       for (int i = 0; i < CLIENTS.length; i++) {
         String work = " " + CLIENTS[i] + " " + PUTS[i];
         String set = set(CLIENTS[i]);
         String suffix = "PerSecond" + CLIENTS[i];
         String share = "shareOfPuts" + CLIENTS[i];
-        forEach(devices, "settle");
         double[] shares =
             compare(report, "puts", suffix, n -> "puts " + set + "-" + n + work, devices);
         report.add(share, PutBench.median(shares), ">=", TARGET);
       }
-      forEach(devices, "settle"); // What is put off until nothing is written is neither.
       String among = "gets " + set(256) + " " + ROUNDS + " " + PUTS[2] / 256 + " " + GETS + " ";
       double[] gets = compare(report, "gets", "PerSecond", n -> among + n, devices);
       report.add("shareOfGets", PutBench.median(gets), ">=", TARGET);
@@ -54,13 +54,6 @@ final class EncryptedBench {
 
   private static double number(Child device, String line) {
     return Double.parseDouble(device.ask(line)[0]);
-  }
-
-  /** One after the other. */
-  private static void forEach(Child[] devices, String line) {
-    for (Child device : devices) {
-      device.ask(line);
-    }
   }
 
   /** The shares of the rounds; {@code line} is what the n-th asks of both. */

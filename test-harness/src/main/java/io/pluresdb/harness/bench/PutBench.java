@@ -23,7 +23,8 @@ final class PutBench {
    * Each client is a thread that puts a new 200-byte document once the one before is on disk;
    * beside it, RocksDB alone with the same clients and the same group commit, and, to know what
    * that is worth, RocksDB called by the clients themselves. Each of the three goes on in a
-   * database of its own and so flushes and merges what it wrote before. Medians of five rounds.
+   * database of its own and so flushes and merges what it wrote before, and begins a round when the
+   * others have nothing left to do. Medians of five rounds.
    */
   static Report run(Path directory) throws InterruptedException {
     var report = new Report("put").add("documentBytes", Documents.BYTES);
@@ -42,8 +43,11 @@ final class PutBench {
         double[] share = new double[ROUNDS];
         // In turn, so that a busy moment of the machine falls on all.
         for (int round = 0; round < ROUNDS; round++) {
+          Settle.await();
           raw[round] = grouped.groupCommittedPuts(clients, PUTS[i], Documents.BYTES);
+          Settle.await();
           called[round] = direct.syncedPuts(clients, PUTS[i], Documents.BYTES);
+          Settle.await();
           ours[round] = puts(store, "c" + clients + "-" + round, clients, PUTS[i]);
           share[round] = ours[round] / raw[round];
         }
