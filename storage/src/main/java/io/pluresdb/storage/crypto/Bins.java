@@ -3,8 +3,8 @@ package io.pluresdb.storage.crypto;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import java.util.NavigableMap;
 import org.jspecify.annotations.Nullable;
@@ -64,59 +64,103 @@ final class Bins {
     }
   }
 
+  /** Bins of a run, half of them when it is new: what is copied when one of them is cut. */
+  private static final int MAX_RUN = 256;
+
   private static final VarHandle LONG =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
 
+  /**
+   * Neighbouring bins.
+   *
+   * @param heads 16 bytes of each start, behind what all have in common, as two numbers that are in
+   *     order when unsigned: most searches read nothing else, and these are not a step further away
+   */
+  private record Run(Bin[] bins, long[] heads) {
+    static Run of(List<Bin> bins, int common) {
+      var run = new Run(bins.toArray(Bin[]::new), new long[2 * bins.size()]);
+      for (int i = 0; i < run.bins.length; i++) {
+        run.heads[2 * i] = word(run.bins[i].start, common);
+        run.heads[2 * i + 1] = word(run.bins[i].start, common + Long.BYTES);
+      }
+      return run;
+    }
+
+    /** The last bin that starts at the key or before; the first does. */
+    int find(byte[] key, long first, long second) {
+      int low = 0;
+      int high = bins.length - 1;
+      while (low < high) {
+        int middle = (low + high + 1) >>> 1;
+        int before = Long.compareUnsigned(heads[2 * middle], first);
+        if (before == 0) {
+          before = Long.compareUnsigned(heads[2 * middle + 1], second);
+        }
+        if (before == 0) {
+          before = Arrays.compareUnsigned(bins[middle].start, key);
+        }
+        if (before <= 0) {
+          low = middle;
+        } else {
+          high = middle - 1;
+        }
+      }
+      return low;
+    }
+  }
+
   private final long version;
-  private final Bin[] bins;
 
   /** What all starts but that of the first bin begin with. */
   private final byte[] prefix;
 
-  /**
-   * The next 16 bytes of each start, as two numbers that are in order when unsigned: most searches
-   * read nothing else, and these are not a step further away.
-   */
-  private final long[] heads;
+  private final Run[] runs;
+
+  /** The first bin of each run. */
+  private final Run firsts;
+
+  /** The index of the first bin of each run, and the number of all bins. */
+  private final int[] from;
 
   /** {@code bins} are in the order of their starts, and in no others yet. */
   Bins(long version, List<Bin> bins) {
-    this(version, bins.toArray(Bin[]::new));
-    for (int i = 0; i < this.bins.length; i++) {
-      this.bins[i].end = end(i);
+    this(version, prefix(bins), runs(bins, prefix(bins).length));
+    for (int i = 0; i < bins.size(); i++) {
+      bins.get(i).end = i + 1 < bins.size() ? bins.get(i + 1).start : null;
     }
   }
 
-  private Bins(long version, Bin[] bins) {
-    this(version, bins, prefix(bins), new long[2 * bins.length]);
-    for (int i = 1; i < bins.length; i++) {
-      putHead(heads, i, bins[i]);
-    }
-  }
-
-  private Bins(long version, Bin[] bins, byte[] prefix, long[] heads) {
-    if (bins.length == 0 || bins[0].start.length > 0) {
+  private Bins(long version, byte[] prefix, List<Run> runs) {
+    if (runs.isEmpty() || runs.getFirst().bins[0].start.length > 0) {
       throw new IllegalArgumentException("the first bin must start at the empty key");
     }
     this.version = version;
-    this.bins = bins;
     this.prefix = prefix;
-    this.heads = heads;
+    this.runs = runs.toArray(Run[]::new);
+    this.firsts = Run.of(runs.stream().map(run -> run.bins[0]).toList(), prefix.length);
+    this.from = new int[runs.size() + 1];
+    for (int i = 0; i < runs.size(); i++) {
+      from[i + 1] = from[i] + runs.get(i).bins.length;
+    }
   }
 
   /** They ascend: what the second and the last begin with, those between them do. */
-  private static byte[] prefix(Bin[] bins) {
-    if (bins.length < 2) {
-      return SealedRows.NOTHING;
-    }
-    byte[] least = bins[1].start;
-    int differ = Arrays.mismatch(least, bins[bins.length - 1].start);
-    return Arrays.copyOf(least, differ < 0 ? least.length : differ);
+  private static byte[] prefix(List<Bin> bins) {
+    return bins.size() < 2 ? SealedRows.NOTHING : common(bins.get(1).start, bins.getLast().start);
   }
 
-  private void putHead(long[] to, int index, Bin bin) {
-    to[2 * index] = word(bin.start, prefix.length);
-    to[2 * index + 1] = word(bin.start, prefix.length + Long.BYTES);
+  private static byte[] common(byte[] some, byte[] other) {
+    int differ = Arrays.mismatch(some, other);
+    return Arrays.copyOf(some, differ < 0 ? some.length : differ);
+  }
+
+  private static List<Run> runs(List<Bin> bins, int common) {
+    var runs = new ArrayList<Run>();
+    int size = bins.size() <= MAX_RUN ? MAX_RUN : MAX_RUN / 2;
+    for (int at = 0; at < bins.size(); at += size) {
+      runs.add(Run.of(bins.subList(at, Math.min(bins.size(), at + size)), common));
+    }
+    return runs;
   }
 
   /** The eight bytes from {@code at} on, zeros where there are none. */
@@ -137,20 +181,26 @@ final class Bins {
   }
 
   int size() {
-    return bins.length;
+    return from[runs.length];
   }
 
   List<Bin> all() {
-    return Collections.unmodifiableList(Arrays.asList(bins));
+    return Arrays.stream(runs).flatMap(run -> Arrays.stream(run.bins)).toList();
   }
 
   Bin bin(int index) {
-    return bins[index];
+    int run = runOf(index);
+    return runs[run].bins[index - from[run]];
+  }
+
+  private int runOf(int index) {
+    int found = Arrays.binarySearch(from, index);
+    return found < 0 ? -2 - found : found;
   }
 
   /** Where the bin ends, or null for the last. */
   byte @Nullable [] end(int index) {
-    return index + 1 < bins.length ? bins[index + 1].start : null;
+    return index + 1 < size() ? bin(index + 1).start : null;
   }
 
   /** The bin a key belongs to. */
@@ -163,31 +213,15 @@ final class Bins {
     int common = Math.min(prefix.length, key.length);
     int order = Arrays.compareUnsigned(key, 0, common, prefix, 0, common);
     if (order > 0) {
-      return bins.length - 1;
+      return size() - 1;
     }
     if (order < 0 || common < prefix.length) {
       return 0;
     }
     long first = word(key, prefix.length);
     long second = word(key, prefix.length + Long.BYTES);
-    int low = 0;
-    int high = bins.length - 1;
-    while (low < high) {
-      int middle = (low + high + 1) >>> 1;
-      int before = Long.compareUnsigned(heads[2 * middle], first);
-      if (before == 0) {
-        before = Long.compareUnsigned(heads[2 * middle + 1], second);
-      }
-      if (before == 0) {
-        before = Arrays.compareUnsigned(bins[middle].start, key);
-      }
-      if (before <= 0) {
-        low = middle;
-      } else {
-        high = middle - 1;
-      }
-    }
-    return low;
+    int run = firsts.find(key, first, second);
+    return from[run] + runs[run].find(key, first, second);
   }
 
   /**
@@ -195,34 +229,47 @@ final class Bins {
    * the one that commits.
    */
   Bins replace(NavigableMap<Integer, List<Bin>> others) {
-    int added = others.values().stream().mapToInt(parts -> parts.size() - 1).sum();
-    var all = new Bin[bins.length + added];
-    var allHeads = new long[2 * all.length];
-    int from = 0;
-    int to = 0;
-    for (var other : others.entrySet()) {
-      int index = other.getKey();
-      int kept = index - from;
-      System.arraycopy(bins, from, all, to, kept);
-      System.arraycopy(heads, 2 * from, allHeads, 2 * to, 2 * kept);
-      to += kept;
-      from = index + 1;
-      bins[index].end = bins[index].start; // Unless it is among the others.
-      byte[] end = end(index);
-      for (Bin part : other.getValue().reversed()) {
-        part.end = end;
-        end = part.start;
+    others.forEach(
+        (index, parts) -> {
+          Bin old = bin(index);
+          old.end = old.start; // Unless it is among the others.
+          byte[] end = end(index);
+          for (Bin part : parts.reversed()) {
+            part.end = end;
+            end = part.start;
+          }
+        });
+    var all = new ArrayList<Run>(runs.length + others.size());
+    Integer next = others.isEmpty() ? null : others.firstKey();
+    for (int i = 0; i < runs.length; i++) {
+      if (next == null || next >= from[i + 1]) {
+        all.add(runs[i]);
+        continue;
       }
-      for (Bin part : other.getValue()) {
-        putHead(allHeads, to, part);
-        all[to++] = part;
+      List<Bin> before = Arrays.asList(runs[i].bins);
+      var bins = new ArrayList<Bin>(2 * MAX_RUN);
+      int kept = 0;
+      for (var other : others.subMap(from[i], from[i + 1]).entrySet()) {
+        bins.addAll(before.subList(kept, other.getKey() - from[i]));
+        bins.addAll(other.getValue());
+        kept = other.getKey() - from[i] + 1;
       }
+      bins.addAll(before.subList(kept, before.size()));
+      all.addAll(runs(bins, prefix.length));
+      next = others.ceilingKey(from[i + 1]);
     }
-    System.arraycopy(bins, from, all, to, bins.length - from);
-    System.arraycopy(heads, 2 * from, allHeads, 2 * to, 2 * (bins.length - from));
-    byte[] now = prefix(all);
-    return now.length == prefix.length
-        ? new Bins(version + 1, all, prefix, allHeads)
-        : new Bins(version + 1, all);
+    var changed = new Bins(version + 1, prefix, all);
+    int size = changed.size();
+    boolean same =
+        size < 2
+            || common(changed.bin(1).start, changed.bin(size - 1).start).length == prefix.length;
+    return same ? changed : changed.withPrefix();
+  }
+
+  /** The same bins, after the starts came to have less in common, or the first two appeared. */
+  private Bins withPrefix() {
+    List<Bin> bins = all();
+    byte[] common = prefix(bins);
+    return new Bins(version, common, runs(bins, common.length));
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.storage.crypto.Bins.Bin;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -90,9 +91,16 @@ class BinsTest {
   }
 
   private Bins cutSome(Bins bins, byte[] prefix, int most) {
-    var starts = new TreeMap<Integer, TreeSet<byte[]>>();
+    var starts = new ArrayList<byte[]>();
     for (int i = random.nextInt(5); i >= 0; i--) {
-      byte[] start = key(prefix, most);
+      starts.add(key(prefix, most));
+    }
+    return cutAt(bins, starts);
+  }
+
+  private Bins cutAt(Bins bins, List<byte[]> at) {
+    var starts = new TreeMap<Integer, TreeSet<byte[]>>();
+    for (byte[] start : at) {
       int index = bins.find(start);
       if (!Arrays.equals(bins.bin(index).start(), start)) {
         starts.computeIfAbsent(index, any -> new TreeSet<>(Arrays::compareUnsigned)).add(start);
@@ -106,6 +114,41 @@ class BinsTest {
           cut.put(index, parts);
         });
     return bins.replace(cut);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"anywhere", "ascending", "descending"})
+  void thousandsOfBins_cutInAnyOrder_areOneList(String order) {
+    var starts = new TreeSet<byte[]>(Arrays::compareUnsigned);
+    starts.add(NOTHING);
+    var bins = new Bins(1, List.of(bin(NOTHING)));
+    for (int round = 0; round < 60; round++) {
+      var at = new ArrayList<byte[]>();
+      for (int i = 0; i < 80; i++) {
+        int number = 80 * round + i;
+        int shown =
+            switch (order) {
+              case "anywhere" -> random.nextInt(1_000_000);
+              case "ascending" -> number;
+              default -> 1_000_000 - number;
+            };
+        at.add("set-%08d".formatted(shown).getBytes(StandardCharsets.US_ASCII));
+      }
+      bins = cutAt(bins, at);
+      starts.addAll(at);
+      assertThat(bins.all().stream().map(Bin::start)).containsExactlyElementsOf(starts);
+    }
+    assertThat(bins.size()).isEqualTo(starts.size());
+    for (Bins each : List.of(bins, new Bins(1, bins.all()))) {
+      for (int i = 0; i < each.size(); i++) {
+        byte[] start = each.bin(i).start();
+        assertThat(each.find(start)).isEqualTo(i);
+        assertThat(each.find(Arrays.copyOf(start, start.length + 1))).isEqualTo(i);
+        assertThat(each.end(i)).isEqualTo(starts.higher(start));
+        assertThat(each.bin(i).holds(start)).isTrue();
+        assertThat(i > 0 && each.bin(i - 1).holds(start)).isFalse();
+      }
+    }
   }
 
   @Test
