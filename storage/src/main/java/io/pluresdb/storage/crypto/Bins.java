@@ -224,6 +224,19 @@ final class Bins {
     return from[run] + runs[run].find(key, first, second);
   }
 
+  /** The index of the first bin whose rows another data key hides, or -1 for none. */
+  int findOtherThan(int key) {
+    for (int i = 0; i < runs.length; i++) {
+      Bin[] bins = runs[i].bins;
+      for (int j = 0; j < bins.length; j++) {
+        if (bins[j].key != key) {
+          return from[i] + j;
+        }
+      }
+    }
+    return -1;
+  }
+
   /**
    * With other bins in the place of some, by their index; the first of them may be the same. For
    * the one that commits.

@@ -475,11 +475,8 @@ public final class EncryptedStorage implements Storage {
         HiddenTable table, Snapshot snapshot, Sealer sealer, Batch out, Map<Table, Bins> changed)
         throws SealException {
       Bins bins = table.view().current;
-      int index = 0;
-      while (index < bins.size() && bins.bin(index).key() == sealer.key()) {
-        index++;
-      }
-      if (index == bins.size()) {
+      int index = bins.findOtherThan(sealer.key());
+      if (index < 0) {
         writeVersion(out, sealer, table.table, bins.version());
         return false;
       }

@@ -171,6 +171,21 @@ class BinsTest {
   }
 
   @Test
+  void binOfAnotherKey_isFoundInAnyRun() {
+    var all = new ArrayList<Bin>();
+    for (int i = 0; i < 1_000; i++) {
+      all.add(
+          bin("%04d".formatted(i).substring(i == 0 ? 4 : 0).getBytes(StandardCharsets.US_ASCII)));
+    }
+    assertThat(new Bins(1, all).findOtherThan(1)).isEqualTo(-1);
+    assertThat(new Bins(1, all).findOtherThan(2)).isZero();
+    for (int index : List.of(999, 600, 128, 127, 0)) {
+      all.set(index, new Bin(all.get(index).start(), newest++, 2));
+      assertThat(new Bins(1, all).findOtherThan(1)).isEqualTo(index);
+    }
+  }
+
+  @Test
   void firstBin_mustStartAtTheEmptyKey() {
     assertThatThrownBy(() -> new Bins(1, List.of(bin(new byte[] {1}))))
         .isInstanceOf(IllegalArgumentException.class);
