@@ -122,7 +122,7 @@ final class Bins {
   /** The index of the first bin of each run, and the number of all bins. */
   private final int[] from;
 
-  /** {@code bins} are in the order of their starts, and in no others yet. */
+  /** {@code bins} are in the order of their starts, and all there are from now on. */
   Bins(long version, List<Bin> bins) {
     this(version, prefix(bins), runs(bins, prefix(bins).length));
     for (int i = 0; i < bins.size(); i++) {
@@ -276,13 +276,6 @@ final class Bins {
     boolean same =
         size < 2
             || common(changed.bin(1).start, changed.bin(size - 1).start).length == prefix.length;
-    return same ? changed : changed.withPrefix();
-  }
-
-  /** The same bins, after the starts came to have less in common, or the first two appeared. */
-  private Bins withPrefix() {
-    List<Bin> bins = all();
-    byte[] common = prefix(bins);
-    return new Bins(version, common, runs(bins, common.length));
+    return same ? changed : new Bins(version + 1, changed.all());
   }
 }

@@ -431,12 +431,22 @@ class HiddenRowsTest {
     }
   }
 
+  /** Seals every chunk as soon as it is full. */
+  private static EncryptedStorage sealingAtOnce(Storage inner, Keyring keyring) {
+    return EncryptedStorage.open(inner, keyring, new SecureRandom(), Runnable::run);
+  }
+
+  private static void addKey(Keyring keyring) {
+    byte[] next = new byte[Keyring.KEY_BYTES];
+    next[0] = 1;
+    keyring.add(2, next);
+  }
+
   @Test
   void rows_sealedAhead_ofBinsThatWereCutOrMovedSince_areWhereTheyBelong() {
     var inner = new MemoryStorage();
     Keyring keyring = EncryptedStorageTest.keyring(1);
-    EncryptedStorage storage =
-        EncryptedStorage.open(inner, keyring, new SecureRandom(), Runnable::run);
+    EncryptedStorage storage = sealingAtOnce(inner, keyring);
     var random = new SplittableRandom(1);
     var expected = new TreeMap<String, String>();
     EncryptedStorage.@Nullable Reencryption pass = null;
@@ -463,9 +473,7 @@ class HiddenRowsTest {
         }
         cuts += rowsByBin(inner).size() - before;
         if (round == 150) {
-          byte[] next = new byte[Keyring.KEY_BYTES];
-          next[0] = 1;
-          keyring.add(2, next);
+          addKey(keyring);
           pass = storage.reencryption();
         }
         if (pass != null) {
@@ -493,8 +501,7 @@ class HiddenRowsTest {
   void rows_sealedBeforeThereIsANewerKey_areSealedWithThatOne() {
     var inner = new MemoryStorage();
     Keyring keyring = EncryptedStorageTest.keyring(1);
-    EncryptedStorage storage =
-        EncryptedStorage.open(inner, keyring, new SecureRandom(), Runnable::run);
+    EncryptedStorage storage = sealingAtOnce(inner, keyring);
     var expected = new TreeMap<String, String>();
     try (var batch = storage.newBatch()) {
       for (int i = 0; i < 2 * SealedBatch.CHUNK_ROWS; i++) {
@@ -502,9 +509,7 @@ class HiddenRowsTest {
       }
       expected.forEach((key, value) -> batch.put(Table.STATE, bytes(key), bytes(value)));
       expected.forEach((key, value) -> batch.put(Table.LOG, bytes(key), bytes(value)));
-      byte[] next = new byte[Keyring.KEY_BYTES];
-      next[0] = 1;
-      keyring.add(2, next);
+      addKey(keyring);
       storage.commit(batch, Durability.BUFFERED);
     }
     var pass = storage.reencryption();
