@@ -307,6 +307,10 @@ public final class Membership {
             e -> e instanceof Admit a && !a.isFounding() && Arrays.equals(a.invite(), invite));
   }
 
+  public boolean isEmpty() {
+    return entries.isEmpty();
+  }
+
   /** All entries, also those that do not count, or not yet. */
   public List<MembershipEntry> entries() {
     return List.copyOf(entries.values());

@@ -59,7 +59,7 @@ public final class ByteWriter {
     if (value < 0) {
       throw new IllegalArgumentException("varint must be 0 or more, but is " + value);
     }
-    ensure(9);
+    ensure(varintBytes(value));
     long rest = value;
     while (rest >= 0x80) {
       array[size++] = (byte) (rest | 0x80);
@@ -89,6 +89,21 @@ public final class ByteWriter {
 
   public byte[] toByteArray() {
     return Arrays.copyOf(array, size);
+  }
+
+  /** As {@link #toByteArray}, for the last time: the backing array itself where it is just full. */
+  public byte[] take() {
+    return size == array.length ? array : toByteArray();
+  }
+
+  /** Bytes that {@link #varint} takes. */
+  public static int varintBytes(long value) {
+    return Math.max(1, (Long.SIZE - Long.numberOfLeadingZeros(value) + 6) / 7);
+  }
+
+  /** Bytes that {@link #block} takes. */
+  public static int blockBytes(byte[] source) {
+    return varintBytes(source.length) + source.length;
   }
 
   private void ensure(int more) {

@@ -39,15 +39,6 @@ public record Hash(byte[] bytes) {
     return new Hash(out);
   }
 
-  /** Like {@link #of} with SHA-256; for what is hashed for every document. */
-  public static Hash bulkOf(String domain, byte[] part) {
-    MessageDigest digest = BULK.get();
-    digest.update(domain.getBytes(StandardCharsets.UTF_8));
-    digest.update((byte) 0);
-    digest.update(part);
-    return new Hash(digest.digest());
-  }
-
   /** SHA-256 of {@code [0, length)}; for bytes that are hashed for every document. */
   public static Hash bulk(byte[] bytes, int length) {
     MessageDigest digest = BULK.get();

@@ -120,7 +120,11 @@ public final class DocumentState {
 
   /** Whether any assignment of existence survives. */
   public boolean exists() {
-    return !registers.isEmpty() && registers.getFirst().key[0] == Register.EXISTS;
+    return !registers.isEmpty() && isExistence(registers.getFirst().key);
+  }
+
+  static boolean isExistence(byte[] register) {
+    return register[0] == Register.EXISTS;
   }
 
   /** Whether it has a text or list, whose content is in rows of its own. */
@@ -228,11 +232,10 @@ public final class DocumentState {
 
   public void write(ByteWriter out) {
     Dot single = singleContext();
-    out.u8(sequenceSum.equals(Fingerprint.ZERO) ? VERSION : WITH_SEQUENCES);
+    int version = sequenceSum.equals(Fingerprint.ZERO) ? VERSION : WITH_SEQUENCES;
     if (single != null) {
-      out.varint(1);
-      single.actor().write(out);
-      out.varint(single.seq()).i64(registers.getFirst().siblings.getFirst().timestamp());
+      long timestamp = registers.getFirst().siblings.getFirst().timestamp();
+      writeHead(out, version, single.actor(), single.seq(), timestamp);
       writeRegisters(out, null);
     } else {
       var contexts = new TreeMap<Context, Slot>();
@@ -243,7 +246,7 @@ public final class DocumentState {
               c -> new Slot(sibling.timestamp()));
         }
       }
-      out.varint(contexts.size());
+      out.u8(version).varint(contexts.size());
       int index = 0;
       for (var entry : contexts.entrySet()) {
         entry.getKey().actor.write(out);
@@ -257,6 +260,32 @@ public final class DocumentState {
     }
   }
 
+  /** What a row begins with whose siblings one change made, and that has no sequences. */
+  static void writeHead(ByteWriter out, ActorId actor, long seq, long timestamp) {
+    writeHead(out, VERSION, actor, seq, timestamp);
+  }
+
+  private static void writeHead(
+      ByteWriter out, int version, ActorId actor, long seq, long timestamp) {
+    out.u8(version).varint(1);
+    actor.write(out);
+    out.varint(seq).i64(timestamp);
+  }
+
+  /** Bytes that {@link #writeHead} takes. */
+  static int headBytes(long seq) {
+    return 2 + ActorId.BYTES + ByteWriter.varintBytes(seq) + Long.BYTES;
+  }
+
+  /** Bytes that {@link #writeSibling} takes in the first context. */
+  static int siblingBytes(int index, byte[] value) {
+    return 1 + ByteWriter.varintBytes(index) + ByteWriter.blockBytes(value);
+  }
+
+  static void writeSibling(ByteWriter out, int context, int index, byte[] value) {
+    out.varint(context).varint(index).block(value);
+  }
+
   private void writeRegisters(ByteWriter out, @Nullable Map<Context, Slot> contexts) {
     out.varint(registers.size());
     for (RegisterState register : registers) {
@@ -264,7 +293,7 @@ public final class DocumentState {
       for (Sibling sibling : register.siblings) {
         Dot dot = sibling.dot();
         Slot slot = contexts == null ? null : contexts.get(new Context(dot.actor(), dot.seq()));
-        out.varint(slot == null ? 0 : slot.index).varint(dot.index()).block(sibling.value());
+        writeSibling(out, slot == null ? 0 : slot.index, dot.index(), sibling.value());
       }
     }
   }

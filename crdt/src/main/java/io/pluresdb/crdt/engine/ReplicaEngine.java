@@ -176,7 +176,7 @@ public final class ReplicaEngine {
   private final Forks forks;
   private final SnapshotTransfers snapshots;
   private final Compaction compaction;
-  private final List<Waiter> waiters = new ArrayList<>();
+  private List<Waiter> waiters = new ArrayList<>();
   private final List<Runnable> listeners = new ArrayList<>();
   private final EnumMap<Reason, Long> rejected = new EnumMap<>(Reason.class);
   private int stagedBytes;
@@ -1098,8 +1098,8 @@ public final class ReplicaEngine {
       commit();
       return;
     }
-    var done = List.copyOf(waiters);
-    waiters.clear();
+    List<Waiter> done = waiters;
+    waiters = new ArrayList<>(done.size());
     Runnable onDisk;
     try {
       onDisk = replica.commitUnsynced();
@@ -1158,8 +1158,8 @@ public final class ReplicaEngine {
       acknowledgeRepeats();
       return;
     }
-    var done = List.copyOf(waiters);
-    waiters.clear();
+    List<Waiter> done = waiters;
+    waiters = new ArrayList<>(done.size());
     try {
       replica.commit();
     } catch (RuntimeException e) {

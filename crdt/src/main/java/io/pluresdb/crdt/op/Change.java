@@ -5,6 +5,7 @@ import io.pluresdb.crdt.codec.ByteReader;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.CodecException;
 import io.pluresdb.crdt.codec.Hash;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +38,9 @@ public record Change(
 
   private static final byte VERSION = 1;
 
+  /** What the input of a hash begins with, with the zero that ends it. */
+  private static final byte[] LABEL = "pluresdb-change-v1\0".getBytes(StandardCharsets.UTF_8);
+
   /** All changes of {@code actor} up to {@code seq}. */
   public record Dependency(ActorId actor, long seq) {}
 
@@ -51,13 +55,13 @@ public record Change(
     /** The hash that the next change links to and that a signature signs. */
     public Hash hash(Hash database, ActorId actor, long seq, Hash previous) {
       var header = new ByteWriter(192);
-      header.u8(VERSION).bytes(database.bytes());
+      header.bytes(LABEL).u8(VERSION).bytes(database.bytes());
       actor.write(header);
       header.i64(seq).bytes(previous.bytes());
       writeDeps(deps, header);
       header.i64(timestamp);
       header.bytes(bodyHash.bytes()).i64(bodyLength);
-      return Hash.bulkOf("pluresdb-change-v1", header.toByteArray());
+      return Hash.bulk(header.array(), header.size());
     }
 
     public void write(ByteWriter out) {

@@ -71,6 +71,7 @@ public final class ChangeBody {
   private static final int LIST_DELETE = 8;
   private static final int LIST_SET = 9;
   private static final int LIST_MOVE = 10;
+  private static final int MEAN_OPERATION_BYTES = 32;
   private static final int AT_START = 0;
   private static final int RIGHT_OF = 1;
   private static final int LEFT_OF = 2;
@@ -83,18 +84,39 @@ public final class ChangeBody {
   /** Encodes the edits of a change by {@code author}. */
   public static byte[] encode(ActorId author, List<DocumentEdit> edits) {
     Map<ActorId, Integer> actors = new LinkedHashMap<>();
-    var tail = new ByteWriter(256 * edits.size());
-    tail.varint(edits.size());
+    var out = new ByteWriter(2 + bytes(edits));
+    out.u8(VERSION).varint(0);
+    int head = out.size();
+    out.varint(edits.size());
     for (DocumentEdit edit : edits) {
-      tail.block(edit.id()).varint(edit.operations().size());
+      out.block(edit.id()).varint(edit.operations().size());
       for (CrdtOperation operation : edit.operations()) {
-        encode(author, actors, operation, tail);
+        encode(author, actors, operation, out);
       }
     }
-    var out = new ByteWriter(tail.size() + 2 + ActorId.BYTES * actors.size());
-    out.u8(VERSION).varint(actors.size());
-    actors.keySet().forEach(actor -> actor.write(out));
-    return out.bytes(tail.array(), 0, tail.size()).toByteArray();
+    if (actors.isEmpty()) {
+      return out.take();
+    }
+    var named = new ByteWriter(out.size() + 9 + ActorId.BYTES * actors.size());
+    named.u8(VERSION).varint(actors.size());
+    actors.keySet().forEach(actor -> actor.write(named));
+    return named.bytes(out.array(), head, out.size()).toByteArray();
+  }
+
+  /** What they take behind the table of actors; a guess for all but what new documents need. */
+  private static int bytes(List<DocumentEdit> edits) {
+    int bytes = ByteWriter.varintBytes(edits.size());
+    for (DocumentEdit edit : edits) {
+      bytes += ByteWriter.blockBytes(edit.id()) + ByteWriter.varintBytes(edit.operations().size());
+      for (CrdtOperation operation : edit.operations()) {
+        bytes += 1 + ByteWriter.blockBytes(operation.register());
+        bytes +=
+            operation instanceof CrdtOperation.Assign assign
+                ? ByteWriter.blockBytes(assign.value())
+                : MEAN_OPERATION_BYTES;
+      }
+    }
+    return bytes;
   }
 
   private static void encode(

@@ -4,6 +4,7 @@ import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.causal.Frontier;
 import io.pluresdb.crdt.causal.Frontier.Head;
+import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.op.ChangeRun.Genesis;
 import io.pluresdb.crdt.store.Rows.ActorRow;
 import io.pluresdb.crdt.store.Rows.VoidRow;
@@ -15,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /** What a replica keeps in memory of its last commit. Only its thread touches it. */
 final class Committed {
+  /** A larger buffer, from a single change, is not kept for the next commit. */
+  private static final int MAX_KEPT_BYTES = 4 * LogAppender.SEGMENT_BYTES;
+
   /** The actor this device writes as. */
   record Own(ActorId actor, Genesis genesis) {}
 
@@ -31,11 +35,21 @@ final class Committed {
 
   final RecentCommits recent;
 
+  private ByteWriter segment = new ByteWriter(1_024);
+
   Committed(BucketSums buckets, Membership membership, long arrivals) {
     this.buckets = buckets;
     this.membership = membership;
     this.arrivals = arrivals;
     this.recent = new RecentCommits(arrivals);
+  }
+
+  /** Scratch for the one {@link LogAppender} there is at a time. */
+  ByteWriter segment() {
+    if (segment.array().length > MAX_KEPT_BYTES) {
+      segment = new ByteWriter(1_024);
+    }
+    return segment;
   }
 
   /** The snapshot that is being joined, or null. */

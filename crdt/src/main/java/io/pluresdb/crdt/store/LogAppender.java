@@ -3,13 +3,13 @@ package io.pluresdb.crdt.store;
 import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
-import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.op.Change;
 import io.pluresdb.crdt.op.DocumentEdit;
 import io.pluresdb.crdt.store.Rows.ArrivalRow;
 import io.pluresdb.crdt.store.Rows.JoinedRow;
 import io.pluresdb.crdt.store.Rows.SegmentRow;
 import io.pluresdb.crdt.store.Storage.Table;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -28,25 +28,35 @@ final class LogAppender {
    */
   static final int SEGMENT_BYTES = 64 << 10;
 
+  private static final byte[] HEAD_ROOM = new byte[SegmentRow.HEAD_BYTES];
+
   private final Storage.Batch batch;
   private long arrivals;
 
-  // The open segment: it has changes when count is not 0.
-  private final ByteWriter changes = new ByteWriter(512);
+  // The open segment: it has changes when count is not 0. Room for its head is left before them.
+  private final ByteWriter segment;
   private @Nullable ActorId actor;
   private Hash previous = Hash.ZERO;
   private long fromSeq;
   private int count;
 
   // The open arrival row.
-  private @Nullable ArrivalRow arrivalRow;
+  private @Nullable ActorId arrivalActor;
+  private long arrivalFromSeq;
+  private int arrivalCount;
   private final TouchedIds touched = new TouchedIds();
-  private long arrivalFirst;
   private int arrivalBytes;
 
-  LogAppender(Storage.Batch batch, long arrivals) {
+  /**
+   * Appends behind so many arrivals.
+   *
+   * @param scratch for this one alone until it is closed; it is kept from one to the next because a
+   *     segment's worth of growing and copying for every commit adds up
+   */
+  LogAppender(Storage.Batch batch, long arrivals, ByteWriter scratch) {
     this.batch = batch;
     this.arrivals = arrivals;
+    this.segment = scratch;
   }
 
   /** Length of the arrival log. */
@@ -62,11 +72,9 @@ final class LogAppender {
    * @return its place in the arrival log
    */
   long append(ActorId author, long seq, Hash previous, Change change, List<DocumentEdit> edits) {
-    ArrivalRow row = arrivalRow;
     boolean fits =
-        row != null
-            && row.actor().equals(author)
-            && row.lastSeq() + 1 == seq
+        author.equals(arrivalActor)
+            && arrivalFromSeq + arrivalCount == seq
             && arrivalBytes + change.encodedBytes() <= SEGMENT_BYTES;
     if (!fits) {
       if (count > 0) {
@@ -78,8 +86,9 @@ final class LogAppender {
       actor = author;
       fromSeq = seq;
       this.previous = previous;
+      segment.clear().bytes(HEAD_ROOM);
     }
-    change.write(changes);
+    change.write(segment);
     count++;
     arrive(author, seq);
     arrivalBytes += change.encodedBytes();
@@ -102,26 +111,25 @@ final class LogAppender {
     if (author == null || count == 0) {
       throw new IllegalStateException("there is no change to end a segment with");
     }
-    var out = new ByteWriter(changes.size() + SegmentRow.HEAD_BYTES + Signer.SIGNATURE_BYTES);
-    SegmentRow.writeHead(out, signature != null, arrivals - count + 1, previous, count);
-    out.bytes(changes.array(), 0, changes.size());
+    var head = new ByteWriter(SegmentRow.HEAD_BYTES);
+    SegmentRow.writeHead(head, signature != null, arrivals - count + 1, previous, count);
     if (signature != null) {
-      out.bytes(signature);
+      segment.bytes(signature);
     }
-    batch.put(Table.LOG, Rows.logKey(author, fromSeq), out.toByteArray());
-    changes.clear();
+    int from = SegmentRow.HEAD_BYTES - head.size();
+    System.arraycopy(head.array(), 0, segment.array(), from, head.size());
+    byte[] row = Arrays.copyOfRange(segment.array(), from, segment.size());
+    batch.put(Table.LOG, Rows.logKey(author, fromSeq), row);
     count = 0;
   }
 
   private void arrive(ActorId author, long seq) {
     arrivals++;
-    ArrivalRow row = arrivalRow;
-    if (row == null) {
-      arrivalRow = new ArrivalRow(author, seq, 1);
-      arrivalFirst = arrivals;
-    } else {
-      arrivalRow = new ArrivalRow(author, row.fromSeq(), row.count() + 1);
+    if (arrivalCount == 0) {
+      arrivalActor = author;
+      arrivalFromSeq = seq;
     }
+    arrivalCount++;
   }
 
   /** Lets documents arrive that changed by no change of their own; after all changes. */
@@ -132,9 +140,13 @@ final class LogAppender {
   }
 
   private void endArrival() {
-    if (arrivalRow != null) {
-      batch.put(Table.ARRIVAL, Rows.arrivalKey(arrivalFirst), arrivalRow.toByteArray(touched));
-      arrivalRow = null;
+    ActorId author = arrivalActor;
+    if (author != null) {
+      var row = new ArrivalRow(author, arrivalFromSeq, arrivalCount);
+      batch.put(
+          Table.ARRIVAL, Rows.arrivalKey(arrivals - arrivalCount + 1), row.toByteArray(touched));
+      arrivalActor = null;
+      arrivalCount = 0;
       arrivalBytes = 0;
       touched.clear();
     }

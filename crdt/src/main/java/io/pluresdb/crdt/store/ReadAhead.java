@@ -4,6 +4,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.doc.Difference;
 import io.pluresdb.crdt.doc.DocumentState;
+import io.pluresdb.crdt.doc.NewRow;
 import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.op.CrdtOperation;
 import io.pluresdb.crdt.op.DocumentEdit;
@@ -33,49 +34,59 @@ public final class ReadAhead {
   /** Arrivals of the commit that had ended when reading began. */
   final long since;
 
-  private final Map<DocumentKey, StagedDocument> documents = new HashMap<>();
-
-  private @Nullable NewDocument newDocument;
+  private final Map<DocumentKey, StagedDocument> documents;
+  private final @Nullable NewDocument newDocument;
 
   /**
    * The one document that a transaction puts, ready for the log, if nothing is known of it still.
    *
    * @param body of the change
+   * @param row of the document
    */
-  record NewDocument(List<CrdtOperation> operations, byte[] body, Hash bodyHash) {
+  record NewDocument(
+      DocumentKey id, List<DocumentEdit> edits, byte[] body, Hash bodyHash, NewRow row) {
     /** Null when the transaction does something else, or too much. */
-    static @Nullable NewDocument of(Transaction transaction) {
-      if (transaction.edits().size() != 1
-          || !(transaction.edits().getFirst() instanceof Edit.Put put)
-          || !put.typed().isEmpty()) {
+    static @Nullable NewDocument of(Transaction transaction, DocumentKey id) {
+      if (!(transaction.edits().getFirst() instanceof Edit.Put put) || !put.typed().isEmpty()) {
         return null;
       }
       List<CrdtOperation> operations = Difference.fresh(put.leaves(), put.embedding());
-      if (operations.size() > ChangeBody.MAX_OPERATIONS) {
+      NewRow row = NewRow.of(operations);
+      if (row == null || operations.size() > ChangeBody.MAX_OPERATIONS) {
         return null;
       }
-      byte[] body = ChangeBody.encode(NOBODY, List.of(new DocumentEdit(put.id(), operations)));
-      return new NewDocument(operations, body, Hash.bulk(body, body.length));
+      var edits = List.of(new DocumentEdit(id.bytes, operations));
+      byte[] body = ChangeBody.encode(NOBODY, edits);
+      return new NewDocument(id, edits, body, Hash.bulk(body, body.length), row);
     }
   }
 
-  private ReadAhead(long since) {
+  private ReadAhead(
+      long since, Map<DocumentKey, StagedDocument> documents, @Nullable NewDocument newDocument) {
     this.since = since;
+    this.documents = documents;
+    this.newDocument = newDocument;
   }
 
   /** Reads what {@code transaction} will need; any thread. */
   public static ReadAhead of(Replica replica, Transaction transaction) {
-    var ahead = new ReadAhead(replica.view().arrivals());
+    long since = replica.view().arrivals();
+    if (transaction.edits().size() == 1) {
+      var id = new DocumentKey(transaction.edits().getFirst().id());
+      StagedDocument document = read(replica.storage(), id);
+      return new ReadAhead(
+          since,
+          Map.of(id, document),
+          document.isUnknown() ? NewDocument.of(transaction, id) : null);
+    }
+    var documents = new HashMap<DocumentKey, StagedDocument>();
     for (Edit edit : transaction.edits()) {
-      if (ahead.documents.size() == MAX_DOCUMENTS) {
+      if (documents.size() == MAX_DOCUMENTS) {
         break;
       }
-      ahead.documents.computeIfAbsent(
-          new DocumentKey(edit.id()), id -> read(replica.storage(), id));
+      documents.computeIfAbsent(new DocumentKey(edit.id()), id -> read(replica.storage(), id));
     }
-    boolean allNew = ahead.documents.values().stream().allMatch(StagedDocument::isUnknown);
-    ahead.newDocument = allNew ? NewDocument.of(transaction) : null;
-    return ahead;
+    return new ReadAhead(since, documents, null);
   }
 
   /** What to write if nothing is known of the document yet, or null when that is to be found. */
@@ -92,8 +103,8 @@ public final class ReadAhead {
     return new StagedDocument(state, row, state.exists());
   }
 
-  /** Hands the document over, or null when it was not read. */
-  @Nullable StagedDocument take(DocumentKey id) {
-    return documents.remove(id);
+  /** The document, or null when it was not read; to be copied before it changes. */
+  @Nullable StagedDocument document(DocumentKey id) {
+    return documents.get(id);
   }
 }

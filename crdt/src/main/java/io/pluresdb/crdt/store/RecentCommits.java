@@ -2,15 +2,50 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.util.ArrayDeque;
+import java.util.Collection;
 import java.util.Iterator;
-import java.util.Set;
 
 /** Which documents the last commits touched. */
 final class RecentCommits {
   /** Older commits are forgotten beyond this many documents. */
   static final int MAX_DOCUMENTS = 8_192;
 
-  private record Commit(long arrivals, Set<DocumentKey> documents) {}
+  /**
+   * The hashes of documents: a set that may claim to hold one it does not, and never the reverse.
+   * The ids themselves, which live for some commits, were half of what a collection had to copy.
+   */
+  private static final class Commit {
+    final long arrivals;
+    final int documents;
+
+    /** By hash, or the next place that is free; 0 for none. A power of two. */
+    private final int[] hashes;
+
+    Commit(long arrivals, Collection<DocumentKey> touched) {
+      this.arrivals = arrivals;
+      this.documents = touched.size();
+      this.hashes = new int[Integer.highestOneBit(Math.max(1, touched.size())) << 2];
+      for (DocumentKey id : touched) {
+        hashes[find(hash(id))] = hash(id);
+      }
+    }
+
+    boolean mayHold(DocumentKey id) {
+      return hashes[find(hash(id))] != 0;
+    }
+
+    private static int hash(DocumentKey id) {
+      return id.hashCode() == 0 ? 1 : id.hashCode();
+    }
+
+    private int find(int hash) {
+      int at = (hash ^ hash >>> 16) & (hashes.length - 1);
+      while (hashes[at] != 0 && hashes[at] != hash) {
+        at = (at + 1) & (hashes.length - 1);
+      }
+      return at;
+    }
+  }
 
   private final ArrayDeque<Commit> commits = new ArrayDeque<>();
   private int documents;
@@ -22,13 +57,13 @@ final class RecentCommits {
     since = arrivals;
   }
 
-  /** Takes a commit in; {@code touched} must not change any more. */
-  void add(long arrivals, Set<DocumentKey> touched) {
+  /** Takes a commit in. */
+  void add(long arrivals, Collection<DocumentKey> touched) {
     commits.add(new Commit(arrivals, touched));
     documents += touched.size();
     while (documents > MAX_DOCUMENTS) {
       Commit oldest = commits.remove();
-      documents -= oldest.documents.size();
+      documents -= oldest.documents;
       since = oldest.arrivals;
     }
   }
@@ -43,7 +78,7 @@ final class RecentCommits {
       if (commit.arrivals <= arrivals) {
         return true;
       }
-      if (commit.documents.contains(id)) {
+      if (commit.mayHold(id)) {
         return false;
       }
     }

@@ -342,12 +342,37 @@ public final class Replica {
     sequences.begin();
     boolean staged = false;
     try {
-      Receipt receipt = stageEdits(transaction, ahead, author, seq, timestamp);
+      ReadAhead.NewDocument made = ahead == null ? null : ahead.newDocument();
+      Receipt receipt =
+          ahead != null && made != null && staging.isAsRead(made.id(), ahead)
+              ? stageNew(made, author, seq, timestamp, transaction.acknowledgement())
+              : stageEdits(transaction, ahead, author, seq, timestamp);
       staged = true;
       return receipt;
     } finally {
       sequences.end(staged);
     }
+  }
+
+  /** Stages a document of which nothing is known still. */
+  private Receipt stageNew(
+      ReadAhead.NewDocument made,
+      Own author,
+      long seq,
+      long timestamp,
+      Transaction.Acknowledgement acknowledgement) {
+    requireRoom(made.body());
+    if (staging.own == null) {
+      adopt(author);
+    }
+    byte[] row = made.row().toByteArray(author.actor(), seq, timestamp);
+    staging.documents.put(made.id(), new StagedDocument(row));
+    return stageOwn(
+        author,
+        new Change(dependencies(), timestamp, made.body()),
+        made.bodyHash(),
+        made.edits(),
+        acknowledgement);
   }
 
   private Receipt stageEdits(
@@ -356,7 +381,6 @@ public final class Replica {
     Map<DocumentKey, StagedDocument> touched = new LinkedHashMap<>();
     var edits = new ArrayList<DocumentEdit>(transaction.edits().size());
     int index = 0;
-    ReadAhead.NewDocument prepared = ahead == null ? null : ahead.newDocument();
     for (Edit edit : transaction.edits()) {
       var id = new DocumentKey(edit.id());
       StagedDocument document = touched.get(id);
@@ -364,11 +388,7 @@ public final class Replica {
         document = staging.document(id, ahead).copy();
         touched.put(id, document);
       }
-      if (prepared != null && !document.isUnknown()) {
-        prepared = null;
-      }
-      List<CrdtOperation> operations =
-          prepared != null ? prepared.operations() : operations(edit, document.state());
+      List<CrdtOperation> operations = operations(edit, document.state());
       for (CrdtOperation operation : operations) {
         TypedEdits.requireRoom(sequences, edit.id(), operation, author.actor());
       }
@@ -382,7 +402,21 @@ public final class Replica {
       index = apply(edit.id(), operations, document, author.actor(), seq, index, timestamp);
       edits.add(new DocumentEdit(edit.id(), operations));
     }
-    byte[] body = prepared != null ? prepared.body() : ChangeBody.encode(author.actor(), edits);
+    byte[] body = ChangeBody.encode(author.actor(), edits);
+    requireRoom(body);
+    if (staging.own == null) {
+      adopt(author);
+    }
+    staging.documents.putAll(touched);
+    return stageOwn(
+        author,
+        new Change(dependencies(), timestamp, body),
+        Hash.bulk(body, body.length),
+        edits,
+        transaction.acknowledgement());
+  }
+
+  private static void requireRoom(byte[] body) {
     if (body.length > ChangeBody.MAX_BYTES) {
       throw CoreException.tooLarge(
           "a transaction must be at most "
@@ -391,23 +425,16 @@ public final class Replica {
               + body.length
               + ": split it or shorten the document");
     }
-    if (staging.own == null) {
-      adopt(author);
-    }
-    staging.documents.putAll(touched);
-    return stageOwn(
-        author,
-        new Change(dependencies(), timestamp, body),
-        prepared != null ? prepared.bodyHash() : Hash.bulk(body, body.length),
-        edits,
-        transaction.acknowledgement());
   }
 
   /** A device that was just let in has not seen the membership log yet, and may write. */
   private void requireWriter() {
-    byte[] device = identity.signer().publicKey();
     Membership membership = staging.membership;
-    if (membership.entries().isEmpty() || membership.may(device, Role.WRITE)) {
+    if (membership.isEmpty()) {
+      return;
+    }
+    byte[] device = identity.signer().publicKey();
+    if (membership.may(device, Role.WRITE)) {
       return;
     }
     throw new CoreException(
@@ -1522,7 +1549,7 @@ public final class Replica {
     committed.own = staged.own;
     committed.undeclared = staged.undeclared;
     committed.membership = staged.membership;
-    committed.recent.add(committed.arrivals, new HashSet<>(staged.documents.keySet()));
+    committed.recent.add(committed.arrivals, staged.documents.keySet());
     view = committed.view();
     log.counts(view.frontier());
     staging = new Staging(storage, committed);
@@ -1561,17 +1588,15 @@ public final class Replica {
   /** Writes one document and its fingerprint; returns by how much the number of documents grows. */
   private int writeDocument(
       Storage.Batch batch, byte[] id, StagedDocument document, ByteWriter out) {
-    byte[] row = null;
-    if (!document.state().isEmpty()) {
-      document.state().write(out.clear());
-      row = out.toByteArray();
+    byte[] row = document.row(out);
+    if (row != null) {
       batch.put(Table.STATE, id, row);
     } else if (document.before() != null) {
       batch.delete(Table.STATE, id);
     }
     committed.buckets.replace(id, document.before(), row);
     EdgeIndex.replace(batch, id, document.before(), row);
-    return (document.state().exists() ? 1 : 0) - (document.existed() ? 1 : 0);
+    return (document.exists() ? 1 : 0) - (document.existed() ? 1 : 0);
   }
 
   /** Forgets what was staged. */

@@ -2,6 +2,7 @@ package io.pluresdb.crdt.store;
 
 import io.pluresdb.crdt.auth.Membership;
 import io.pluresdb.crdt.causal.ActorId;
+import io.pluresdb.crdt.codec.ByteWriter;
 import io.pluresdb.crdt.codec.Hash;
 import io.pluresdb.crdt.codec.Signer;
 import io.pluresdb.crdt.doc.DocumentState;
@@ -17,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableSet;
+import java.util.Objects;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
@@ -43,25 +45,84 @@ final class Staging implements AutoCloseable {
     }
   }
 
-  /**
-   * A document.
-   *
-   * @param before its stored row, or null
-   * @param existed whether it existed when that row was written
-   */
-  record StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+  /** A document. */
+  static final class StagedDocument {
+    private final byte @Nullable [] before;
+    private final boolean existed;
+
+    /** What it is written as; null once its state was asked for, which counts from then on. */
+    private byte @Nullable [] row;
+
+    private @Nullable DocumentState state;
+
+    /**
+     * A document that may change.
+     *
+     * @param before its stored row, or null
+     * @param existed whether it existed when that row was written
+     */
+    StagedDocument(DocumentState state, byte @Nullable [] before, boolean existed) {
+      this.state = state;
+      this.before = before;
+      this.existed = existed;
+    }
+
+    /** A document of which nothing was known, and which exists now, as {@code row} says. */
+    StagedDocument(byte[] row) {
+      this.row = row;
+      this.before = null;
+      this.existed = false;
+    }
+
+    byte @Nullable [] before() {
+      return before;
+    }
+
+    boolean existed() {
+      return existed;
+    }
+
+    /** As it is now, to be changed. */
+    DocumentState state() {
+      DocumentState known = state;
+      if (known == null) {
+        known = DocumentState.read(Objects.requireNonNull(row));
+        state = known;
+        row = null;
+      }
+      return known;
+    }
+
+    /** What is to be stored of it, or null for nothing. */
+    byte @Nullable [] row(ByteWriter scratch) {
+      if (row != null) {
+        return row;
+      }
+      DocumentState now = state();
+      if (now.isEmpty()) {
+        return null;
+      }
+      now.write(scratch.clear());
+      return scratch.toByteArray();
+    }
+
+    boolean exists() {
+      return row != null || state().exists();
+    }
+
     /** Whether this commit makes its row. */
     boolean appears() {
-      return before == null && !state.isEmpty();
+      return before == null && (row != null || !state().isEmpty());
     }
 
     /** Whether nothing is known of it, not even that it was deleted. */
     boolean isUnknown() {
-      return before == null && state.registers().isEmpty();
+      return before == null && row == null && state().registers().isEmpty();
     }
 
     StagedDocument copy() {
-      return new StagedDocument(state.copy(), before, existed);
+      DocumentState copy = row == null ? state().copy() : DocumentState.read(row);
+      return new StagedDocument(copy, before, existed);
     }
   }
 
@@ -97,7 +158,7 @@ final class Staging implements AutoCloseable {
     this.storage = storage;
     this.base = base;
     batch = storage.newBatch();
-    log = new LogAppender(batch, base.arrivals);
+    log = new LogAppender(batch, base.arrivals, base.segment());
     undeclared = new TreeSet<>(base.undeclared);
     own = base.own;
     membership = base.membership;
@@ -153,16 +214,20 @@ final class Staging implements AutoCloseable {
 
   /** As {@link #document(DocumentKey)}, taken from {@code ahead} where that still holds. */
   StagedDocument document(DocumentKey id, @Nullable ReadAhead ahead) {
-    if (ahead != null
-        && base.joining == null
-        && !documents.containsKey(id)
-        && base.recent.isUntouched(id, ahead.since)) {
-      StagedDocument read = ahead.take(id);
+    if (ahead != null && isAsRead(id, ahead)) {
+      StagedDocument read = ahead.document(id);
       if (read != null) {
         return read;
       }
     }
     return document(id);
+  }
+
+  /** Whether nobody touched the document since {@code ahead} read it. */
+  boolean isAsRead(DocumentKey id, ReadAhead ahead) {
+    return base.joining == null
+        && !documents.containsKey(id)
+        && base.recent.isUntouched(id, ahead.since);
   }
 
   /** The document, staged: what changes in it is committed. */

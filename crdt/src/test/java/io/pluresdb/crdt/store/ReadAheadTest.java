@@ -1,17 +1,25 @@
 package io.pluresdb.crdt.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.pluresdb.crdt.CoreException;
 import io.pluresdb.crdt.Environment;
 import io.pluresdb.crdt.codec.Signer;
+import io.pluresdb.crdt.op.ChangeBody;
 import io.pluresdb.crdt.store.Staging.DocumentKey;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What was read before a transaction queued is used only while it holds. */
@@ -91,9 +99,23 @@ class ReadAheadTest {
     assertThat(ReadAhead.of(replica, put("{}")).newDocument()).isNull();
   }
 
-  @Test
-  void newDocument_readAheadOrNot_isTheSameChange() {
-    Transaction transaction = put("{\"a\":{\"b\":[1,null]},\"c\":\"x\"}");
+  /** Documents of one field to more than a byte can count, and of values as long. */
+  static Stream<Transaction> newDocuments() {
+    String many =
+        IntStream.range(0, 300)
+            .mapToObj(i -> "\"f" + i + "\":" + i)
+            .collect(Collectors.joining(",", "{", "}"));
+    return Stream.of(
+        put("{}"),
+        put("{\"a\":{\"b\":[1,null]},\"c\":\"x\"}"),
+        put("{\"long\":\"" + "é".repeat(10_000) + "\",\"b\":true}"),
+        put(many),
+        Transaction.of(Edit.put("d", utf8("{\"a\":1}"), new float[] {1, 2, 3})));
+  }
+
+  @ParameterizedTest
+  @MethodSource("newDocuments")
+  void newDocument_readAheadOrNot_isTheSameChange(Transaction transaction) {
     var ahead = ReadAhead.of(replica, transaction);
     replica.stage(transaction, ahead);
     replica.commit();
@@ -101,6 +123,47 @@ class ReadAheadTest {
     other.replica.stage(transaction);
     other.replica.commit();
     assertThat(ahead.newDocument()).isNotNull();
+    requireSameAs(other);
+    assertThat(replica.view().documents()).isOne();
+  }
+
+  @Test
+  void newDocument_thatChangesAgainBeforeItIsCommitted_isTheSameDocument() {
+    var ahead = ReadAhead.of(replica, put("{\"a\":1}"));
+    var other = new ReadAheadTest();
+    replica.stage(put("{\"a\":1}"), ahead);
+    other.replica.stage(put("{\"a\":1}"));
+    for (ReadAheadTest each : List.of(this, other)) {
+      each.replica.stage(patch("b"));
+      each.replica.commit();
+      assertThat(each.json()).isEqualTo("{\"a\":1,\"b\":1}");
+    }
+    requireSameAs(other);
+  }
+
+  @Test
+  void newDocument_thatIsDeletedBeforeItIsCommitted_doesNotExist() {
+    replica.stage(put("{\"a\":1}"), ReadAhead.of(replica, put("{\"a\":1}")));
+    replica.stage(Transaction.of(Edit.delete("d")));
+    replica.commit();
+    assertThat(replica.view().documents()).isZero();
+    assertThat(DocumentReader.read(storage, utf8("d"))).isNull();
+  }
+
+  @Test
+  void newDocument_thatIsTooLarge_isRefused_andTheNextIsNot() {
+    Transaction large = put("{\"a\":\"" + "x".repeat(ChangeBody.MAX_BYTES - 8) + "\"}");
+    var ahead = ReadAhead.of(replica, large);
+    assertThat(ahead.newDocument()).isNotNull();
+    assertThatThrownBy(() -> replica.stage(large, ahead))
+        .isInstanceOf(CoreException.class)
+        .hasMessageContaining("split it");
+    replica.stage(put("{\"a\":1}"));
+    replica.commit();
+    assertThat(json()).isEqualTo("{\"a\":1}");
+  }
+
+  private void requireSameAs(ReadAheadTest other) {
     assertThat(replica.view().frontier()).isEqualTo(other.replica.view().frontier());
     assertThat(replica.view().stateHash()).isEqualTo(other.replica.view().stateHash());
   }
