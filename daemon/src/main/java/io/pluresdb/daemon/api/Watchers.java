@@ -25,7 +25,6 @@ final class Watchers {
     @Override
     public void run() {
       CrdtStore.Subscription subscription = store.subscribe(() -> wake(committed));
-      wake(committed); // Whatever was committed since the first of them joined.
       try {
         while (true) {
           committed.acquire();
@@ -64,7 +63,7 @@ final class Watchers {
       }
       crowd.waiting.add(watcher);
     }
-    // What was committed before is found now.
+    // What was committed before the first subscription is found now.
     wake(watcher);
   }
 
