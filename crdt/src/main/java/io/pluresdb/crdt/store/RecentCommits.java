@@ -12,7 +12,7 @@ final class RecentCommits {
 
   /**
    * The hashes of documents: a set that may claim to hold one it does not, and never the reverse.
-   * The ids themselves, which live for some commits, were half of what a collection had to copy.
+   * Ids themselves would live for some commits, and every collection would copy them.
    */
   private static final class Commit {
     final long arrivals;

@@ -73,6 +73,13 @@ final class LiveSession implements Session {
   private final List<SessionHandler> paths = new ArrayList<>(); // Guarded by lock.
   private int nextAttempt; // Guarded by lock.
   private int otherBelow; // Guarded by lock.
+
+  /** Own attempts below it were said to be gone: what comes of them later is not taken. */
+  private int ownGone; // Guarded by lock.
+
+  /** The peer's attempts below it are gone, it said. */
+  private int otherGone; // Guarded by lock.
+
   private boolean ended; // Guarded by lock.
   private long delivered; // Guarded by lock.
   private long untoldBytes; // Guarded by lock.
@@ -152,6 +159,9 @@ final class LiveSession implements Session {
         return null;
       }
       int attempt = nextAttempt++;
+      if (!held) {
+        ownGone = attempt;
+      }
       return new Ready.GoOn(name, delivered, attempt, held ? 0 : attempt, held ? 0 : otherBelow);
     } finally {
       lock.unlock();
@@ -167,6 +177,10 @@ final class LiveSession implements Session {
     lock.lock();
     try {
       otherBelow = Math.max(otherBelow, goOn.path() + 1);
+      otherGone = Math.max(otherGone, goOn.ownGone());
+      if (goOn.path() < otherGone) {
+        return -1; // It came later than one that was begun after it.
+      }
       for (SessionHandler old : List.copyOf(paths)) {
         boolean gone = old.number() < (old.isInitiator() ? goOn.otherGone() : goOn.ownGone());
         if (gone) {
@@ -193,7 +207,8 @@ final class LiveSession implements Session {
     try {
       SessionHandler before = current;
       boolean suspected = before != null && before == suspect;
-      if (ended || (before != null && !suspected && isBetter(before, path))) {
+      boolean gone = path.isInitiator() && path.number() < ownGone;
+      if (ended || gone || (before != null && !suspected && isBetter(before, path))) {
         return false;
       }
       if (suspected) {
