@@ -9,7 +9,6 @@ import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.storage.crypto.Bins.Bin;
 import io.pluresdb.storage.crypto.SealedBatch.Write;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -18,7 +17,6 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.random.RandomGenerator;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -168,8 +166,7 @@ final class HiddenTable {
       bin.left = allowance(count);
       return List.of(bin);
     }
-    List<List<byte[]>> sections =
-        stored.isRun() && !fresh.isEmpty() ? around(keys, fresh) : List.of(union(keys, fresh));
+    List<List<byte[]>> sections = sections(keys, stored.runEnds(), fresh);
     return share(bin, sections, fresh, place -> snapshot.get(table, place), sealer, out);
   }
 
@@ -208,18 +205,33 @@ final class HiddenTable {
   }
 
   /**
-   * The rows before those that come, those that come and what lies among them, and the rows behind:
-   * where rows come in ascending order, those behind are moved once and those before never.
+   * The keys behind each end of a run apart from those before it: where rows come in ascending
+   * order, at one place of a bin or at several, each place gets bins of its own, whose rows need
+   * not move when more come. What comes at an end goes with the run while that leaves room for
+   * more, and else begins anew.
    */
-  private static List<List<byte[]>> around(List<byte[]> keys, NavigableSet<byte[]> fresh) {
-    int from = -1 - Collections.binarySearch(keys, fresh.first(), ORDER);
-    int to = -1 - Collections.binarySearch(keys, fresh.last(), ORDER);
-    return Stream.of(
-            keys.subList(0, from),
-            union(keys.subList(from, to), fresh),
-            keys.subList(to, keys.size()))
-        .filter(section -> !section.isEmpty())
-        .toList();
+  private static List<List<byte[]>> sections(
+      List<byte[]> keys, List<Integer> runEnds, NavigableSet<byte[]> fresh) {
+    var sections = new ArrayList<List<byte[]>>();
+    NavigableSet<byte[]> left = fresh;
+    int from = 0;
+    for (int end : runEnds) {
+      byte[] last = keys.get(end);
+      List<byte[]> run = union(keys.subList(from, end + 1), left.headSet(last, false));
+      from = end + 1;
+      left = left.tailSet(last, false);
+      NavigableSet<byte[]> coming = from < keys.size() ? left.headSet(keys.get(from), false) : left;
+      if (run.size() + coming.size() <= MAX_BIN_ROWS - CUT_ROWS) {
+        sections.add(union(run, coming));
+      } else {
+        sections.add(run);
+        sections.add(List.copyOf(coming));
+      }
+      left = from < keys.size() ? left.tailSet(keys.get(from), false) : new TreeSet<>(ORDER);
+    }
+    sections.add(union(keys.subList(from, keys.size()), left));
+    sections.removeIf(List::isEmpty);
+    return sections;
   }
 
   /**

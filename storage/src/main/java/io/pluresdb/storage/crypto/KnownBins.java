@@ -33,8 +33,8 @@ final class KnownBins {
   /** How many tables of the process remember any. */
   static final AtomicInteger PROCESS = new AtomicInteger();
 
-  /** Keys put one after another in ascending order, from which on more of them are expected. */
-  static final int MIN_RUN = 16;
+  /** Neighbouring keys, each put after the one before it, behind which more are expected. */
+  static final int MIN_RUN = 8;
 
   /** What a key takes beside its bytes. */
   private static final long KEY_OVERHEAD_BYTES = 32;
@@ -51,15 +51,14 @@ final class KnownBins {
     private List<byte[]> keys;
 
     private int sorted;
-    private byte @Nullable [] newest;
-    private int run;
+    private List<Integer> runEnds = List.of();
     private long bytes;
 
     private Known(Collection<byte[]> keys) {
       this.keys = new ArrayList<>(keys);
       this.keys.sort(ORDER);
       this.sorted = keys.size();
-      keys.forEach(key -> bytes += weight(key));
+      this.bytes = weight(keys);
     }
 
     /** All keys, ascending. */
@@ -71,9 +70,12 @@ final class KnownBins {
       return indexOf(key) >= 0;
     }
 
-    /** Whether its newest rows came in ascending order, each behind the one before. */
-    boolean isRun() {
-      return run >= MIN_RUN;
+    /**
+     * Indices of the last key of each run, ascending: {@link #MIN_RUN} neighbours or more that all
+     * were put since the keys were asked for before, each after the one that it lies behind.
+     */
+    List<Integer> runEnds() {
+      return runEnds;
     }
 
     /** Of those that are sorted. */
@@ -91,48 +93,55 @@ final class KnownBins {
       if (sorted == keys.size()) {
         return;
       }
-      var fresh = new ArrayList<byte[]>();
-      for (byte[] key : keys.subList(sorted, keys.size())) {
-        if (!contains(key)) {
-          fresh.add(key);
+      var fresh = new ArrayList<Put>();
+      for (int i = sorted; i < keys.size(); i++) {
+        if (!contains(keys.get(i))) {
+          fresh.add(new Put(keys.get(i), i));
         }
       }
-      var all = new ArrayList<byte[]>(sorted + fresh.size());
-      all.addAll(keys.subList(0, sorted));
-      all.addAll(fresh);
-      all.sort(ORDER);
-      keys = new ArrayList<>(all.size());
-      bytes = 0;
-      byte[] before = null;
-      for (byte[] key : all) {
-        if (!Arrays.equals(key, before)) {
-          keys.add(key);
-          bytes += weight(key);
-        }
-        before = key;
-      }
+      fresh.sort(Comparator.comparing(Put::key, ORDER)); // Stable: a key's first turn comes first.
+      merge(keys.subList(0, sorted), fresh);
       sorted = keys.size();
-      if (!fresh.isEmpty()) {
-        run = runOf(fresh);
-        newest = fresh.getLast();
-      }
+      bytes = weight(keys);
     }
 
-    /** How many of the newest keys each lie directly behind the one that came before. */
-    private int runOf(List<byte[]> fresh) {
-      int at = indexOf(fresh.getLast());
-      int length = 0;
-      for (byte[] earlier : fresh.subList(0, fresh.size() - 1).reversed()) {
-        if (Arrays.equals(earlier, keys.get(at))) {
-          continue; // Put twice.
+    /** A key that was put, and when: a larger number is later. */
+    private record Put(byte[] key, int turn) {}
+
+    /** Both ascend; {@code fresh} may have a key several times, and none of {@code old}. */
+    private void merge(List<byte[]> old, List<Put> fresh) {
+      var all = new ArrayList<byte[]>(old.size() + fresh.size());
+      var ends = new ArrayList<Integer>();
+      int at = 0;
+      int run = 0;
+      int turn = -1;
+      for (Put put : fresh) {
+        int from = at;
+        while (at < old.size() && ORDER.compare(old.get(at), put.key) < 0) {
+          all.add(old.get(at++));
         }
-        if (at == 0 || !Arrays.equals(earlier, keys.get(at - 1))) {
-          return length;
+        if (at == from && run > 0 && Arrays.equals(all.getLast(), put.key)) {
+          continue;
         }
-        at--;
-        length++;
+        boolean follows = at == from && put.turn > turn;
+        if (!follows) {
+          endRun(ends, run, all.size() - 1 - (at - from));
+          run = 0;
+        }
+        run++;
+        turn = put.turn;
+        all.add(put.key);
       }
-      return at > 0 && Arrays.equals(newest, keys.get(at - 1)) ? length + run + 1 : length;
+      endRun(ends, run, all.size() - 1);
+      all.addAll(old.subList(at, old.size()));
+      keys = all;
+      runEnds = ends;
+    }
+
+    private static void endRun(List<Integer> ends, int run, int last) {
+      if (run >= MIN_RUN) {
+        ends.add(last);
+      }
     }
 
     private void remove(byte[] key) {
@@ -140,6 +149,7 @@ final class KnownBins {
       int at = indexOf(key);
       if (at >= 0) {
         keys.remove(at);
+        runEnds = List.of();
         sorted--;
         bytes -= weight(key);
       }
@@ -157,6 +167,10 @@ final class KnownBins {
    */
   KnownBins(AtomicInteger remembering) {
     this.remembering = remembering;
+  }
+
+  private static long weight(Collection<byte[]> keys) {
+    return keys.stream().mapToLong(KnownBins::weight).sum();
   }
 
   private static long weight(byte[] key) {

@@ -49,32 +49,79 @@ class KnownBinsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(booleans = {true, false})
-  void run_needsRowsOneBehindTheOther_andEndsWithOneElsewhere(boolean askedBetween) {
+  @ValueSource(ints = {1, 3})
+  void run_needsEachRowDirectlyBehindTheOnePutBefore(int places) {
     Bin bin = bin(1);
-    bins.learn(bin, List.of(key(0), key(10_000)));
-    for (int i = 1; i <= KnownBins.MIN_RUN; i++) {
-      bins.written(bin, key(i), true);
-      bins.written(bin, key(i % 3 == 0 ? 0 : i), true); // There already: neither here nor there.
-      if (askedBetween) {
-        assertThat(known(bin).isRun()).as("after %d", i).isFalse();
-      }
+    bins.learn(bin, List.of(key(0), key(1_000), key(2_000), key(3_000)));
+    for (int i = 1; i < KnownBins.MIN_RUN; i++) {
+      putAt(bin, places, i);
+      bins.written(bin, key(0), true); // There already: neither here nor there.
+      putAt(bin, places, i);
     }
-    assertThat(known(bin).isRun()).isFalse();
-    bins.written(bin, key(50), true);
-    assertThat(known(bin).isRun()).isTrue();
-    bins.written(bin, key(40), true);
-    assertThat(known(bin).isRun()).isFalse();
+    assertThat(runEnds(bin)).isEmpty();
+    Bin other = bin(2);
+    bins.learn(other, List.of(key(0), key(1_000), key(2_000), key(3_000)));
+    for (int i = 1; i <= KnownBins.MIN_RUN; i++) {
+      putAt(other, places, i);
+      putAt(other, places, i); // The second time it is nothing new.
+    }
+    var expected = new ArrayList<byte[]>();
+    for (int place = 0; place < places; place++) {
+      expected.add(key(place * 1_000 + KnownBins.MIN_RUN));
+    }
+    assertThat(runEnds(other)).containsExactlyElementsOf(expected);
+    bins.written(other, key(5_000), true);
+    assertThat(runEnds(other)).isEmpty();
+  }
+
+  private void putAt(Bin bin, int places, int number) {
+    for (int place = places - 1; place >= 0; place--) {
+      bins.written(bin, key(place * 1_000 + number), true);
+    }
+  }
+
+  private List<byte[]> runEnds(Bin bin) {
+    KnownBins.Known known = known(bin);
+    return known.runEnds().stream().map(known.keys()::get).toList();
+  }
+
+  @Test
+  void run_endsWithARowPutBeforeIt_orWithOneThatWasThere() {
+    Bin bin = bin(1);
+    bins.learn(bin, List.of(key(0), key(40), key(60)));
+    for (int i = 41; i < 60; i++) {
+      bins.written(bin, key(i), true);
+    }
+    for (int i : new int[] {80, 70}) {
+      bins.written(bin, key(i), true);
+    }
+    for (int i = 81; i < 81 + KnownBins.MIN_RUN - 1; i++) {
+      bins.written(bin, key(i), true);
+    }
+    // 70 came after 80, so it begins nothing; 80 and those behind it are just enough.
+    assertThat(runEnds(bin)).containsExactly(key(59), key(80 + KnownBins.MIN_RUN - 1));
+    bins.written(bin, key(45), false);
+    assertThat(runEnds(bin)).isEmpty();
   }
 
   @Test
   void run_isNotOfRowsThatHaveOthersBetween() {
     Bin bin = bin(1);
-    bins.learn(bin, List.of(key(0), key(35)));
-    for (int i = 1; i < 40; i += 2) {
+    bins.learn(bin, List.of(key(2), key(4), key(6), key(8), key(10), key(12), key(14), key(16)));
+    for (int i = 1; i < 18; i += 2) {
       bins.written(bin, key(i), true);
     }
-    assertThat(known(bin).isRun()).isFalse();
+    assertThat(runEnds(bin)).isEmpty();
+  }
+
+  @Test
+  void run_isNotOfRowsThatCameInDescendingOrder() {
+    Bin bin = bin(1);
+    bins.learn(bin, List.of(key(0)));
+    for (int i = 40; i > 0; i--) {
+      bins.written(bin, key(i), true);
+    }
+    assertThat(runEnds(bin)).isEmpty();
   }
 
   @Test
@@ -92,6 +139,20 @@ class KnownBinsTest {
     bins.learn(all[4], List.of(new byte[2 * (int) KnownBins.MAX_BYTES]));
     assertThat(bins.of(all[4])).isNotNull();
     assertThat(bins.of(all[3])).isNull();
+  }
+
+  @Test
+  void keys_putSince_takeTheirMemoryOnce_soonerOrLaterSorted() {
+    Bin[] all = {bin(0), bin(1), bin(2)};
+    bins.learn(all[0], List.of(new byte[1 << 20]));
+    bins.learn(all[1], List.of(key(1)));
+    bins.written(all[1], new byte[1 << 20], true);
+    bins.written(all[1], new byte[1 << 20], true);
+    assertThat(known(all[1]).keys()).hasSize(2);
+    bins.learn(all[2], List.of(new byte[(2 << 20) - (1 << 10)]));
+    for (Bin bin : all) {
+      assertThat(bins.of(bin)).isNotNull();
+    }
   }
 
   @Test
