@@ -8,12 +8,14 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Replica;
 import io.pluresdb.crdt.store.ReplicaIdentity;
 import io.pluresdb.crdt.store.Storage;
+import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.replication.KeyMessage;
 import io.pluresdb.daemon.replication.Replicator;
 import io.pluresdb.storage.anchor.AnchorFile;
 import io.pluresdb.storage.crypto.EncryptedStorage;
 import io.pluresdb.storage.crypto.KeyVault;
+import io.pluresdb.storage.present.PresenceStorage;
 import io.pluresdb.storage.rocks.RocksOptions;
 import io.pluresdb.storage.rocks.RocksOptions.WalRecovery;
 import io.pluresdb.storage.rocks.RocksStorage;
@@ -49,7 +51,7 @@ final class LocalDatabase implements AutoCloseable {
   private final ReplicaIdentity identity;
   private final @Nullable KeyVault vault;
   private final RocksStorage rocks;
-  private final Storage storage;
+  private final Storage sealed;
   private final Environment environment;
   private final RocksOptions options;
   private final AnchorFile anchor;
@@ -68,7 +70,7 @@ final class LocalDatabase implements AutoCloseable {
       ReplicaIdentity identity,
       @Nullable KeyVault vault,
       RocksStorage rocks,
-      Storage storage,
+      Storage sealed,
       Environment environment,
       RocksOptions options,
       AnchorFile anchor,
@@ -81,7 +83,7 @@ final class LocalDatabase implements AutoCloseable {
     this.identity = identity;
     this.vault = vault;
     this.rocks = rocks;
-    this.storage = storage;
+    this.sealed = sealed;
     this.environment = environment;
     this.options = options;
     this.anchor = anchor;
@@ -115,7 +117,8 @@ final class LocalDatabase implements AutoCloseable {
     ReplicaIdentity identity = identity(file, device);
     RocksOptions options = options(directory).ofMany(nth);
     RocksStorage rocks = RocksStorage.open(directory.store(name), options);
-    Storage storage = sealed(rocks, directory.vault(), environment);
+    Storage sealed = sealed(rocks, directory.vault(), environment);
+    Storage storage = new PresenceStorage(sealed, () -> rocks.estimatedRows(Table.STATE));
     AnchorFile anchor = null;
     try {
       anchor = AnchorFile.open(directory.anchor(name));
@@ -143,7 +146,7 @@ final class LocalDatabase implements AutoCloseable {
           identity,
           directory.vault(),
           rocks,
-          storage,
+          sealed,
           environment,
           options,
           anchor,
@@ -254,7 +257,7 @@ final class LocalDatabase implements AutoCloseable {
 
   /** What seals the store with the newest data key; null where it is not encrypted. */
   EncryptedStorage.@Nullable Reencryption reencryption() {
-    return storage instanceof EncryptedStorage encrypted ? encrypted.reencryption() : null;
+    return sealed instanceof EncryptedStorage encrypted ? encrypted.reencryption() : null;
   }
 
   /** Seals {@code database.json} with the newest data key. */

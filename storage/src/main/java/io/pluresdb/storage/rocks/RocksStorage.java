@@ -21,7 +21,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.StampedLock;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.rocksdb.Checkpoint;
@@ -80,7 +79,6 @@ public final class RocksStorage implements Storage {
   /** Snapshots and cursors whose native memory must go before the database's. */
   private final Set<Part> open = ConcurrentHashMap.newKeySet();
 
-  private final PresentKeys states;
   private final AtomicReference<@Nullable BatchEncoder> spare = new AtomicReference<>();
   private volatile StorageException.@Nullable Failed failure;
   private volatile boolean closed;
@@ -91,11 +89,7 @@ public final class RocksStorage implements Storage {
   }
 
   private RocksStorage(
-      Path directory,
-      RocksTuning tuning,
-      RocksDB database,
-      List<ColumnFamilyHandle> handles,
-      int minMisses) {
+      Path directory, RocksTuning tuning, RocksDB database, List<ColumnFamilyHandle> handles) {
     this.directory = directory;
     this.tuning = tuning;
     this.database = database;
@@ -106,7 +100,6 @@ public final class RocksStorage implements Storage {
       families.put(tables[i], family);
       familyIds.put(tables[i], family.getID());
     }
-    this.states = new PresentKeys(new StateKeys(), minMisses, PresentKeys.PROCESS);
   }
 
   /**
@@ -119,11 +112,6 @@ public final class RocksStorage implements Storage {
    * @throws StorageException.Full when the disk has no room to open it
    */
   public static RocksStorage open(Path directory, RocksOptions options) {
-    return open(directory, options, PresentKeys.MIN_MISSES);
-  }
-
-  /** As {@link #open(Path, RocksOptions)}; {@code minMisses} is for {@link PresentKeys}. */
-  static RocksStorage open(Path directory, RocksOptions options, int minMisses) {
     NativeLibrary.load(options.nativeDirectory());
     try {
       DurableFiles.makeFolders(directory);
@@ -152,7 +140,7 @@ public final class RocksStorage implements Storage {
       List<ColumnFamilyHandle> handles = new ArrayList<>();
       DBOptions settings = tuning.database();
       database = RocksDB.open(settings, directory.toString(), descriptors, handles);
-      storage = new RocksStorage(directory, tuning, database, handles, minMisses);
+      storage = new RocksStorage(directory, tuning, database, handles);
       storage.checkFormat();
       return storage;
     } catch (RocksDBException cause) {
@@ -184,7 +172,6 @@ public final class RocksStorage implements Storage {
     byte[] bytes = writes.toByteArray();
     write(
         () -> {
-          states.put(mine.states);
           try (WriteBatch whole = new WriteBatch(bytes)) {
             database.write(durability == Durability.SYNCED ? synced : buffered, whole);
           }
@@ -207,18 +194,6 @@ public final class RocksStorage implements Storage {
 
   @Override
   public byte @Nullable [] get(Table table, byte[] key) {
-    if (table == Table.STATE && !states.mayContain(key)) {
-      requireOpen();
-      return null;
-    }
-    byte[] value = stored(table, key);
-    if (value == null && table == Table.STATE) {
-      states.missed();
-    }
-    return value;
-  }
-
-  private byte @Nullable [] stored(Table table, byte[] key) {
     long stamp = lifetime.readLock();
     try {
       requireOpen();
@@ -333,6 +308,19 @@ public final class RocksStorage implements Storage {
     return tuning.backgroundErrors().newest();
   }
 
+  /** Number of rows of a table, roughly. */
+  public long estimatedRows(Table table) {
+    long stamp = lifetime.readLock();
+    try {
+      requireOpen();
+      return database.getLongProperty(family(table), "rocksdb.estimate-num-keys");
+    } catch (RocksDBException cause) {
+      throw RocksErrors.onRead(cause);
+    } finally {
+      lifetime.unlockRead(stamp);
+    }
+  }
+
   /** Rewrites every table without what was deleted or overwritten; readers and writers go on. */
   public void compact() {
     long stamp = lifetime.readLock();
@@ -354,7 +342,6 @@ public final class RocksStorage implements Storage {
   @Override
   public void close() {
     closed = true;
-    states.forget();
     writing.lock();
     long stamp = lifetime.writeLock();
     try {
@@ -549,44 +536,8 @@ public final class RocksStorage implements Storage {
     return text.getBytes(StandardCharsets.US_ASCII);
   }
 
-  /** The rows of STATE, for what remembers their keys. */
-  private final class StateKeys implements PresentKeys.Table {
-    @Override
-    public void read(Consumer<byte[]> keys) {
-      Snapshot snapshot;
-      writing.lock();
-      try {
-        snapshot = snapshot();
-      } finally {
-        writing.unlock();
-      }
-      try (snapshot;
-          Cursor rows = snapshot.scan(Table.STATE, new byte[0], null)) {
-        while (rows.next()) {
-          keys.accept(rows.key());
-        }
-      }
-    }
-
-    @Override
-    public long estimatedRows() {
-      long stamp = lifetime.readLock();
-      try {
-        requireOpen();
-        return database.getLongProperty(family(Table.STATE), "rocksdb.estimate-num-keys");
-      } catch (RocksDBException cause) {
-        throw RocksErrors.onRead(cause);
-      } finally {
-        lifetime.unlockRead(stamp);
-      }
-    }
-  }
-
   private static final class RocksBatch implements Batch {
     private final RocksStorage owner;
-
-    /** Keys of the rows of STATE that are put. */
-    private final List<byte[]> states = new ArrayList<>();
 
     private @Nullable BatchEncoder writes;
 
@@ -598,9 +549,6 @@ public final class RocksStorage implements Storage {
     @Override
     public void put(Table table, byte[] key, byte[] value) {
       writes().put(owner.familyId(table), key, value);
-      if (table == Table.STATE) {
-        states.add(key);
-      }
     }
 
     @Override

@@ -1,4 +1,4 @@
-package io.pluresdb.storage.rocks;
+package io.pluresdb.storage.present;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package io.pluresdb.storage.rocks;
+package io.pluresdb.storage.present;
 
 import io.pluresdb.crdt.codec.SipHash;
 import java.security.SecureRandom;

@@ -1,4 +1,4 @@
-package io.pluresdb.storage.rocks;
+package io.pluresdb.storage.present;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;

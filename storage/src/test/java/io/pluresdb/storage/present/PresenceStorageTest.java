@@ -1,4 +1,4 @@
-package io.pluresdb.storage.rocks;
+package io.pluresdb.storage.present;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -6,39 +6,61 @@ import io.pluresdb.crdt.store.Storage;
 import io.pluresdb.crdt.store.Storage.Durability;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.crdt.store.StorageContract;
+import io.pluresdb.storage.crypto.EncryptedStorage;
+import io.pluresdb.storage.crypto.Keyring;
+import io.pluresdb.storage.rocks.RocksOptions;
+import io.pluresdb.storage.rocks.RocksStorage;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The contract where the first read that finds nothing makes the storage gather its keys. */
-class PresentKeysOnRocksTest extends StorageContract {
+class PresenceStorageTest extends StorageContract {
   private static final int BATCH = 500;
   private static final int ROWS = 2 * PresentKeys.MIN_CAPACITY;
+
+  private static final Keyring KEYS =
+      new Keyring(
+          new TreeMap<>(
+              Map.of(1, "k".repeat(Keyring.KEY_BYTES).getBytes(StandardCharsets.US_ASCII))));
 
   @TempDir Path directory;
 
   @Override
   protected Storage open() {
-    return RocksStorage.open(directory, Directories.options(), 1);
+    return open(directory, false);
+  }
+
+  private static PresenceStorage open(Path directory, boolean encrypted) {
+    Path natives = Path.of("target", "native").toAbsolutePath();
+    RocksStorage rocks = RocksStorage.open(directory, RocksOptions.defaults(natives));
+    Storage inner = encrypted ? EncryptedStorage.open(rocks, KEYS, new SecureRandom()) : rocks;
+    return new PresenceStorage(inner, () -> rocks.estimatedRows(Table.STATE), 1);
   }
 
   private static byte[] id(int number) {
     return ("document-" + number).getBytes(StandardCharsets.UTF_8);
   }
 
-  @Test
-  void readers_beside_commitsThatOutgrowTheFilterTwice_findEveryCommittedRow() throws Exception {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void readers_beside_commitsThatOutgrowTheFilterTwice_findEveryCommittedRow(boolean encrypted)
+      throws Exception {
     Path own = directory.resolve("own");
     var committed = new AtomicInteger();
     try (ExecutorService readers = Executors.newFixedThreadPool(2);
-        RocksStorage storage = RocksStorage.open(own, Directories.options(), 1)) {
+        PresenceStorage storage = open(own, encrypted)) {
       Callable<Integer> reader =
           () -> {
             var random = new SplittableRandom(Thread.currentThread().threadId());
@@ -71,7 +93,7 @@ class PresentKeysOnRocksTest extends StorageContract {
         assertThat(storage.get(Table.STATE, id(i))).isEqualTo(id(i));
       }
     }
-    try (RocksStorage again = RocksStorage.open(own, Directories.options(), 1)) {
+    try (PresenceStorage again = open(own, encrypted)) {
       assertThat(again.get(Table.STATE, id(ROWS))).isNull();
       for (int i = 0; i < ROWS; i += 7) {
         assertThat(again.get(Table.STATE, id(i))).isNotNull();
