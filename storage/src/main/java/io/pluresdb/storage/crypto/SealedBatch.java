@@ -4,7 +4,7 @@ import io.pluresdb.crdt.store.Storage.Batch;
 import io.pluresdb.crdt.store.Storage.Table;
 import io.pluresdb.storage.crypto.Bins.Bin;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -26,9 +26,6 @@ final class SealedBatch implements Batch {
 
   /** How long a chunk that is being sealed is waited for; then it is sealed again. */
   private static final long MAX_WAIT_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
-
-  private static final Comparator<Write> BY_BIN =
-      (a, b) -> Long.compareUnsigned(a.binId(), b.binId());
 
   /** A row that is put or, with no value, deleted. */
   static final class Write {
@@ -191,24 +188,38 @@ final class SealedBatch implements Batch {
     writes.forEach(
         (table, rows) -> {
           rows.forEach(row -> place(table, row, sealer));
-          for (Write row : SealedRows.isHidden(table) ? byBin(rows) : rows) {
-            if (row.sealed == null) {
-              out.delete(table, row.at);
-            } else {
-              out.put(table, row.at, row.sealed);
+          if (SealedRows.isHidden(table)) {
+            for (long turn : byBin(rows)) {
+              write(table, rows.get((int) turn), out);
             }
+          } else {
+            rows.forEach(row -> write(table, row, out));
           }
         });
   }
 
+  private static void write(Table table, Write row, Batch out) {
+    if (row.sealed == null) {
+      out.delete(table, row.at);
+    } else {
+      out.put(table, row.at, row.sealed);
+    }
+  }
+
   /**
-   * Rows of a bin are neighbours on disk and put faster one after another, and so are bins in the
-   * order of their ids; a row put twice keeps its turns.
+   * The indices of the rows, in the low halves, as they are put: rows of a bin are neighbours on
+   * disk and put faster one after another, and so are bins in the order of their ids, of which the
+   * first half does; a row put twice keeps its turns.
    */
-  private static List<Write> byBin(List<Write> rows) {
-    var ordered = new ArrayList<>(rows);
-    ordered.sort(BY_BIN);
-    return ordered;
+  private static long[] byBin(List<Write> rows) {
+    long[] order = new long[rows.size()];
+    for (int i = 0; i < order.length; i++) {
+      // As it is compared on disk: unsigned.
+      long id = rows.get(i).binId() ^ Long.MIN_VALUE;
+      order[i] = id >>> Integer.SIZE << Integer.SIZE | i;
+    }
+    Arrays.sort(order);
+    return order;
   }
 
   private void place(Table table, Write write, Sealer sealer) {
