@@ -35,6 +35,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A session that moves between relay, QUIC and TCP while messages stream both ways. */
 class MovingSessionTest {
@@ -293,6 +295,45 @@ class MovingSessionTest {
         .isEqualTo(new CloseReason.Moved());
     assertThat(session.path()).isEqualTo(new SessionPath.Quic());
     assertThat(session.hasPath()).isTrue();
+  }
+
+  /** Held back is the word that goes on by the path, or the answer to it. */
+  @ParameterizedTest
+  @EnumSource
+  void pathThatWasSaidToBeGone_andComesUpLater_isNotTaken(Cut.Side held) throws Exception {
+    Session session = dial(late, relayed).session();
+    Session back = early.session();
+    try (var cut = new Cut(early.listen())) {
+      cut.freezeAfterFirst(held);
+      var slow =
+          late.transport
+              .dial(new Candidate.Direct(cut.address()), Node.DATABASE)
+              .toCompletableFuture();
+      // One side does not know of what the other has done, and then everything is lost.
+      Waiting.until("held back", cut::hasHeldBack);
+      assertThat(back.path())
+          .isInstanceOf(
+              held == Cut.Side.LISTENING ? SessionPath.Direct.class : SessionPath.Relayed.class);
+      lose((LiveSession) session);
+      Waiting.until("stranded", () -> !session.hasPath());
+      dial(late, relayed);
+      path(SessionPath.Relayed.class);
+      cut.thaw();
+      assertThat(slow.get(20, TimeUnit.SECONDS).closure().toCompletableFuture())
+          .succeedsWithin(Duration.ofSeconds(20))
+          .isIn(
+              new CloseReason.Moved(),
+              new CloseReason.EndedByPeer("MOVED", "the session goes on by a better path"));
+    }
+    path(SessionPath.Relayed.class);
+    var there = new Stream(session);
+    var here = new Stream(back);
+    more(early);
+    more(late);
+    assertAllInOrder(early, there.end());
+    assertAllInOrder(late, here.end());
+    assertThat(early.closings).isEmpty();
+    assertThat(late.closings).isEmpty();
   }
 
   @Test
