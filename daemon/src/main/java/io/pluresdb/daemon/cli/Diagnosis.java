@@ -10,18 +10,23 @@ import io.pluresdb.transport.identity.IdentityException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.jspecify.annotations.Nullable;
@@ -156,19 +161,46 @@ final class Diagnosis implements Callable<Integer> {
 
   /** Permissions, sizes and names of what is in the data directory. */
   private static byte[] files(Path dataDir) throws IOException {
-    var lines = new StringBuilder();
+    var lines = new TreeMap<Path, String>();
     if (Files.exists(dataDir)) {
-      try (Stream<Path> all = Files.walk(dataDir)) {
-        for (Path file : all.sorted().toList()) {
-          // The daemon goes on meanwhile: what was there a moment ago may be gone.
-          if (Files.exists(file)) {
-            lines.append(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
-            lines.append(String.format("%12d  ", Files.isDirectory(file) ? 0 : Files.size(file)));
-            lines.append(dataDir.relativize(file)).append('\n');
-          }
-        }
-      }
+      Files.walkFileTree(
+          dataDir,
+          new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes)
+                throws IOException {
+              return visitFile(folder, attributes);
+            }
+
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+                throws IOException {
+              try {
+                lines.put(file, line(dataDir, file));
+              } catch (NoSuchFileException e) {
+                return visitFileFailed(file, e);
+              }
+              return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
+              // The daemon goes on meanwhile: what was there a moment ago may be gone.
+              return e instanceof NoSuchFileException
+                  ? FileVisitResult.CONTINUE
+                  : super.visitFileFailed(file, e);
+            }
+          });
     }
-    return lines.toString().getBytes(StandardCharsets.UTF_8);
+    return String.join("", lines.values()).getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static String line(Path dataDir, Path file) throws IOException {
+    var attributes = Files.readAttributes(file, PosixFileAttributes.class);
+    return String.format(
+        "%s%12d  %s%n",
+        PosixFilePermissions.toString(attributes.permissions()),
+        attributes.isDirectory() ? 0 : attributes.size(),
+        dataDir.relativize(file));
   }
 }

@@ -9,6 +9,7 @@ import io.pluresdb.daemon.api.Request;
 import io.pluresdb.transport.relay.RelayToken;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -25,11 +26,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
+import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -721,6 +724,42 @@ class CommandLineTest {
     Typed.Result result = run("dht");
     assertThat(result.code()).isEqualTo(1);
     assertThat(result.err()).contains("Error [NODE_DHT_OFF]", "peers.dht");
+  }
+
+  @Test
+  void diagnose_whileFilesComeAndGo_listsThoseThatAreThere() throws Exception {
+    run("init", dataDir().toString());
+    Path folder = Files.createDirectory(dataDir().resolve("more"));
+    var stop = new AtomicBoolean();
+    Thread changing =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  for (int i = 0; !stop.get(); i++) {
+                    Path file = folder.resolve("file" + i % 50);
+                    try {
+                      if (!Files.deleteIfExists(file)) {
+                        Files.createFile(file);
+                      }
+                    } catch (IOException e) {
+                      throw new UncheckedIOException(e);
+                    }
+                  }
+                });
+    try {
+      for (int i = 0; i < 20; i++) {
+        Path zip = directory.resolve("diagnosis" + i + ".zip");
+        assertThat(run("diagnose", zip.toString()).err()).isEmpty();
+        try (var in = new ZipFile(zip.toFile())) {
+          ZipEntry files = in.getEntry("files.txt");
+          assertThat(new String(in.getInputStream(files).readAllBytes(), StandardCharsets.UTF_8))
+              .contains("device.key", "  more\n");
+        }
+      }
+    } finally {
+      stop.set(true);
+      changing.join();
+    }
   }
 
   @ParameterizedTest
