@@ -1,0 +1,4 @@
+@NullMarked
+package io.pluresdb.crdt.doc;
+
+import org.jspecify.annotations.NullMarked;
