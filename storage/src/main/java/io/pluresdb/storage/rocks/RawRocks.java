@@ -32,8 +32,8 @@ import org.rocksdb.WriteOptions;
  *
  * <p>One column family, RocksDB's default sizes (64 MiB write buffer) and LZ4, two background jobs:
  * the settings that favour it. Keys are 20 bytes, values random and so incompressible. Every method
- * measures wall time; those of an open database add rows to it. A directory must hold no database
- * yet. The native library goes to {@code native} beside it unless it is loaded already.
+ * measures wall time and adds rows to the database. A directory must hold no database yet. The
+ * native library goes to {@code native} beside it unless it is loaded already.
  */
 public final class RawRocks implements AutoCloseable {
   /** Values are cut from one random block of this size plus the value's own. */
@@ -71,28 +71,21 @@ public final class RawRocks implements AutoCloseable {
   /** Two percentiles of a sample, in microseconds. */
   public record Percentiles(double p50Micros, double p99Micros) {}
 
-  /**
-   * Writes {@code docs} rows in batches and returns rows per second.
-   *
-   * @param sync whether each batch is synced
-   */
-  public static double batchedPuts(
-      Path directory, int docs, int valueBytes, int batch, boolean sync) {
-    loadLibrary(directory);
+  /** Writes {@code docs} rows in synced batches of {@code batch}; returns rows per second. */
+  public double batchedPuts(int docs, int valueBytes, int batch) {
     byte[] noise = noise(valueBytes);
     byte[] value = new byte[valueBytes];
-    try (Options options = options();
-        RocksDB database = open(options, directory);
-        WriteOptions write = new WriteOptions().setSync(sync);
-        WriteBatch rows = new WriteBatch()) {
+    int first = next;
+    next += docs;
+    try (WriteBatch rows = new WriteBatch()) {
       long start = System.nanoTime();
-      for (int doc = 0; doc < docs; ) {
+      for (int doc = first; doc < next; ) {
         rows.clear();
-        for (int end = Math.min(docs, doc + batch); doc < end; doc++) {
+        for (int end = Math.min(next, doc + batch); doc < end; doc++) {
           cut(noise, doc, value);
           rows.put(key(doc), value);
         }
-        database.write(write, rows);
+        database.write(synced, rows);
       }
       return docs / seconds(start);
     } catch (RocksDBException cause) {

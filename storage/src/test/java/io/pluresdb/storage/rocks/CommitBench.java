@@ -38,8 +38,11 @@ final class CommitBench {
       print("fdatasync p99 µs", sync.p99Micros());
     }
     switch (arguments[1]) {
-      case "raw-batched" ->
-          print("raw rows/s", RawRocks.batchedPuts(database, number, VALUE_BYTES, 1000, true));
+      case "raw-batched" -> {
+        try (RawRocks raw = RawRocks.open(database)) {
+          print("raw rows/s", raw.batchedPuts(number, VALUE_BYTES, 1000));
+        }
+      }
       case "raw-group" -> {
         int clients = Integer.parseInt(arguments[3]);
         try (RawRocks raw = RawRocks.open(database)) {

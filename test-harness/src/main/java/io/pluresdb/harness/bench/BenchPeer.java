@@ -32,6 +32,11 @@ public final class BenchPeer {
   private static final int DOCUMENTS_PER_TRANSACTION = 1_000;
   private static final int TRANSACTIONS_IN_FLIGHT = 4;
   private static final Duration DEADLINE = Duration.ofMinutes(5);
+
+  /** How often what takes a second is looked at: looking takes time that both processors need. */
+  private static final Duration MANY_POLL = Duration.ofMillis(2);
+
+  private static final Duration ONE_POLL = Duration.ofNanos(200_000);
   private static final String DB = Node.DEFAULT_DATABASE;
 
   private final Path directory;
@@ -63,9 +68,11 @@ public final class BenchPeer {
       case "join" -> CrdtStore.await(node().join(DB, words[1])).id();
       case "load" -> load(words[1], Integer.parseInt(words[2]));
       case "documents" -> awaitDocuments(Long.parseLong(words[1]));
-      case "acknowledged" -> awaitAcknowledged();
+      case "acknowledged" -> awaitAcknowledged(MANY_POLL);
       case "traffic" -> traffic();
       case "hash" -> store().status().frontier().hash().hex() + store().status().stateHash().hex();
+      case "compiling" -> "millis " + WarmUp.compilingMillis();
+      case "settle" -> settle();
       case "watch" -> watch(words[1], Integer.parseInt(words[2]));
       case "write" -> write(words[1], Integer.parseInt(words[2]), words[3]);
       case "seen" -> seen();
@@ -128,19 +135,25 @@ public final class BenchPeer {
   }
 
   private String awaitDocuments(long count) {
-    await(() -> store().status().documents() >= count);
+    await(MANY_POLL, () -> store().status().documents() >= count);
     return "has " + System.nanoTime();
   }
 
   /** Waits until the peer has told that all our changes are on its disk. */
-  private String awaitAcknowledged() {
+  private String awaitAcknowledged(Duration poll) {
     await(
+        poll,
         () -> {
           var peers = node().peers(DB);
           return peers.stream().anyMatch(p -> p.state().equals("connected"))
               && peers.stream().allMatch(p -> !p.state().equals("connected") || p.lag() == 0);
         });
     return "acknowledged " + System.nanoTime();
+  }
+
+  private static String settle() {
+    Settle.await();
+    return "settled";
   }
 
   private String traffic() {
@@ -172,7 +185,7 @@ public final class BenchPeer {
       long begun = System.nanoTime();
       CrdtStore.await(store().submit(transaction));
       answer.append(' ').append(begun).append(' ').append(System.nanoTime());
-      awaitAcknowledged();
+      awaitAcknowledged(ONE_POLL);
     }
     return answer.toString();
   }
@@ -182,7 +195,7 @@ public final class BenchPeer {
     if (times == null) {
       throw new IllegalStateException("watch first");
     }
-    await(() -> times[times.length - 1] != 0);
+    await(ONE_POLL, () -> times[times.length - 1] != 0);
     var answer = new StringBuilder("seen");
     for (long time : times) {
       answer.append(' ').append(time);
@@ -190,13 +203,13 @@ public final class BenchPeer {
     return answer.toString();
   }
 
-  private static void await(BooleanSupplier condition) {
+  private static void await(Duration poll, BooleanSupplier condition) {
     long end = System.nanoTime() + DEADLINE.toNanos();
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > end) {
         throw new IllegalStateException("did not happen within " + DEADLINE);
       }
-      LockSupport.parkNanos(200_000);
+      LockSupport.parkNanos(poll.toNanos());
     }
   }
 }

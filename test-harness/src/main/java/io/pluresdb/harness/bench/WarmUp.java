@@ -1,8 +1,8 @@
 package io.pluresdb.harness.bench;
 
-import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 
 /** What is done before anything is measured. */
 final class WarmUp {
@@ -23,14 +23,23 @@ final class WarmUp {
    * months, and they take a processor for its first ten to twenty seconds.
    */
   static <E extends Exception> void run(Round<E> round) throws E {
-    CompilationMXBean compilers = ManagementFactory.getCompilationMXBean();
+    run(WarmUp::compilingMillis, round);
+  }
+
+  /** The same, of processes that have compiled for so many milliseconds together. */
+  static <E extends Exception> void run(LongSupplier compilingMillis, Round<E> round) throws E {
     double busy = 1;
     for (int i = 0; i < MAX_ROUNDS && busy > MAX_COMPILING; i++) {
-      long compiled = compilers.getTotalCompilationTime();
+      long compiled = compilingMillis.getAsLong();
       long begun = System.nanoTime();
       round.run(i);
       long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begun);
-      busy = (double) (compilers.getTotalCompilationTime() - compiled) / Math.max(1, millis);
+      busy = (double) (compilingMillis.getAsLong() - compiled) / Math.max(1, millis);
     }
+  }
+
+  /** How long the compilers of this JVM have worked. */
+  static long compilingMillis() {
+    return ManagementFactory.getCompilationMXBean().getTotalCompilationTime();
   }
 }
