@@ -9,6 +9,7 @@ import io.pluresdb.daemon.node.NodeOptions;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,7 +30,8 @@ final class FootprintBench {
 
   private FootprintBench() {}
 
-  private record Start(double readyMillis, double residentMebibytes) {}
+  /** The processor time is that until the ready line, of all threads. */
+  private record Start(double readyMillis, double processorMillis, double residentMebibytes) {}
 
   /**
    * Starts {@code serve} in a process on an empty directory and on one with documents.
@@ -44,15 +46,26 @@ final class FootprintBench {
     DeviceNode.init(empty, false);
     fill(filled, documents);
     serve(empty, Map.of());
-    Start bare = median(empty, Map.of());
-    Start full = median(filled, Map.of());
-    Start withoutQuic = median(filled, Map.of("PLURESDB_PEERS_QUIC", "false"));
+    var bareStarts = new Start[STARTS];
+    var fullStarts = new Start[STARTS];
+    var startsWithoutQuic = new Start[STARTS];
+    // In turn, so that a busy moment of the machine falls on all.
+    for (int i = 0; i < STARTS; i++) {
+      bareStarts[i] = serve(empty, Map.of());
+      fullStarts[i] = serve(filled, Map.of());
+      startsWithoutQuic[i] = serve(filled, Map.of("PLURESDB_PEERS_QUIC", "false"));
+    }
+    Start bare = median(bareStarts);
+    Start full = median(fullStarts);
+    Start withoutQuic = median(startsWithoutQuic);
     Report report = new Report("footprint");
     report
         .add("documents", documents)
         .add("readyMillisEmpty", bare.readyMillis)
         .add("readyMillis", full.readyMillis, "<=", 1_000)
         .add("reopeningCostsMillis", full.readyMillis - bare.readyMillis)
+        .add("readyProcessorMillisEmpty", bare.processorMillis)
+        .add("readyProcessorMillis", full.processorMillis)
         .add("residentMebibytesEmpty", bare.residentMebibytes)
         .add("residentMebibytes", full.residentMebibytes, "<=", 150)
         .add("readyMillisWithoutQuic", withoutQuic.readyMillis)
@@ -78,18 +91,11 @@ final class FootprintBench {
     }
   }
 
-  private static Start median(Path directory, Map<String, String> environment)
-      throws IOException, InterruptedException {
-    var ready = new double[STARTS];
-    var resident = new double[STARTS];
-    for (int i = 0; i < STARTS; i++) {
-      Start start = serve(directory, environment);
-      ready[i] = start.readyMillis;
-      resident[i] = start.residentMebibytes;
-    }
-    Arrays.sort(ready);
-    Arrays.sort(resident);
-    return new Start(ready[STARTS / 2], resident[STARTS / 2]);
+  private static Start median(Start... starts) {
+    return new Start(
+        PutBench.median(Arrays.stream(starts).mapToDouble(Start::readyMillis).toArray()),
+        PutBench.median(Arrays.stream(starts).mapToDouble(Start::processorMillis).toArray()),
+        PutBench.median(Arrays.stream(starts).mapToDouble(Start::residentMebibytes).toArray()));
   }
 
   /** What {@code ./pluresdb serve} executes, with the flags of the JVM that stand there. */
@@ -128,11 +134,13 @@ final class FootprintBench {
         throw new IllegalStateException("the daemon did not become ready: " + line);
       }
       double readyMillis = (System.nanoTime() - begun) / 1e6;
+      double processorMillis =
+          process.info().totalCpuDuration().orElse(Duration.ZERO).toNanos() / 1e6;
       long end = System.nanoTime() + SETTLE_NANOS;
       while (System.nanoTime() < end) {
         LockSupport.parkNanos(end - System.nanoTime());
       }
-      return new Start(readyMillis, Probe.residentMebibytes(process.pid()));
+      return new Start(readyMillis, processorMillis, Probe.residentMebibytes(process.pid()));
     } finally {
       process.destroy();
       if (!process.waitFor(20, TimeUnit.SECONDS)) {
