@@ -6,12 +6,12 @@ import java.util.function.BooleanSupplier;
 
 /** Waits for a condition by polling, up to a deadline. */
 public final class Waiting {
-  private static final Duration DEADLINE = Duration.ofSeconds(20);
+  private static final Duration DEADLINE = Duration.ofSeconds(60);
   private static final long POLL_NANOS = 1_000_000;
 
   private Waiting() {}
 
-  /** Returns once {@code condition} holds; fails the test after 20 seconds. */
+  /** Returns once {@code condition} holds; fails the test after a minute. */
   public static void until(String what, BooleanSupplier condition) {
     long start = System.nanoTime();
     while (!condition.getAsBoolean()) {
