@@ -54,7 +54,7 @@ public final class Config {
             ConfigLayer.file(systemFile),
             ConfigLayer.file(dataDir.resolve(FILE)),
             ConfigLayer.environment(environment),
-            new ConfigLayer("flag", flags)));
+            new ConfigLayer(ConfigLayer.FLAG, flags)));
   }
 
   public <T> T get(Setting<T> setting) {

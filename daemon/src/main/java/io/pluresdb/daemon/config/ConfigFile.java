@@ -30,7 +30,7 @@ public final class ConfigFile {
    *     better changed by hand; nothing is written then
    */
   public void set(Setting<?> setting, String text) {
-    setting.parse(text, "the command line");
+    setting.parse(text, ConfigLayer.FLAG);
     write(setting, text);
   }
 

@@ -14,10 +14,12 @@ import java.util.TreeMap;
 /**
  * Settings from one place, as text.
  *
- * @param origin the place, for people: a file, {@code environment} or {@code flag}
+ * @param origin the place: a file, {@link #ENVIRONMENT} or {@link #FLAG}
  * @param values text forms by key; every key is one of {@link Settings#ALL}
  */
 public record ConfigLayer(String origin, Map<String, String> values) {
+  static final String ENVIRONMENT = "environment";
+  static final String FLAG = "flag";
   static final String VARIABLE_PREFIX = "PLURESDB_";
 
   /** Variables with our prefix that are no settings. */
@@ -87,7 +89,7 @@ public record ConfigLayer(String origin, Map<String, String> values) {
             values.put(keyOf(name), value);
           }
         });
-    return new ConfigLayer("environment", values);
+    return new ConfigLayer(ENVIRONMENT, values);
   }
 
   private static String keyOf(String variable) {

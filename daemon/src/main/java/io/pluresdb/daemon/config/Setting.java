@@ -59,21 +59,27 @@ public record Setting<T>(
    * Reads a text form. A wrong one that may hold a secret is not repeated: nothing tells where in
    * it the secret is.
    *
-   * @param origin where the text came from, for the message
-   * @throws ConfigException naming the key, the range, the value and the origin
+   * @param origin of its {@link ConfigLayer}
+   * @throws ConfigException naming the key, the range, the value and the place
    */
   T parse(String text, String origin) {
     try {
       return parser.apply(text);
     } catch (IllegalArgumentException e) {
+      String place =
+          switch (origin) {
+            case ConfigLayer.ENVIRONMENT -> "the environment variable " + variable();
+            case ConfigLayer.FLAG -> "the command line";
+            default -> origin;
+          };
       throw new ConfigException(
           key
               + " must be "
               + range
               + (secret ? ", but is not" : ", but is \"" + text + "\"")
               + " in "
-              + origin,
-          "correct it in " + origin);
+              + place,
+          "correct it in " + place);
     }
   }
 }

@@ -76,7 +76,9 @@ class ConfigTest {
   @Test
   void values_outOfRange_areRefusedWithTheirOrigin() {
     refused("api.port", "65536", "api.port must be 0 to 65535");
-    refused("api.port", "x", "but is \"x\" in flag");
+    refused("api.port", "x", "but is \"x\" in the command line");
+    assertThatThrownBy(() -> load(Map.of("PLURESDB_API_PORT", "x"), Map.of()))
+        .hasMessageContaining("in the environment variable PLURESDB_API_PORT");
     refused("api.bind", "0.0.0.0", "loopback");
     refused("peers.listen", "host", "HOST:PORT");
     refused("peers.listen", "host:70000", "HOST:PORT");
@@ -102,7 +104,7 @@ class ConfigTest {
       assertThatThrownBy(() -> load(Map.of(), Map.of("peers.proxy", wrong + ":0")))
           .isInstanceOf(ConfigException.class)
           .hasMessageContaining("peers.proxy must be http://[USER:PASSWORD@]HOST")
-          .hasMessageContaining("in flag")
+          .hasMessageContaining("in the command line")
           .hasMessageNotContaining("hidden");
     }
     assertThatThrownBy(() -> load(Map.of("PLURESDB_PEERS_RELAYS", "hidden@one"), Map.of()))
