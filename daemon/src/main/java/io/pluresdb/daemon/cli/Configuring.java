@@ -82,8 +82,8 @@ final class Configuring {
   @Command(
       name = "completion",
       description = {
-        "Print a script that completes commands in bash and zsh:",
-        "source <(pluresdb completion)"
+        "Print a script that completes commands in bash and zsh.",
+        "To use it: source <(pluresdb completion)"
       })
   static final class Completion implements Callable<Integer> {
     private final Root root;

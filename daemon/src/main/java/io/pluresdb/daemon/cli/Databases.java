@@ -217,8 +217,8 @@ final class Databases {
   @Command(
       name = "copy",
       description = {
-        "Make a database of its own out of the documents of another:",
-        "with its own sync key, without history and members."
+        "Make a database of its own out of the documents of another.",
+        "It has its own sync key, and neither the history nor the members."
       })
   static final class Copy implements Callable<Integer> {
     private final Root root;

@@ -22,8 +22,8 @@ final class Keeping {
   @Command(
       name = "vacuum",
       description = {
-        "Take changes off the log that all members have and that are old enough,",
-        "and give the disk back what is not needed."
+        "Take old changes off the log, and give back the disk that is not needed.",
+        "A change goes when all members have it and it is old enough."
       })
   static final class Vacuum implements Callable<Integer> {
     private final Root root;

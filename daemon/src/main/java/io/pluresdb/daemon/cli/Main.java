@@ -263,23 +263,20 @@ public final class Main {
   }
 
   private int usage(ParameterException e) {
-    String hint = "pluresdb " + nameOf(e.getCommandLine()) + "--help shows what it takes";
+    String command = e.getCommandLine().getCommandSpec().qualifiedName();
+    String hint = command + " --help shows what it takes";
     String message = String.valueOf(e.getMessage());
     if (e instanceof UnmatchedArgumentException unmatched) {
       List<String> suggestions = unmatched.getSuggestions();
       String first = unmatched.getUnmatched().isEmpty() ? "" : unmatched.getUnmatched().getFirst();
       if (!first.startsWith("-") && !e.getCommandLine().getSubcommands().isEmpty()) {
-        message = "there is no command \"" + nameOf(e.getCommandLine()) + first + "\"";
+        message = "there is no command \"" + command + " " + first + "\"";
       }
       if (!suggestions.isEmpty()) {
         hint = "did you mean " + String.join(" or ", suggestions) + "?";
       }
     }
     return print("CLI_USAGE", message, hint, USAGE);
-  }
-
-  private static String nameOf(CommandLine line) {
-    return line.getParent() == null ? "" : line.getCommandName() + " ";
   }
 
   private int failed(Exception e, CommandLine line) {

@@ -502,7 +502,8 @@ class CommandLineTest {
     assertThat(option.err()).contains("Error [CLI_USAGE]: Unknown option", "--prefix");
     Typed.Result command = run("lst");
     assertThat(command.code()).isEqualTo(2);
-    assertThat(command.err()).contains("[CLI_USAGE]", "list");
+    assertThat(command.err()).contains("[CLI_USAGE]", "no command \"pluresdb lst\"", "list");
+    assertThat(run("config", "show").err()).contains("no command \"pluresdb config show\"");
     assertThat(run().err()).contains("a command is missing");
     assertThat(run("put", "a").err()).contains("Missing required parameter", "put --help");
     assertThat(run("serve", "--port", "x").err()).contains("[CONFIG_INVALID]", "api.port must be");

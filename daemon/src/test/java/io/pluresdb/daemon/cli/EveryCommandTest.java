@@ -223,7 +223,7 @@ class EveryCommandTest {
                 assertThat(outcome.err())
                     .as(name)
                     .startsWith("Error [CLI_USAGE]: Missing required")
-                    .contains("--help shows what it takes");
+                    .contains("\n  -> pluresdb " + name + " --help shows what it takes");
               }
             });
   }
@@ -234,7 +234,8 @@ class EveryCommandTest {
         .forEach(
             (name, command) -> {
               var spec = command.getCommandSpec();
-              assertThat(spec.usageMessage().description()).as(name).isNotEmpty();
+              // The first line stands alone in the list of commands.
+              assertThat(spec.usageMessage().description()[0]).as(name).endsWith(".");
               for (ArgSpec argument : spec.args()) {
                 assertThat(argument.description()).as("%s %s", name, argument).isNotEmpty();
               }
