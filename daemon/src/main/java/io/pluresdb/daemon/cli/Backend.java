@@ -1,5 +1,6 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.crdt.store.StorageException;
 import io.pluresdb.daemon.access.AuditLog;
 import io.pluresdb.daemon.access.Tokens;
 import io.pluresdb.daemon.api.Api;
@@ -20,6 +21,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 /** Who carries a command out: the daemon that holds the data directory, or this process. */
 final class Backend {
@@ -28,21 +32,67 @@ final class Backend {
   private static final String AUDIT_FILE = "audit.log";
   private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
 
+  /** Longer than a daemon takes to start or to stop, and most commands without one. */
+  static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  private static final Duration BETWEEN_TRIES = Duration.ofMillis(20);
+
   private Backend() {}
 
-  static ApiClient open(Root root, boolean daemonNeeded) {
+  /** The daemon of the data directory. */
+  static ApiClient daemon(Root root) {
     Path dataDir = root.dataDir();
+    return running(dataDir)
+        .orElseThrow(
+            () ->
+                new CliException(
+                    Main.FAILURE,
+                    "NODE_NOT_RUNNING",
+                    "no daemon runs on " + dataDir,
+                    "start one: pluresdb serve"));
+  }
+
+  /** The daemon of the data directory, or the store itself where none runs; close it. */
+  static ApiClient open(Root root) {
+    return patiently(
+        root.io(), () -> running(root.dataDir()).orElseGet(() -> inProcess(root)), () -> false);
+  }
+
+  /**
+   * What {@code opening} gives once no other command holds the data directory, and no daemon that
+   * is just stopping.
+   *
+   * @throws StorageException.OpenFailed {@code STORAGE_LOCKED} when it is held for longer than
+   *     {@link #PATIENCE}, and at once where a daemon answers; whatever else {@code opening} throws
+   */
+  static <T> T whenFree(Root root, Supplier<T> opening) {
+    return patiently(root.io(), opening, () -> isRunning(root.dataDir()));
+  }
+
+  private static <T> T patiently(Io io, Supplier<T> opening, BooleanSupplier inVain) {
+    long start = System.nanoTime();
+    while (true) {
+      try {
+        return opening.get();
+      } catch (StorageException.OpenFailed e) {
+        boolean over = System.nanoTime() - start > PATIENCE.toNanos();
+        if (!e.code().equals("STORAGE_LOCKED") || over || io.stopping() || inVain.getAsBoolean()) {
+          throw e;
+        }
+      }
+      LockSupport.parkNanos(BETWEEN_TRIES.toNanos());
+    }
+  }
+
+  private static boolean isRunning(Path dataDir) {
     Optional<ApiClient> running = running(dataDir);
-    if (running.isPresent()) {
-      return running.get();
-    }
-    if (daemonNeeded) {
-      throw new CliException(
-          Main.FAILURE,
-          "NODE_NOT_RUNNING",
-          "no daemon runs on " + dataDir,
-          "start one: pluresdb serve");
-    }
+    running.ifPresent(ApiClient::close);
+    return running.isPresent();
+  }
+
+  /** The store itself. */
+  private static ApiClient inProcess(Root root) {
+    Path dataDir = root.dataDir();
     if (!DataDirectory.isInitialized(dataDir)) {
       throw new CliException(
           Main.FAILURE,

@@ -168,7 +168,8 @@ final class Encrypting {
     @Override
     public Integer call() {
       Path directory = root.dataDir();
-      long rows = DeviceNode.encrypt(directory, root.secrets()::fresh);
+      long rows =
+          Backend.whenFree(root, () -> DeviceNode.encrypt(directory, root.secrets()::fresh));
       if (root.json()) {
         root.print(
             new JsonWriter().beginObject().name("rows").number(rows).endObject().toByteArray());

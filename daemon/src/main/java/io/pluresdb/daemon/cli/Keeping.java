@@ -141,8 +141,14 @@ final class Keeping {
     @Override
     public Integer call() {
       BackupManifest manifest =
-          DeviceNode.restore(
-              root.dataDir(), backup.toAbsolutePath(), root.databaseName(), root.secrets());
+          Backend.whenFree(
+              root,
+              () ->
+                  DeviceNode.restore(
+                      root.dataDir(),
+                      backup.toAbsolutePath(),
+                      root.databaseName(),
+                      root.secrets()));
       if (root.json()) {
         root.print(Api.backup(manifest, backup.toAbsolutePath()).toByteArray());
       } else {

@@ -102,7 +102,9 @@ final class Logs {
     @Override
     public Integer call() {
       Salvage.Outcome outcome =
-          DeviceNode.recoverLog(root.dataDir(), root.databaseName(), root.secrets());
+          Backend.whenFree(
+              root,
+              () -> DeviceNode.recoverLog(root.dataDir(), root.databaseName(), root.secrets()));
       Path aside = outcome.aside();
       if (root.json()) {
         JsonWriter json = json(outcome.report()).name("recovered").bool(aside != null);

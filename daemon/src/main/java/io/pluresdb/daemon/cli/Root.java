@@ -141,12 +141,12 @@ final class Root implements Runnable {
 
   /** The daemon, or the store itself where none runs; close it. */
   ApiClient client() {
-    return Backend.open(this, false);
+    return Backend.open(this);
   }
 
   /** The daemon. */
   ApiClient daemon() {
-    return Backend.open(this, true);
+    return Backend.daemon(this);
   }
 
   /** The request with the chosen database. */

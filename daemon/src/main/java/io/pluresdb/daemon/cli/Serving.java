@@ -163,7 +163,8 @@ final class Serving {
                     + " without a token (--insecure-no-auth).");
       }
       try (Relaying.Started relay = Relaying.ofDaemon(config, root.io());
-          DeviceNode node = DeviceNode.open(dataDir, nodeOptions(config))) {
+          DeviceNode node =
+              Backend.whenFree(root, () -> DeviceNode.open(dataDir, nodeOptions(config)))) {
         Tokens tokens = Backend.tokens(dataDir, token(dataDir), root.io());
         Api routes = Backend.api(root.io(), node, dataDir, options.keepAlive(), tokens);
         try (HttpServer server = HttpServer.start(routes, options, tokens);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.net.httpserver.HttpServer;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
+import io.pluresdb.daemon.node.DataDirectory;
 import io.pluresdb.transport.relay.RelayToken;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -25,6 +26,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.MatchResult;
@@ -75,13 +77,22 @@ class CommandLineTest {
     return all;
   }
 
-  private String serve(String... more) throws IOException {
+  private String serve(String... more) {
+    return awaitReady(launch(more));
+  }
+
+  /** Starts the daemon; returns what it prints. */
+  private ByteArrayOutputStream launch(String... more) {
     var out = new ByteArrayOutputStream();
     var all = new ArrayList<>(List.of("--data-dir", dataDir().toString()));
     all.addAll(serving(more));
     Io io = Typed.io("", out, new ByteArrayOutputStream());
     stop = io.stop();
     daemon = Thread.ofPlatform().start(() -> new Main(io).run(all.toArray(String[]::new)));
+    return out;
+  }
+
+  private String awaitReady(ByteArrayOutputStream out) {
     long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (!out.toString(StandardCharsets.UTF_8).endsWith("ms\n")
         && daemon.isAlive()
@@ -390,6 +401,54 @@ class CommandLineTest {
         run("serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
     assertThat(second.code()).isEqualTo(1);
     assertThat(second.err()).contains("Error [STORAGE_LOCKED]: ", "  -> ");
+  }
+
+  @Test
+  void command_whileAnotherHoldsTheDirectory_waitsForIt() throws Exception {
+    run("init", dataDir().toString());
+    var put = new CompletableFuture<Typed.Result>();
+    try (DataDirectory held = DataDirectory.open(dataDir())) {
+      assertThat(held.root()).exists();
+      Thread command = Thread.ofPlatform().start(() -> put.complete(run("put", "a", "1")));
+      awaitThatWaits(command);
+    }
+    assertThat(put.get()).isEqualTo(new Typed.Result(0, "put a\n", ""));
+  }
+
+  @Test
+  void serve_whileACommandHoldsTheDirectory_waitsForIt() throws Exception {
+    run("init", dataDir().toString());
+    ByteArrayOutputStream out;
+    try (DataDirectory held = DataDirectory.open(dataDir())) {
+      assertThat(held.root()).exists();
+      out = launch();
+      awaitThatWaits(daemon);
+    }
+    // Either it answers already, or this waits in its turn.
+    good("put a\n", "put", "a", "1");
+    awaitReady(out);
+    good("1\n", "get", "a");
+  }
+
+  @Test
+  void command_whileAnotherHoldsTheDirectoryForTooLong_saysSo() {
+    run("init", dataDir().toString());
+    try (DataDirectory held = DataDirectory.open(dataDir())) {
+      long start = System.nanoTime();
+      Typed.Result put = run("put", "a", "1");
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThan(Backend.PATIENCE);
+      assertThat(put.code()).isEqualTo(1);
+      assertThat(put.err()).contains("Error [STORAGE_LOCKED]: ", held.root().toString());
+    }
+    good("put a\n", "put", "a", "1");
+  }
+
+  private static void awaitThatWaits(Thread command) {
+    while (Stream.of(command.getStackTrace())
+        .noneMatch(frame -> frame.getMethodName().equals("parkNanos"))) {
+      assertThat(command.isAlive()).isTrue();
+      Thread.onSpinWait();
+    }
   }
 
   @ParameterizedTest
