@@ -1,11 +1,13 @@
 package io.pluresdb.daemon.cli;
 
+import io.pluresdb.daemon.service.IdleCollector;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
@@ -37,10 +39,13 @@ record Io(
     return stop.getCount() == 0;
   }
 
-  /** Returns when it is told to end, or this thread is interrupted. */
+  /** Returns when it is told to end, or this thread is interrupted; tends to the heap meanwhile. */
   void awaitStop() {
+    var collector = new IdleCollector();
     try {
-      stop.await();
+      while (!stop.await(IdleCollector.INTERVAL.toMillis(), TimeUnit.MILLISECONDS)) {
+        collector.look();
+      }
     } catch (InterruptedException e) {
       // Told to end.
     }

@@ -1,13 +1,20 @@
 package io.pluresdb.harness.bench;
 
+import static java.lang.ProcessBuilder.Redirect.DISCARD;
+import static java.lang.ProcessBuilder.Redirect.INHERIT;
+
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
+import io.pluresdb.daemon.service.IdleCollector;
+import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,6 +31,10 @@ final class FootprintBench {
 
   /** By then QUIC is there, and what a start left behind was given back. */
   private static final long SETTLE_NANOS = TimeUnit.SECONDS.toNanos(6);
+
+  /** By then it was noticed that nothing is done any more, and what was in use was given back. */
+  private static final long QUIET_NANOS =
+      IdleCollector.INTERVAL.multipliedBy(3).toNanos() + SETTLE_NANOS;
 
   /** Set by {@code bin/launch} to itself. */
   private static final String LAUNCHER = "pluresdb.launcher";
@@ -58,6 +69,7 @@ final class FootprintBench {
     Start bare = median(bareStarts);
     Start full = median(fullStarts);
     Start withoutQuic = median(startsWithoutQuic);
+    Memory imported = importing(directory.resolve("imported"), documents);
     Report report = new Report("footprint");
     report
         .add("documents", documents)
@@ -69,7 +81,9 @@ final class FootprintBench {
         .add("residentMebibytesEmpty", bare.residentMebibytes)
         .add("residentMebibytes", full.residentMebibytes, "<=", 150)
         .add("readyMillisWithoutQuic", withoutQuic.readyMillis)
-        .add("residentMebibytesWithoutQuic", withoutQuic.residentMebibytes);
+        .add("residentMebibytesWithoutQuic", withoutQuic.residentMebibytes)
+        .add("residentMebibytesAfterImport", imported.busyMebibytes)
+        .add("residentMebibytesOnceQuiet", imported.quietMebibytes, "<=", 200);
     if (churnMinutes > 0) {
       ChurnBench.run(directory, churnMinutes, churnPerSecond, report);
     }
@@ -98,54 +112,100 @@ final class FootprintBench {
         PutBench.median(Arrays.stream(starts).mapToDouble(Start::residentMebibytes).toArray()));
   }
 
-  /** What {@code ./pluresdb serve} executes, with the flags of the JVM that stand there. */
-  private static List<String> command(Path directory) {
+  /** Resident memory of a daemon right after it was busy, and when that is over. */
+  private record Memory(double busyMebibytes, double quietMebibytes) {}
+
+  /** Has a daemon on an empty directory take all documents, as {@code import} sends them. */
+  private static Memory importing(Path directory, int documents)
+      throws IOException, InterruptedException {
+    Path file = directory.resolveSibling("documents.jsonl");
+    try (var out = Files.newBufferedWriter(file)) {
+      var source = new Documents(1);
+      for (int i = 0; i < documents; i++) {
+        var data = new String(source.next(i), StandardCharsets.US_ASCII);
+        out.write("{\"id\":\"" + Documents.id("doc", i) + "\",\"data\":" + data + "}\n");
+      }
+    }
+    Process daemon = new ProcessBuilder(serving(directory)).redirectError(INHERIT).start();
+    try (var out = daemon.inputReader()) {
+      awaitReady(out);
+      Process client =
+          new ProcessBuilder(command(directory, "import", file.toString()))
+              .redirectOutput(DISCARD)
+              .redirectError(INHERIT)
+              .start();
+      if (client.waitFor() != 0) {
+        throw new IllegalStateException("the import ended with " + client.exitValue());
+      }
+      double busy = Probe.residentMebibytes(daemon.pid());
+      rest(QUIET_NANOS);
+      return new Memory(busy, Probe.residentMebibytes(daemon.pid()));
+    } finally {
+      stop(daemon);
+    }
+  }
+
+  private static List<String> serving(Path directory) {
+    return command(
+        directory, "serve", "--port", "0", "--listen", "127.0.0.1:0", "--no-lan", "--no-dht");
+  }
+
+  /** What {@code ./pluresdb} executes, with the flags of the JVM that stand there. */
+  private static List<String> command(Path directory, String... arguments) {
     String launcher = System.getProperty(LAUNCHER);
     if (launcher == null) {
       throw new IllegalStateException(LAUNCHER + " must name bin/launch, but is not set");
     }
     String firstJar = System.getProperty("java.class.path").split(File.pathSeparator, 2)[0];
-    return List.of(
-        launcher,
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        String.valueOf(Path.of(firstJar).getParent()),
-        "--data-dir",
-        directory.toString(),
-        "serve",
-        "--port",
-        "0",
-        "--listen",
-        "127.0.0.1:0",
-        "--no-lan",
-        "--no-dht");
+    var command =
+        new ArrayList<>(
+            List.of(
+                launcher,
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                String.valueOf(Path.of(firstJar).getParent()),
+                "--data-dir",
+                directory.toString()));
+    command.addAll(List.of(arguments));
+    return command;
   }
 
   /** From exec to the ready line, then the resident memory once it has nothing to do. */
   private static Start serve(Path directory, Map<String, String> environment)
       throws IOException, InterruptedException {
     long begun = System.nanoTime();
-    var builder =
-        new ProcessBuilder(command(directory)).redirectError(ProcessBuilder.Redirect.INHERIT);
+    var builder = new ProcessBuilder(serving(directory)).redirectError(INHERIT);
     builder.environment().putAll(environment);
     Process process = builder.start();
     try (var out = process.inputReader()) {
-      String line = out.readLine();
-      if (line == null || !line.contains("ready")) {
-        throw new IllegalStateException("the daemon did not become ready: " + line);
-      }
+      awaitReady(out);
       double readyMillis = (System.nanoTime() - begun) / 1e6;
       double processorMillis =
           process.info().totalCpuDuration().orElse(Duration.ZERO).toNanos() / 1e6;
-      long end = System.nanoTime() + SETTLE_NANOS;
-      while (System.nanoTime() < end) {
-        LockSupport.parkNanos(end - System.nanoTime());
-      }
+      rest(SETTLE_NANOS);
       return new Start(readyMillis, processorMillis, Probe.residentMebibytes(process.pid()));
     } finally {
-      process.destroy();
-      if (!process.waitFor(20, TimeUnit.SECONDS)) {
-        process.destroyForcibly();
-      }
+      stop(process);
+    }
+  }
+
+  private static void awaitReady(BufferedReader out) throws IOException {
+    String line = out.readLine();
+    if (line == null || !line.contains("ready")) {
+      throw new IllegalStateException("the daemon did not become ready: " + line);
+    }
+  }
+
+  private static void rest(long nanos) {
+    long end = System.nanoTime() + nanos;
+    while (System.nanoTime() < end) {
+      LockSupport.parkNanos(end - System.nanoTime());
+    }
+  }
+
+  private static void stop(Process process) throws InterruptedException {
+    process.destroy();
+    if (!process.waitFor(20, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
     }
   }
 }
