@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pluresdb.crdt.op.ChangeBody;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.daemon.access.Level;
 import io.pluresdb.daemon.api.Served.Raw;
 import io.pluresdb.daemon.api.Served.Reply;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketTimeoutException;
@@ -392,14 +394,15 @@ class ConnectionTest {
     for (Raw raw : open) {
       raw.close();
     }
-    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    int status = 0;
-    while (status != 200 && System.nanoTime() < deadline) {
-      try (Raw raw = served.raw()) {
-        status = raw.send(served.head("GET /healthz", "")).reply().status();
-      }
-    }
-    assertThat(status).isEqualTo(200);
+    Eventually.await(
+        "there is room again",
+        () -> {
+          try (Raw raw = served.raw()) {
+            return raw.send(served.head("GET /healthz", "")).reply().status() == 200;
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
   }
 
   @Test
@@ -412,10 +415,7 @@ class ConnectionTest {
         open.add(caller.get());
       }
     }
-    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    while (served.server.refusedConnections() < 95 && System.nanoTime() < deadline) {
-      Thread.onSpinWait();
-    }
+    Eventually.await("95 are refused", () -> served.server.refusedConnections() >= 95);
     assertThat(served.server.openConnections()).isEqualTo(5);
     assertThat(served.server.refusedConnections()).isEqualTo(95);
     for (Raw raw : open) {
@@ -572,11 +572,8 @@ class ConnectionTest {
         open.add(raw);
         raw.send(begun);
       }
-      long deadline = System.nanoTime() + Served.LONG.toNanos();
-      while (served.node.store().transactions() < BulkRoutes.MAX_IMPORTS
-          && System.nanoTime() < deadline) {
-        Thread.onSpinWait();
-      }
+      Eventually.await(
+          "all have begun", () -> served.node.store().transactions() >= BulkRoutes.MAX_IMPORTS);
       String last = "{\"id\":\"last\",\"data\":1}";
       waiting.send(
           served.head("POST /api/import", "Content-Length: " + last.length() + "\r\n") + last);
@@ -594,11 +591,7 @@ class ConnectionTest {
   }
 
   private void awaitHeld(long bytes) {
-    long deadline = System.nanoTime() + Served.LONG.toNanos();
-    while (served.server.bodies().held() != bytes && System.nanoTime() < deadline) {
-      Thread.onSpinWait();
-    }
-    assertThat(served.server.bodies().held()).isEqualTo(bytes);
+    Eventually.await(bytes + " bytes are held", () -> served.server.bodies().held() == bytes);
   }
 
   private String post(String json) {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.daemon.node.DeviceNode;
 import io.pluresdb.daemon.node.Node;
 import io.pluresdb.daemon.node.NodeOptions;
@@ -68,11 +69,9 @@ class HistoryRoutesTest {
   }
 
   private void awaitEqual() {
-    long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-    while (!laptop.store(DB).status().frontier().equals(phone.store(DB).status().frontier())) {
-      assertThat(System.nanoTime()).as("both become equal").isLessThan(deadline);
-      Thread.onSpinWait();
-    }
+    Eventually.await(
+        "both are equal",
+        () -> laptop.store(DB).status().frontier().equals(phone.store(DB).status().frontier()));
   }
 
   private JsonNode call(Request request) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.daemon.api.Served.Raw;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -96,11 +97,7 @@ class StreamingTest {
     try (Raw raw = served.raw()) {
       raw.send(served.head("GET /api/list", ""));
       assertThat(raw.in.read()).isEqualTo('H');
-      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      while (served.server.openConnections() > 0 && System.nanoTime() < deadline) {
-        Thread.onSpinWait();
-      }
-      assertThat(served.server.openConnections()).isZero();
+      Eventually.await("it is cut", () -> served.server.openConnections() == 0);
       long got = raw.in.transferTo(java.io.OutputStream.nullOutputStream());
       assertThat(got).isLessThan(DOCUMENTS * 1_000L);
     } catch (java.net.SocketException e) {
@@ -230,13 +227,9 @@ class StreamingTest {
       raw.send(served.head("GET /api/watch?since=0", ""));
       assertThat(raw.in.read()).isEqualTo('H');
       fill(20_000, "x".repeat(1_000));
-      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      while (served.node.store().listeners() + served.server.openConnections() > 0
-          && System.nanoTime() < deadline) {
-        Thread.onSpinWait();
-      }
-      assertThat(served.node.store().listeners()).isZero();
-      assertThat(served.server.openConnections()).isZero();
+      Eventually.await(
+          "it is cut",
+          () -> served.node.store().listeners() + served.server.openConnections() == 0);
     }
   }
 
@@ -251,11 +244,7 @@ class StreamingTest {
   }
 
   private void awaitListeners(int wanted) {
-    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    while (served.node.store().listeners() != wanted && System.nanoTime() < deadline) {
-      Thread.onSpinWait();
-    }
-    assertThat(served.node.store().listeners()).isEqualTo(wanted);
+    Eventually.await(wanted + " listeners", () -> served.node.store().listeners() == wanted);
   }
 
   @Test

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.net.httpserver.HttpServer;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.daemon.api.LocalClient;
 import io.pluresdb.daemon.api.Request;
 import io.pluresdb.daemon.node.DataDirectory;
@@ -93,12 +94,9 @@ class CommandLineTest {
   }
 
   private String awaitReady(ByteArrayOutputStream out) {
-    long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-    while (!out.toString(StandardCharsets.UTF_8).endsWith("ms\n")
-        && daemon.isAlive()
-        && System.nanoTime() < deadline) {
-      Thread.onSpinWait();
-    }
+    Eventually.await(
+        "it is ready or has ended",
+        () -> out.toString(StandardCharsets.UTF_8).endsWith("ms\n") || !daemon.isAlive());
     return out.toString(StandardCharsets.UTF_8);
   }
 
@@ -518,12 +516,8 @@ class CommandLineTest {
       other.run("put", "both", "{\"t\":\"other\"}");
       Typed.Result joined = other.run("join", url);
       assertThat(joined.out()).as(joined.err()).startsWith("joined default with role write");
-      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      Typed.Result got = other.run("get", "a");
-      while (got.code() != 0 && System.nanoTime() < deadline) {
-        got = other.run("get", "a");
-      }
-      assertThat(got.out()).isEqualTo("{\"from\":\"first\"}\n");
+      Eventually.await("a is there", () -> other.run("get", "a").code() == 0);
+      other.good("{\"from\":\"first\"}\n", "get", "a");
       assertThat(other.run("conflicts").out())
           .containsPattern("both +t +winner +test-device +20.* \"other\"\n")
           .containsPattern("both +t +1 +test-device +20.* \"first\"\n");
@@ -701,10 +695,8 @@ class CommandLineTest {
       serve();
       good("put a\n", "put", "a", "{\"t\":\"my cat sleeps\"}");
       good("put b\n", "put", "b", "{\"t\":\"tax return\"}");
-      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
-      while (!run("status", "--json").out().contains("\"embedded\":2")) {
-        assertThat(System.nanoTime()).isLessThan(deadline);
-      }
+      Eventually.await(
+          "both are embedded", () -> run("status", "--json").out().contains("\"embedded\":2"));
       assertThat(run("vsearch", "cats", "--limit", "1").out()).contains("a").doesNotContain("tax");
       assertThat(run("vsearch", "money", "--limit", "1").out()).contains("tax");
     } finally {

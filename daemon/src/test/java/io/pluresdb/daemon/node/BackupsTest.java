@@ -8,6 +8,7 @@ import io.pluresdb.crdt.causal.ActorId;
 import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Finding;
 import io.pluresdb.crdt.store.StorageException;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.storage.backup.BackupException;
 import io.pluresdb.storage.backup.BackupManifest;
 import java.io.IOException;

@@ -7,6 +7,7 @@ import io.pluresdb.crdt.store.CrdtStore;
 import io.pluresdb.crdt.store.Edit;
 import io.pluresdb.crdt.store.Transaction;
 import io.pluresdb.crdt.store.Transaction.Acknowledgement;
+import io.pluresdb.daemon.Eventually;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;

@@ -1,6 +1,6 @@
 package io.pluresdb.daemon.node;
 
-import static io.pluresdb.daemon.node.Eventually.await;
+import static io.pluresdb.daemon.Eventually.await;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;

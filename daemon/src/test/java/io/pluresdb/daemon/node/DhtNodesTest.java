@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.Finding;
+import io.pluresdb.daemon.Eventually;
 import io.pluresdb.daemon.node.Node.DhtReport;
 import io.pluresdb.transport.dht.DhtId;
 import io.pluresdb.transport.dht.DhtStatus;

@@ -1,6 +1,6 @@
 package io.pluresdb.daemon.node;
 
-import static io.pluresdb.daemon.node.Eventually.await;
+import static io.pluresdb.daemon.Eventually.await;
 
 import io.pluresdb.crdt.auth.Role;
 import io.pluresdb.crdt.store.CrdtStore;
