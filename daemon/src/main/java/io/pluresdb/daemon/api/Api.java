@@ -16,6 +16,7 @@ import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -66,6 +67,8 @@ public final class Api {
           .computeIfAbsent(route.path(), path -> new TreeMap<>())
           .put(route.method(), route.isAudited() ? audited(route) : route);
     }
+    // A browser that follows the address of the ready line comes to the root.
+    routes.put("/", Objects.requireNonNull(routes.get(DocsRoutes.PAGE)));
     publicPaths =
         routes.entrySet().stream()
             .filter(

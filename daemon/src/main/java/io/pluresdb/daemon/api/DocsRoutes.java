@@ -6,6 +6,7 @@ import java.util.function.Supplier;
 
 /** Routes that tell what the routes are; whoever reaches the port may know. */
 final class DocsRoutes {
+  static final String PAGE = "/docs";
   private static final String HTML = "text/html; charset=utf-8";
 
   private final Supplier<List<Route>> table;
@@ -21,7 +22,7 @@ final class DocsRoutes {
 
   List<Route> routes() {
     return List.of(
-        Route.get("/docs", Level.PUBLIC, "this reference, as a page")
+        Route.get(PAGE, Level.PUBLIC, "this reference, as a page; at / too")
             .writes(HTML)
             .waiting(
                 request ->

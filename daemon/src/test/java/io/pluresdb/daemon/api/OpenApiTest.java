@@ -93,9 +93,16 @@ class OpenApiTest {
   void page_isServedToWhoeverReachesThePort() throws Exception {
     try (Served served = Served.withDefaults();
         LocalClient client = served.unix()) {
-      assertThat(new String(client.call(Request.get("/docs")), StandardCharsets.UTF_8))
-          .startsWith("<!doctype html>")
-          .contains("<h2>GET /api/get", "/docs/openapi.json");
+      for (String path : List.of("/", "/docs")) {
+        try (Served.Raw browser = served.raw()) {
+          String host = "Host: 127.0.0.1:" + served.port() + "\r\nConnection: close";
+          browser.send("GET " + path + " HTTP/1.1\r\n" + host + "\r\n\r\n");
+          assertThat(new String(browser.in.readAllBytes(), StandardCharsets.UTF_8))
+              .as(path)
+              .startsWith("HTTP/1.1 200 OK")
+              .contains("<!doctype html>", "<h2>GET /api/get", "/docs/openapi.json");
+        }
+      }
       assertThat(JSON.readTree(client.call(Request.get("/docs/openapi.json"))).get("info"))
           .isNotNull();
     }
