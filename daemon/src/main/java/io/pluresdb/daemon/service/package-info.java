@@ -1,3 +1,3 @@
-/** The daemon under a service manager. */
+/** The daemon as a process of its machine: service manager, signals, journal, an idle heap. */
 @org.jspecify.annotations.NullMarked
 package io.pluresdb.daemon.service;
